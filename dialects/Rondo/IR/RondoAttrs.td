@@ -39,13 +39,25 @@ def TensorSpecAttr : AttrDef<RondoDialect, "TensorSpec"> {
 
     ```mlir
     #rondo.tensor<"k", argument, bf16, affine_map<()[B, T, H, G, K] -> (B, T, H floordiv G, K)>>
+    // Returned as [B, H, T], stored as [B, T, H].
+    #rondo.tensor<"o", result, bf16, affine_map<()[B, T, H, G, K] -> (B, T, H)>, order = [0, 2, 1]>
     ```
   }];
   let parameters = (ins StringRefParameter<"name as the user wrote it">:$name,
                         EnumParameter<Role>:$role,
                         "::mlir::Type":$elementType,
-                        "::mlir::AffineMap":$shape);
-  let assemblyFormat = "`<` $name `,` $role `,` $elementType `,` $shape `>`";
+                        "::mlir::AffineMap":$shape,
+                        OptionalArrayRefParameter<"int64_t">:$order);
+  let assemblyFormat = [{
+    `<` $name `,` $role `,` $elementType `,` $shape
+    (`,` `order` `=` `[` $order^ `]`)? `>`
+  }];
+  let extraClassDeclaration = [{
+    /// Dim of the returned tensor that is dim `d` in memory.
+    unsigned getReturnedDim(unsigned d) const {
+      return getOrder().empty() ? d : getOrder()[d];
+    }
+  }];
 }
 
 #endif // RONDO_ATTRS

@@ -12,6 +12,7 @@
 #include "dialects/Rondo/IR/RondoOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 
 using namespace mlir;
 using namespace rondo;
@@ -120,6 +121,13 @@ LogicalResult KernelOp::verifyRegions() {
              << "expects a tensor of rank "
              << getOutput(i).getShape().getNumResults() << " for '"
              << getOutput(i).getName() << "', found " << type;
+    ArrayRef<int64_t> order = getOutput(i).getOrder();
+    if (!order.empty() &&
+        (static_cast<int64_t>(order.size()) != type.getRank() ||
+         !isPermutationVector(order)))
+      return emitOpError() << "expects the order of '"
+                           << getOutput(i).getName()
+                           << "' to be a permutation of its dims";
   }
   return success();
 }

@@ -48,7 +48,7 @@ def KernelOp : RondoOp<"kernel", [IsolatedFromAbove, Symbol, SingleBlock]> {
     - (C4) Inputs are arguments or initials, outputs results or finals.
     - (C5) Every batch name and `time` is one of the sizes.
     - (C6) The last op is a `rondo.return` with one tensor per output, of the
-      rank of the spec.
+      rank of the spec; an `order` is a permutation of its dims.
 
     ```mlir
     rondo.kernel @scale sizes ["T"] bound [-1] batch []
@@ -91,7 +91,8 @@ def ReturnOp : RondoOp<"return", [Pure, Terminator, HasParent<"KernelOp">]> {
   let summary = "Give the results of a kernel";
   let description = [{
     One tensor per output of the kernel, in order. Values are rounded once, to
-    the element type of the output's spec, when they are stored.
+    the element type of the output's spec, when they are stored; dims are
+    permuted by the spec's `order`.
   }];
   let arguments = (ins Variadic<AnyRankedTensor>:$operands);
   let assemblyFormat = "($operands^ `:` type($operands))? attr-dict";
