@@ -443,7 +443,7 @@ typedef struct rondo_kernel_info {
   /// In the order of the generic entry.
   const rondo_tensor_info *tensors;
   /// The parallel dims, outermost first. Their product is the number of batch
-  /// points; none means one point.
+  /// points; none means one point. They do not use the time size.
   const rondo_size_expr *batch;
   const rondo_fault_info *faults;
   /// Best last.

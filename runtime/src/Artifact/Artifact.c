@@ -1,0 +1,22 @@
+//===- Artifact.c - The support code as one translation unit --------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Compiled once, when the compiler is built, and linked into every library.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Cpu.c"
+#include "Entry.c"
+#include "Generic.c"
+#include "Layout.c"
+#include "Message.c"
+#include "Overlap.c"
+#include "Plan.c"
+#include "Run.c"
+#include "Sequences.c"
+#include "Sizes.c"
+#include "Typed.c"

@@ -1,0 +1,120 @@
+//===- Plan.c - Workspace -------------------------------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The workspace holds, in this order, a packed copy of each tensor whose
+// innermost stride is not 1 (bodies are compiled for stride 1) and one slice of
+// scratch per worker. Every part begins at a multiple of 64 bytes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Support.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+int32_t rondo_call_workers(const rondo_call *call) {
+  const rondo_context *ctx = call->ctx;
+  return ctx && ctx->parallel_for && ctx->num_workers > 1 ? ctx->num_workers
+                                                          : 1;
+}
+
+/// Rounds up to the workspace's alignment; the callers stay below INT64_MAX/2.
+static int64_t roundUp(int64_t bytes) {
+  return (bytes + RONDO_WORKSPACE_ALIGNMENT - 1) &
+         ~(int64_t)(RONDO_WORKSPACE_ALIGNMENT - 1);
+}
+
+/// How the body will see the operand; adds its copy, if it needs one.
+static void planOperand(rondo_operand *operand, int64_t *bytes) {
+  int32_t rank = operand->info->rank;
+  operand->copy_offset = -1;
+  if (!rank)
+    return;
+  memcpy(operand->frame_strides, operand->strides,
+         (size_t)rank * sizeof(int64_t));
+  bool unit = operand->strides[rank - 1] == 1;
+  if (!operand->given || operand->empty || operand->extents[rank - 1] <= 1) {
+    operand->frame_strides[rank - 1] = 1;
+  } else if (!unit) {
+    rondo_strides_packed(operand->extents, rank, operand->frame_strides);
+    int64_t copy = operand->element_size;
+    for (int32_t dim = 0; dim < rank; ++dim)
+      copy *= operand->extents[dim];
+    operand->copy_offset = *bytes;
+    *bytes += roundUp(copy);
+  }
+}
+
+static rondo_status checkBatch(const rondo_call *call) {
+  const rondo_kernel_info *info = call->info;
+  for (int32_t i = 0; i < info->num_batch; ++i) {
+    int64_t value;
+    rondo_eval result = rondo_size_eval(&info->batch[i], call->sizes, &value);
+    if (result != RONDO_EVAL_OK || value < 0)
+      return rondo_call_fail(call, RONDO_ERROR_WRONG_SIZE,
+                             "batch dim %s has no valid size",
+                             rondo_or(info->batch[i].text, "?"));
+  }
+  return RONDO_OK;
+}
+
+int64_t rondo_call_points(const rondo_call *call, const int64_t *sizes) {
+  int64_t points = 1;
+  for (int32_t i = 0; i < call->info->num_batch; ++i) {
+    int64_t value;
+    if (rondo_size_eval(&call->info->batch[i], sizes, &value) !=
+            RONDO_EVAL_OK ||
+        value <= 0)
+      return 0;
+    if (__builtin_mul_overflow(points, value, &points))
+      return -1;
+  }
+  return points;
+}
+
+rondo_status rondo_call_plan(rondo_call *call) {
+  const rondo_kernel_info *info = call->info;
+  rondo_status status = checkBatch(call);
+  if (status != RONDO_OK)
+    return status;
+  int64_t points = rondo_call_points(call, call->sizes);
+  if (points < 0 || (call->packed && __builtin_mul_overflow(
+                                         points, call->num_sequences, &points)))
+    return rondo_call_fail(call, RONDO_ERROR_SIZE_OVERFLOW,
+                           "the product of the batch dims exceeds 63 bits");
+  call->total_points = points;
+
+  int64_t bytes = 0;
+  for (int32_t i = 0; i < info->num_tensors; ++i) {
+    planOperand(&call->operands[i], &bytes);
+    if (bytes > INT64_MAX / 4)
+      break;
+  }
+  call->worker_offset = bytes;
+  call->worker_stride = 0;
+  if (info->worker_bytes) {
+    // The longest sequence needs the most.
+    int64_t time = info->time_size;
+    int64_t whole = call->packed ? call->sizes[time] : 0;
+    if (call->packed)
+      call->sizes[time] = call->longest;
+    call->worker_stride = info->worker_bytes(call->sizes);
+    if (call->packed)
+      call->sizes[time] = whole;
+  }
+  int64_t slices;
+  if (bytes > INT64_MAX / 4 || call->worker_stride < 0 ||
+      call->worker_stride > INT64_MAX / 4 ||
+      __builtin_mul_overflow(roundUp(call->worker_stride),
+                             (int64_t)rondo_call_workers(call), &slices) ||
+      slices > INT64_MAX / 4)
+    return rondo_call_fail(call, RONDO_ERROR_SIZE_OVERFLOW,
+                           "the workspace exceeds 63 bits");
+  call->worker_stride = roundUp(call->worker_stride);
+  call->total_bytes = points ? bytes + slices : 0;
+  return RONDO_OK;
+}
