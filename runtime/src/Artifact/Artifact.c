@@ -18,5 +18,6 @@
 #include "Plan.c"
 #include "Run.c"
 #include "Sequences.c"
+#include "Shapes.c"
 #include "Sizes.c"
 #include "Typed.c"

@@ -149,6 +149,13 @@ bool rondo_size_uses(const rondo_size_expr *expr, int64_t size);
 rondo_eval rondo_size_solve(const rondo_size_expr *expr, const int64_t *sizes,
                             int64_t target, int64_t *out_size,
                             int64_t *out_value);
+/// Bytes of an element, 0 for an unknown dtype.
+int64_t rondo_dtype_size(rondo_dtype dtype);
+
+//===----------------------------------------------------------------------===//
+// Shapes.c
+//===----------------------------------------------------------------------===//
+
 /// Adds "for H = 8, G = 3", the known sizes that the expression uses.
 void rondo_message_add_sizes(rondo_message *message, const rondo_call *call,
                              const rondo_size_expr *expr);
@@ -156,8 +163,6 @@ void rondo_message_add_sizes(rondo_message *message, const rondo_call *call,
 rondo_status rondo_call_extent(const rondo_call *call,
                                const rondo_tensor_info *tensor, int32_t dim,
                                int64_t *out_extent);
-/// Bytes of an element, 0 for an unknown dtype.
-int64_t rondo_dtype_size(rondo_dtype dtype);
 
 //===----------------------------------------------------------------------===//
 // Typed.c, Generic.c, Sequences.c
