@@ -38,9 +38,9 @@ def TensorSpecAttr : AttrDef<RondoDialect, "TensorSpec"> {
     `sizes`). `initial` arguments are optional: a caller may leave them out.
 
     ```mlir
-    #rondo.tensor<"k", argument, bf16, affine_map<()[B, T, H, G, K] -> (B, T, H floordiv G, K)>>
+    #rondo.tensor<"k", argument, bf16, ()[B, T, H, G, K] -> (B, T, H floordiv G, K)>
     // Returned as [B, H, T], stored as [B, T, H].
-    #rondo.tensor<"o", result, bf16, affine_map<()[B, T, H, G, K] -> (B, T, H)>, order = [0, 2, 1]>
+    #rondo.tensor<"o", result, bf16, ()[B, T, H, G, K] -> (B, T, H), order = [0, 2, 1]>
     ```
   }];
   let parameters = (ins StringRefParameter<"name as the user wrote it">:$name,

@@ -374,6 +374,13 @@ LogicalResult GatherOp::verify() {
   return success();
 }
 
+LogicalResult GradOp::verify() {
+  // grad_c1
+  if (!getVariable().getDefiningOp<ReadOp>())
+    return emitOpError("expects the variable to be the result of a rondo.read");
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // RecurrenceOp
 //===----------------------------------------------------------------------===//

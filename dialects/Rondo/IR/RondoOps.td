@@ -52,8 +52,8 @@ def KernelOp : RondoOp<"kernel", [IsolatedFromAbove, Symbol, SingleBlock]> {
 
     ```mlir
     rondo.kernel @scale sizes ["T"] bound [-1] batch []
-        inputs [#rondo.tensor<"x", argument, f32, affine_map<()[T] -> (T)>>]
-        outputs [#rondo.tensor<"y", result, f32, affine_map<()[T] -> (T)>>] {
+        inputs [#rondo.tensor<"x", argument, f32, ()[T] -> (T)>]
+        outputs [#rondo.tensor<"y", result, f32, ()[T] -> (T)>] {
     ^bb0(%x: tensor<?xf32>):
       %T = rondo.size "T"
       %y = rondo.equation "y" (%t < %T) -> tensor<?xf32> {
@@ -377,6 +377,32 @@ def RecurrenceOp : RondoOp<"recurrence", [Pure, AttrSizedOperandSegments,
     ::mlir::OpResult getFinal(unsigned state);
     ::rondo::YieldOp getYield();
   }];
+}
+
+//===----------------------------------------------------------------------===//
+// Gradients
+//===----------------------------------------------------------------------===//
+
+def GradOp : RondoOp<"grad", [Pure, SameOperandsAndResultType]> {
+  let summary = "Differentiate a value in a body with respect to a read";
+  let description = [{
+    d value / d variable, where `variable` is the result of a `rondo.read` of a
+    state and `value` is a scalar of the same body. Equations that `value` reads
+    are differentiated through; other reads of the state at the same point of
+    the dims it runs along are the same variable where their remaining
+    subscripts agree. `rondo-expand-grad` replaces it by equations.
+
+    Constraints:
+    - (C1) `variable` is the result of a rondo.read.
+
+    ```mlir
+    %g = rondo.grad %loss wrt %w : f32
+    ```
+  }];
+  let arguments = (ins RondoReal:$value, RondoReal:$variable /*grad_c1*/);
+  let results = (outs RondoReal:$result);
+  let assemblyFormat = "$value `wrt` $variable attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
