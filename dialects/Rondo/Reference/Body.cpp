@@ -1,0 +1,244 @@
+//===- Body.cpp - Scalar code of an equation ------------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Rondo/Reference/Body.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include <limits>
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::reference;
+
+llvm::Error rondo::reference::makeError(Operation *op,
+                                        const llvm::Twine &message) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  op->getLoc()->print(os);
+  os << ": '" << op->getName() << "' " << message;
+  return llvm::createStringError(text);
+}
+
+//===----------------------------------------------------------------------===//
+// Environment
+//===----------------------------------------------------------------------===//
+
+const Scalar *Environment::getScalar(Value value) const {
+  auto found = scalars.find(value);
+  return found == scalars.end() ? nullptr : &found->second;
+}
+
+Array &Environment::defineTensor(Value value) {
+  Array *&array = tensors[value];
+  if (!array)
+    array = &storage.emplace_back();
+  return *array;
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+static constexpr double infinity = std::numeric_limits<double>::infinity();
+
+static Combining getRealCombining(Combiner combiner) {
+  switch (combiner) {
+  case Combiner::Sum:
+    return {makeReal(0), getScalarFunction("arith.addf")};
+  case Combiner::Prod:
+    return {makeReal(1), getScalarFunction("arith.mulf")};
+  case Combiner::Max:
+    return {makeReal(-infinity), getScalarFunction("arith.maximumf")};
+  default:
+    return {makeReal(infinity), getScalarFunction("arith.minimumf")};
+  }
+}
+
+Combining Combining::get(Combiner combiner, Type type) {
+  using Limits = std::numeric_limits<int64_t>;
+  if (isa<FloatType>(type))
+    return getRealCombining(combiner);
+  switch (combiner) {
+  case Combiner::Sum:
+    return {makeInteger(0), getScalarFunction("arith.addi")};
+  case Combiner::Prod:
+    return {makeInteger(1), getScalarFunction("arith.muli")};
+  case Combiner::Max:
+    return {makeInteger(Limits::min()), getScalarFunction("arith.maxsi")};
+  case Combiner::Min:
+    return {makeInteger(Limits::max()), getScalarFunction("arith.minsi")};
+  case Combiner::Any:
+    return {makeInteger(0), getScalarFunction("arith.ori")};
+  case Combiner::All:
+    return {makeInteger(1), getScalarFunction("arith.andi")};
+  }
+  llvm_unreachable("unknown combiner");
+}
+
+//===----------------------------------------------------------------------===//
+// Compilation
+//===----------------------------------------------------------------------===//
+
+llvm::Expected<std::unique_ptr<Body>> Body::compile(Block &block) {
+  auto body = std::make_unique<Body>();
+  body->parent = block.getParentOp();
+  for (BlockArgument argument : block.getArguments()) {
+    body->registerOf[argument] = body->registers.size();
+    body->registers.push_back(makeInteger(0));
+  }
+  for (Operation &op : block.without_terminator())
+    if (llvm::Error error = body->add(&op))
+      return error;
+  auto yield = cast<YieldOp>(block.getTerminator());
+  body->value = body->getRegister(yield.getValues()[0]);
+  body->valueType = yield.getValues()[0].getType();
+  if (yield.getFilter())
+    body->filter = body->getRegister(yield.getFilter());
+  return body;
+}
+
+Body::Register Body::getRegister(Value value) {
+  auto [found, isNew] = registerOf.try_emplace(value, registers.size());
+  if (isNew) {
+    // Values of this block are registered before their uses, so this one
+    // comes from outside.
+    captures.push_back({value, found->second});
+    registers.push_back(makeInteger(0));
+  }
+  return found->second;
+}
+
+llvm::Error Body::add(Operation *op) {
+  if (auto read = dyn_cast<ReadOp>(op)) {
+    addAccess(op, Instruction::Read, read.getSource(), read.getSubscripts(),
+              read.getFallback(), read.getFallbackSubscripts());
+  } else if (auto gather = dyn_cast<GatherOp>(op)) {
+    addAccess(op, Instruction::Gather, gather.getSource(),
+              gather.getSubscripts(), {}, {});
+  } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    if (!constant.getType().isIntOrIndexOrFloat())
+      return makeError(op, "is not a number");
+    registerOf[constant] = registers.size();
+    registers.push_back(getConstant(constant.getValue()));
+  } else if (auto size = dyn_cast<SizeOp>(op)) {
+    // Every `rondo.size` of a kernel is known to the environment.
+    getRegister(size);
+  } else if (ScalarFunction function = getScalarFunction(op)) {
+    Instruction instruction{Instruction::Compute, 0, function};
+    for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+      instruction.operands[i] = getRegister(operand);
+    instruction.result = registers.size();
+    registerOf[op->getResult(0)] = instruction.result;
+    registers.push_back(makeInteger(0));
+    instructions.push_back(instruction);
+  } else {
+    return makeError(op, "is not known to the interpreter");
+  }
+  return llvm::Error::success();
+}
+
+void Body::addAccess(Operation *op, Instruction::Kind kind, Value tensor,
+                     ValueRange subscripts, Value fallback,
+                     ValueRange fallbackSubscripts) {
+  Instruction instruction{kind, 0};
+  instruction.op = op;
+  auto newAccess = [&](Value tensor, ValueRange subscripts) {
+    Access access{tensor, {}};
+    for (Value subscript : subscripts)
+      access.subscripts.push_back(getRegister(subscript));
+    accesses.push_back(access);
+    return static_cast<int>(accesses.size()) - 1;
+  };
+  instruction.access = newAccess(tensor, subscripts);
+  if (fallback)
+    instruction.fallback = newAccess(fallback, fallbackSubscripts);
+  instruction.isReal = isa<FloatType>(op->getResult(0).getType());
+  instruction.result = registers.size();
+  registerOf[op->getResult(0)] = instruction.result;
+  registers.push_back(makeInteger(0));
+  instructions.push_back(instruction);
+}
+
+llvm::Error Body::bind(const Environment &environment) {
+  for (auto [captured, target] : captures) {
+    const Scalar *scalar = environment.getScalar(captured);
+    if (!scalar)
+      return makeError(parent, "uses a value that has not been computed");
+    registers[target] = *scalar;
+  }
+  for (Access &access : accesses) {
+    access.array = environment.getTensor(access.tensor);
+    if (!access.array)
+      return makeError(parent, "reads a tensor that has no value");
+  }
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Execution
+//===----------------------------------------------------------------------===//
+
+int64_t Body::locate(const Access &access) const {
+  int64_t position = 0;
+  const int64_t *extent = access.array->shape.data();
+  for (Register subscript : access.subscripts) {
+    int64_t index = registers[subscript].integer;
+    if (index < 0 || index >= *extent)
+      return -1;
+    position = position * *extent++ + index;
+  }
+  return position;
+}
+
+Scalar Body::read(const Instruction &instruction) const {
+  const Access *access = &accesses[instruction.access];
+  int64_t position = locate(*access);
+  if (position < 0 && instruction.fallback >= 0) {
+    access = &accesses[instruction.fallback];
+    position = locate(*access);
+  }
+  double element = position < 0 ? 0 : access->array->data[position];
+  return instruction.isReal ? makeReal(element)
+                            : makeInteger(toInteger(element));
+}
+
+bool Body::run() {
+  for (const Instruction &instruction : instructions) {
+    Scalar &result = registers[instruction.result];
+    switch (instruction.kind) {
+    case Instruction::Compute:
+      result = instruction.function(registers[instruction.operands[0]],
+                                    registers[instruction.operands[1]],
+                                    registers[instruction.operands[2]]);
+      break;
+    case Instruction::Gather:
+      if (locate(accesses[instruction.access]) < 0) {
+        fault = &instruction;
+        return false;
+      }
+      [[fallthrough]];
+    case Instruction::Read:
+      result = read(instruction);
+      break;
+    }
+  }
+  return true;
+}
+
+llvm::Error Body::takeFault() const {
+  const Access &access = accesses[fault->access];
+  for (auto [dim, subscript] : llvm::enumerate(access.subscripts)) {
+    int64_t index = registers[subscript].integer;
+    int64_t extent = access.array->shape[dim];
+    if (index < 0 || index >= extent)
+      return makeError(fault->op,
+                       "index out of range: dim " + llvm::Twine(dim) + " of '" +
+                           cast<GatherOp>(fault->op).getName() +
+                           "' expects a value in [0, " + llvm::Twine(extent) +
+                           "), found " + llvm::Twine(index));
+  }
+  return makeError(fault->op, "index out of range");
+}

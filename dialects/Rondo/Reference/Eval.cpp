@@ -1,0 +1,461 @@
+//===- Eval.cpp - The reference interpreter -------------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Rondo/Reference/Eval.h"
+#include "dialects/Rondo/Reference/Body.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::reference;
+
+int64_t Array::getNumElements() const {
+  int64_t count = 1;
+  for (int64_t extent : shape)
+    count *= extent;
+  return count;
+}
+
+/// More elements than this are refused rather than asked of the system.
+static constexpr int64_t maxElements = int64_t(1) << 32;
+
+namespace {
+
+/// Counts through all points of a box, the last dim fastest.
+class Points {
+public:
+  Points(ArrayRef<int64_t> lowers, ArrayRef<int64_t> uppers)
+      : lowers(lowers), uppers(uppers), point(lowers) {
+    for (auto [lower, upper] : llvm::zip(lowers, uppers))
+      done |= lower >= upper;
+  }
+  explicit Points(ArrayRef<int64_t> sizes)
+      : Points(SmallVector<int64_t>(sizes.size(), 0), sizes) {}
+
+  bool isDone() const { return done; }
+  ArrayRef<int64_t> get() const { return point; }
+  void next() {
+    for (int64_t dim = point.size() - 1; dim >= 0; --dim) {
+      if (++point[dim] < uppers[dim])
+        return;
+      point[dim] = lowers[dim];
+    }
+    done = true;
+  }
+
+private:
+  SmallVector<int64_t> lowers, uppers, point;
+  bool done = false;
+};
+
+/// Evaluates the operations of one kernel in order.
+class Evaluator {
+public:
+  Evaluator(KernelOp kernel, ArrayRef<int64_t> sizes)
+      : kernel(kernel), sizes(sizes) {}
+
+  llvm::Error setInputs(const std::map<std::string, Array> &inputs);
+  llvm::Error evaluateBlock(Block &block);
+  llvm::Expected<std::map<std::string, Array>> takeOutputs();
+
+private:
+  llvm::Error evaluate(Operation *op);
+  llvm::Error evaluateScalar(Operation *op);
+  llvm::Error evaluateInitial(InitialOp op);
+  llvm::Error evaluateEquation(EquationOp op);
+  llvm::Error evaluateReduction(EquationOp op, Body &body,
+                                ArrayRef<int64_t> lowers,
+                                ArrayRef<int64_t> uppers, Scalar &result);
+  llvm::Error evaluateRecurrence(RecurrenceOp op);
+
+  llvm::Error prepareBlock(Block &block);
+  llvm::Error prepareRecurrence(RecurrenceOp op);
+  llvm::Expected<Body *> getBody(EquationOp op);
+  llvm::Expected<SmallVector<int64_t>> getIntegers(Operation *op,
+                                                   ValueRange values);
+  llvm::Error resize(Operation *op, Array &array, ArrayRef<int64_t> shape);
+
+  KernelOp kernel;
+  ArrayRef<int64_t> sizes;
+  Environment environment;
+  std::deque<Array> inputArrays;
+  llvm::DenseMap<Operation *, std::unique_ptr<Body>> bodies;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Inputs and outputs
+//===----------------------------------------------------------------------===//
+
+static std::vector<int64_t> getShape(TensorSpecAttr spec,
+                                     ArrayRef<int64_t> sizes) {
+  std::vector<int64_t> shape;
+  SmallVector<Attribute> symbols, values;
+  Builder builder(spec.getContext());
+  for (int64_t size : sizes)
+    symbols.push_back(builder.getIndexAttr(size));
+  // Null (a division by zero) leaves the shape short, which no array has.
+  if (succeeded(spec.getShape().constantFold(symbols, values)))
+    for (Attribute value : values)
+      shape.push_back(cast<IntegerAttr>(value).getInt());
+  return shape;
+}
+
+static std::string spell(ArrayRef<int64_t> shape) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << "[";
+  llvm::interleaveComma(shape, os);
+  os << "]";
+  return text;
+}
+
+llvm::Error Evaluator::setInputs(const std::map<std::string, Array> &inputs) {
+  if (sizes.size() != kernel.getSizes().size())
+    return makeError(kernel, "expects " +
+                                 llvm::Twine(kernel.getSizes().size()) +
+                                 " sizes, found " + llvm::Twine(sizes.size()));
+  kernel.walk([&](SizeOp op) {
+    int64_t position = kernel.getSizeIndex(op.getName());
+    environment.setScalar(op, makeInteger(sizes[position]));
+  });
+  for (unsigned i = 0; i < kernel.getInputs().size(); ++i) {
+    TensorSpecAttr spec = kernel.getInput(i);
+    auto found = inputs.find(spec.getName().str());
+    if (found == inputs.end()) {
+      if (spec.getRole() == Role::Initial)
+        continue;
+      return makeError(kernel, "expects argument '" + spec.getName() + "'");
+    }
+    const Array &array = found->second;
+    std::vector<int64_t> expected = ::getShape(spec, sizes);
+    if (array.shape != expected ||
+        static_cast<int64_t>(array.data.size()) != array.getNumElements())
+      return makeError(
+          kernel, "expects shape " + spell(expected) + " for '" +
+                      spec.getName() + "', found " + spell(array.shape) +
+                      " with " + llvm::Twine(array.data.size()) + " elements");
+    inputArrays.push_back(array);
+    environment.setTensor(kernel.getBody().getArgument(i), &inputArrays.back());
+  }
+  return llvm::Error::success();
+}
+
+/// The returned array with its dims in the order of memory.
+static Array permute(const Array &array, TensorSpecAttr spec) {
+  if (spec.getOrder().empty())
+    return array;
+  unsigned rank = array.shape.size();
+  SmallVector<int64_t> strides(rank, 1); // of `array`
+  for (unsigned dim = rank; dim-- > 1;)
+    strides[dim - 1] = strides[dim] * array.shape[dim];
+  Array result;
+  for (unsigned dim = 0; dim < rank; ++dim)
+    result.shape.push_back(array.shape[spec.getReturnedDim(dim)]);
+  for (Points points(result.shape); !points.isDone(); points.next()) {
+    int64_t position = 0;
+    for (auto [dim, index] : llvm::enumerate(points.get()))
+      position += index * strides[spec.getReturnedDim(dim)];
+    result.data.push_back(array.data[position]);
+  }
+  return result;
+}
+
+llvm::Expected<std::map<std::string, Array>> Evaluator::takeOutputs() {
+  std::map<std::string, Array> outputs;
+  auto ret = cast<ReturnOp>(kernel.getBody().front().back());
+  for (auto [i, value] : llvm::enumerate(ret.getOperands())) {
+    TensorSpecAttr spec = kernel.getOutput(i);
+    const Array *array = environment.getTensor(value);
+    if (!array)
+      return makeError(ret, "has no value for '" + spec.getName() + "'");
+    Array stored = permute(*array, spec);
+    std::vector<int64_t> expected = ::getShape(spec, sizes);
+    if (stored.shape != expected)
+      return makeError(ret, "expects shape " + spell(expected) + " for '" +
+                                spec.getName() + "', found " +
+                                spell(stored.shape));
+    outputs[spec.getName().str()] = std::move(stored);
+  }
+  return outputs;
+}
+
+llvm::Expected<std::map<std::string, Array>>
+rondo::reference::evaluate(KernelOp kernel,
+                           const std::map<std::string, Array> &inputs,
+                           ArrayRef<int64_t> sizes) {
+  Evaluator evaluator(kernel, sizes);
+  if (llvm::Error error = evaluator.setInputs(inputs))
+    return error;
+  if (llvm::Error error = evaluator.evaluateBlock(kernel.getBody().front()))
+    return error;
+  return evaluator.takeOutputs();
+}
+
+//===----------------------------------------------------------------------===//
+// One function per operation
+//===----------------------------------------------------------------------===//
+
+llvm::Error Evaluator::evaluateBlock(Block &block) {
+  for (Operation &op : block.without_terminator())
+    if (llvm::Error error = evaluate(&op))
+      return error;
+  return llvm::Error::success();
+}
+
+llvm::Error Evaluator::evaluate(Operation *op) {
+  if (auto equation = dyn_cast<EquationOp>(op))
+    return evaluateEquation(equation);
+  if (auto recurrence = dyn_cast<RecurrenceOp>(op))
+    return evaluateRecurrence(recurrence);
+  if (auto initial = dyn_cast<InitialOp>(op))
+    return evaluateInitial(initial);
+  if (isa<SizeOp>(op))
+    return llvm::Error::success(); // known since `setInputs`
+  return evaluateScalar(op);
+}
+
+/// Sizes, bounds and constants between equations.
+llvm::Error Evaluator::evaluateScalar(Operation *op) {
+  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    if (!constant.getType().isIntOrIndexOrFloat())
+      return makeError(op, "is not a number");
+    environment.setScalar(constant, getConstant(constant.getValue()));
+    return llvm::Error::success();
+  }
+  ScalarFunction function = getScalarFunction(op);
+  if (!function)
+    return makeError(op, "is not known to the interpreter");
+  Scalar operands[3] = {makeInteger(0), makeInteger(0), makeInteger(0)};
+  for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+    const Scalar *scalar = environment.getScalar(operand);
+    if (!scalar)
+      return makeError(op, "uses a value that has not been computed");
+    operands[i] = *scalar;
+  }
+  environment.setScalar(op->getResult(0),
+                        function(operands[0], operands[1], operands[2]));
+  return llvm::Error::success();
+}
+
+llvm::Error Evaluator::evaluateInitial(InitialOp op) {
+  Array *chosen = environment.getTensor(op.getGiven());
+  if (!chosen)
+    chosen = environment.getTensor(op.getDeclared());
+  if (!chosen)
+    return makeError(op, "has no value");
+  environment.setTensor(op, chosen);
+  return llvm::Error::success();
+}
+
+// result[p] = body(p), or the reduction of body(p, r) over r.
+llvm::Error Evaluator::evaluateEquation(EquationOp op) {
+  auto body = getBody(op);
+  if (!body)
+    return body.takeError();
+  if (llvm::Error error = (*body)->bind(environment))
+    return error;
+  auto extents = getIntegers(op, op.getSizes());
+  if (!extents)
+    return extents.takeError();
+  auto lowers = getIntegers(op, op.getLowers());
+  if (!lowers)
+    return lowers.takeError();
+  auto uppers = getIntegers(op, op.getUppers());
+  if (!uppers)
+    return uppers.takeError();
+  Array &result = environment.defineTensor(op);
+  if (llvm::Error error = resize(op, result, *extents))
+    return error;
+
+  double *element = result.data.data();
+  for (Points points(*extents); !points.isDone(); points.next()) {
+    for (auto [i, index] : llvm::enumerate(points.get()))
+      (*body)->getArgument(i) = makeInteger(index);
+    Scalar value;
+    if (op.getCombiner()) {
+      if (llvm::Error error =
+              evaluateReduction(op, **body, *lowers, *uppers, value))
+        return error;
+    } else {
+      if (!(*body)->run())
+        return (*body)->takeFault();
+      value = (*body)->getValue();
+    }
+    *element++ = toElement(value, (*body)->getValueType());
+  }
+  return llvm::Error::success();
+}
+
+// combine over r, lowers <= r < uppers and filter(p, r), of body(p, r).
+llvm::Error Evaluator::evaluateReduction(EquationOp op, Body &body,
+                                         ArrayRef<int64_t> lowers,
+                                         ArrayRef<int64_t> uppers,
+                                         Scalar &result) {
+  Combining combining = Combining::get(*op.getCombiner(), body.getValueType());
+  unsigned first = op.getSizes().size();
+  result = combining.identity;
+  for (Points points(lowers, uppers); !points.isDone(); points.next()) {
+    for (auto [i, index] : llvm::enumerate(points.get()))
+      body.getArgument(first + i) = makeInteger(index);
+    if (!body.run())
+      return body.takeFault();
+    if (body.passesFilter())
+      result = combining.combine(result, body.getValue(), Scalar());
+  }
+  return llvm::Error::success();
+}
+
+/// history[batch, t, rest] = slice[batch, rest], where `position` is the
+/// position of t among `count` points of the along dims.
+static void storeSlice(const Array &slice, unsigned batchRank, int64_t position,
+                       int64_t count, Array &history) {
+  int64_t batch = 1, rest = 1;
+  for (auto [dim, extent] : llvm::enumerate(slice.shape))
+    (dim < batchRank ? batch : rest) *= extent;
+  for (int64_t b = 0; b < batch; ++b)
+    std::copy_n(slice.data.begin() + b * rest, rest,
+                history.data.begin() + (b * count + position) * rest);
+}
+
+// At every point t of the along dims, in order:
+// (x_1[.., t, ..], .., x_n[.., t, ..]) = step(t, x_1, .., x_n)
+llvm::Error Evaluator::evaluateRecurrence(RecurrenceOp op) {
+  if (llvm::Error error = prepareRecurrence(op))
+    return error;
+  auto along = getIntegers(op, op.getSizes());
+  if (!along)
+    return along.takeError();
+  int64_t count = 1;
+  for (int64_t extent : *along)
+    count *= std::max<int64_t>(extent, 0);
+
+  for (Points steps(*along); !steps.isDone(); steps.next()) {
+    int64_t position = 0; // of t in the histories
+    for (auto [i, step] : llvm::enumerate(steps.get())) {
+      int64_t extent = (*along)[i];
+      int64_t t = op.getReversed()[i] ? extent - 1 - step : step;
+      position = position * extent + t;
+      environment.setScalar(op.getAlongIndices()[i], makeInteger(t));
+    }
+    if (llvm::Error error = evaluateBlock(op.getBlock()))
+      return error;
+    for (unsigned i = 0; i < op.getNumMembers(); ++i)
+      storeSlice(*environment.getTensor(op.getSlice(i)), op.getBatch(),
+                 position, count, *environment.getTensor(op.getHistory(i)));
+  }
+  for (unsigned i = 0; i < op.getNumStates(); ++i)
+    environment.defineTensor(op.getFinal(i)) = *environment.getTensor(
+        count > 0 ? op.getSlice(i) : op.getInitials()[i]);
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes
+//===----------------------------------------------------------------------===//
+
+/// Gives every tensor that a region defines its shape, and NaN everywhere: the
+/// histories need the shapes of the slices before the first step, and also
+/// when there is none.
+llvm::Error Evaluator::prepareBlock(Block &block) {
+  for (Operation &op : block.without_terminator()) {
+    if (auto equation = dyn_cast<EquationOp>(op)) {
+      auto extents = getIntegers(equation, equation.getSizes());
+      if (!extents)
+        return extents.takeError();
+      if (llvm::Error error =
+              resize(equation, environment.defineTensor(equation), *extents))
+        return error;
+    } else if (auto recurrence = dyn_cast<RecurrenceOp>(op)) {
+      if (llvm::Error error = prepareRecurrence(recurrence))
+        return error;
+    } else if (llvm::Error error = evaluate(&op)) {
+      return error;
+    }
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error Evaluator::prepareRecurrence(RecurrenceOp op) {
+  auto along = getIntegers(op, op.getSizes());
+  if (!along)
+    return along.takeError();
+  for (BlockArgument index : op.getAlongIndices())
+    environment.setScalar(index, makeInteger(0));
+  // The region sees a member's past under another name.
+  for (unsigned i = 0; i < op.getNumMembers(); ++i)
+    environment.setTensor(op.getPast(i),
+                          &environment.defineTensor(op.getHistory(i)));
+  if (llvm::Error error = prepareBlock(op.getBlock()))
+    return error;
+
+  for (unsigned i = 0; i < op.getNumMembers(); ++i) {
+    const Array *slice = environment.getTensor(op.getSlice(i));
+    if (!slice)
+      return makeError(op, "has no value for '" + op.getName(i) + "'");
+    if (op.getBatch() > slice->shape.size())
+      return makeError(op, "has more batch dims than '" + op.getName(i) + "'");
+    if (i < op.getNumStates()) {
+      const Array *initial = environment.getTensor(op.getInitials()[i]);
+      if (!initial || initial->shape != slice->shape)
+        return makeError(op, "expects shape " + spell(slice->shape) +
+                                 " for the initial value of '" + op.getName(i) +
+                                 "', found " +
+                                 (initial ? spell(initial->shape) : "none"));
+      environment.defineTensor(op.getFinal(i)) = *initial;
+    }
+    SmallVector<int64_t> shape(slice->shape.begin(), slice->shape.end());
+    shape.insert(shape.begin() + op.getBatch(), along->begin(), along->end());
+    if (llvm::Error error =
+            resize(op, environment.defineTensor(op.getHistory(i)), shape))
+      return error;
+  }
+  return llvm::Error::success();
+}
+
+/// Every element becomes NaN, so that reading one that is not computed yet
+/// can't pass unnoticed.
+llvm::Error Evaluator::resize(Operation *op, Array &array,
+                              ArrayRef<int64_t> shape) {
+  int64_t count = 1;
+  for (int64_t extent : shape)
+    if (extent < 0 || llvm::MulOverflow(count, extent, count) ||
+        count > maxElements)
+      return makeError(op, "can't hold a tensor of shape " + spell(shape));
+  array.shape.assign(shape.begin(), shape.end());
+  array.data.assign(count, std::nan(""));
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Helpers
+//===----------------------------------------------------------------------===//
+
+llvm::Expected<Body *> Evaluator::getBody(EquationOp op) {
+  std::unique_ptr<Body> &body = bodies[op];
+  if (!body) {
+    auto compiled = Body::compile(op.getBlock());
+    if (!compiled)
+      return compiled.takeError();
+    body = std::move(*compiled);
+  }
+  return body.get();
+}
+
+llvm::Expected<SmallVector<int64_t>> Evaluator::getIntegers(Operation *op,
+                                                            ValueRange values) {
+  SmallVector<int64_t> integers;
+  for (Value value : values) {
+    const Scalar *scalar = environment.getScalar(value);
+    if (!scalar)
+      return makeError(op, "uses a size that has not been computed");
+    integers.push_back(scalar->integer);
+  }
+  return integers;
+}
