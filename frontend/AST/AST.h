@@ -40,7 +40,7 @@ namespace rondo::frontend::ast {
 
 /// The deepest expression tree that the parser builds. A node without operands
 /// has depth 1.
-constexpr unsigned maxExprDepth = 1000;
+inline constexpr unsigned maxExprDepth = 1000;
 
 /// An identifier where it stands.
 struct Ident {

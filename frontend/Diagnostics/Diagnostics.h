@@ -91,8 +91,8 @@ public:
 
   unsigned errorCount() const { return errors; }
   bool hasErrors() const { return errors != 0; }
-  /// The limit was reached: nothing more will be printed, so a stage may stop.
-  bool full() const { return errors >= limit; }
+  /// Past the limit: nothing more will be printed, so a stage may stop.
+  bool full() const { return errors > limit; }
 
   /// Line and column, both from 1. A column is a character, not a byte; a byte
   /// that is not UTF-8 counts as one.
@@ -111,8 +111,8 @@ private:
   unsigned errors = 0;
 };
 
-/// The nearest of `candidates` by edit distance if it is near enough to be
-/// what was meant, else "".
+/// The nearest of `candidates` by edit distance if it is near enough to be what
+/// was meant, else "". A word that differs only in case is always near enough.
 llvm::StringRef nearest(llvm::StringRef word,
                         llvm::ArrayRef<llvm::StringRef> candidates);
 

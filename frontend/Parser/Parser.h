@@ -16,7 +16,7 @@ namespace rondo::frontend {
 
 /// The deepest nesting of parentheses, brackets, calls, reductions, `if`,
 /// unary operators and `^` that the parser accepts in one expression.
-constexpr unsigned maxNesting = 256;
+inline constexpr unsigned maxNesting = 256;
 
 /// Parses one buffer of `sources`. Always returns a tree; after errors (which
 /// are in `diags`) it is partial and `File::broken` is set. An empty file gives
