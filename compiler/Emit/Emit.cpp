@@ -1,0 +1,212 @@
+//===- Emit.cpp - From LLVM dialect to libraries --------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Emit/Emit.h"
+
+#include "compiler/Emit/Link.h"
+#include "compiler/Emit/Object.h"
+#include "compiler/Emit/Tables.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Target/TargetMachine.h"
+#include <chrono>
+
+using namespace rondo;
+using llvm::createStringError;
+
+std::string rondo::getCompilerVersion() { return "rondo " RONDO_VERSION; }
+
+namespace {
+
+/// Adds the time of its scope to a counter.
+class ScopedTimer {
+public:
+  ScopedTimer(double &milliseconds)
+      : milliseconds(milliseconds), start(std::chrono::steady_clock::now()) {}
+  ~ScopedTimer() {
+    milliseconds += std::chrono::duration<double, std::milli>(
+                        std::chrono::steady_clock::now() - start)
+                        .count();
+  }
+
+private:
+  double &milliseconds;
+  std::chrono::steady_clock::time_point start;
+};
+
+} // namespace
+
+llvm::Error rondo::checkExports(llvm::ArrayRef<KernelSignature> kernels) {
+  llvm::StringMap<llvm::StringRef> owners;
+  for (const KernelSignature &kernel : kernels) {
+    if (llvm::StringRef(kernel.name).starts_with("rondo_"))
+      return createStringError("kernel '" + kernel.name +
+                               "': names that begin with 'rondo_' are kept "
+                               "for the library itself, choose another");
+    for (const std::string &symbol : getExportedSymbols({kernel})) {
+      auto [owner, isNew] = owners.try_emplace(symbol, kernel.name);
+      if (!isNew && symbol != getExportedSymbols({}).front())
+        return createStringError("kernels '" + owner->second + "' and '" +
+                                 kernel.name + "' both export '" + symbol +
+                                 "', rename one of them");
+    }
+  }
+  return llvm::Error::success();
+}
+
+/// The object of one variant.
+static llvm::Expected<ObjectBuffer>
+compileVariant(llvm::ArrayRef<KernelSignature> kernels, const Variant &variant,
+               const EmitOptions &options, VariantSymbols &symbols,
+               EmitTimings &timings) {
+  auto machine = createTargetMachine(variant.target, options.optLevel);
+  if (!machine)
+    return machine.takeError();
+  llvm::LLVMContext context;
+  llvm::Expected<std::unique_ptr<llvm::Module>> module(nullptr);
+  {
+    ScopedTimer timer(timings.translate);
+    module = translateVariant(context, kernels, variant, **machine, symbols);
+    if (!module)
+      return module.takeError();
+  }
+  {
+    ScopedTimer timer(timings.optimize);
+    optimize(**module, **machine, options.optLevel);
+  }
+  ScopedTimer timer(timings.object);
+  llvm::Expected<ObjectBuffer> object = generateCode(**module, **machine);
+  if (!object)
+    return object;
+  if (llvm::Error error =
+          checkUndefinedSymbols(*object, "the code for " + variant.target.name))
+    return error;
+  return object;
+}
+
+static llvm::Expected<ObjectBuffer>
+compileTables(llvm::ArrayRef<KernelSignature> kernels,
+              llvm::ArrayRef<VariantSymbols> symbols) {
+  TargetDescription target = getBaselineTarget();
+  auto machine = createTargetMachine(target, 2);
+  if (!machine)
+    return machine.takeError();
+  llvm::LLVMContext context;
+  auto module = buildTables(context, kernels, symbols);
+  if (!module)
+    return module.takeError();
+  (*module)->setDataLayout((*machine)->createDataLayout());
+  return generateCode(**module, **machine);
+}
+
+using LinkFunction = llvm::Error (*)(llvm::ArrayRef<llvm::StringRef>,
+                                     const LinkOptions &, llvm::StringRef);
+
+static llvm::Error emit(llvm::ArrayRef<KernelSignature> kernels,
+                        llvm::ArrayRef<Variant> variants,
+                        const EmitOptions &options, llvm::StringRef outputPath,
+                        EmitTimings *outTimings, LinkFunction link) {
+  if (llvm::Error error = checkExports(kernels))
+    return error;
+  EmitTimings timings;
+  llvm::SmallVector<ObjectBuffer> objects;
+  llvm::SmallVector<VariantSymbols> symbols(variants.size());
+  for (auto [variant, variantSymbols] : llvm::zip(variants, symbols)) {
+    llvm::Expected<ObjectBuffer> object =
+        compileVariant(kernels, variant, options, variantSymbols, timings);
+    if (!object)
+      return object.takeError();
+    objects.push_back(std::move(*object));
+  }
+  {
+    ScopedTimer timer(timings.object);
+    llvm::Expected<ObjectBuffer> tables = compileTables(kernels, symbols);
+    if (!tables)
+      return tables.takeError();
+    objects.push_back(std::move(*tables));
+  }
+  llvm::SmallVector<llvm::StringRef> contents;
+  for (const ObjectBuffer &object : objects)
+    contents.emplace_back(object.data(), object.size());
+  contents.push_back(getSupportObject());
+  llvm::SmallVector<std::string> exports = getExportedSymbols(kernels);
+  {
+    ScopedTimer timer(timings.link);
+    if (llvm::Error error =
+            link(contents, {exports, options.keepSymbols}, outputPath))
+      return error;
+  }
+  if (outTimings)
+    *outTimings = timings;
+  return llvm::Error::success();
+}
+
+llvm::Error rondo::emitLibrary(llvm::ArrayRef<KernelSignature> kernels,
+                               llvm::ArrayRef<Variant> variants,
+                               const EmitOptions &options,
+                               llvm::StringRef outputPath,
+                               EmitTimings *timings) {
+  return emit(kernels, variants, options, outputPath, timings, linkLibrary);
+}
+
+llvm::Error rondo::emitObject(llvm::ArrayRef<KernelSignature> kernels,
+                              llvm::ArrayRef<Variant> variants,
+                              const EmitOptions &options,
+                              llvm::StringRef outputPath,
+                              EmitTimings *timings) {
+  return emit(kernels, variants, options, outputPath, timings, linkObject);
+}
+
+llvm::Expected<std::string>
+rondo::emitText(llvm::ArrayRef<KernelSignature> kernels, const Variant &variant,
+                TextKind kind, const EmitOptions &options) {
+  auto machine = createTargetMachine(variant.target, options.optLevel);
+  if (!machine)
+    return machine.takeError();
+  llvm::LLVMContext context;
+  VariantSymbols symbols;
+  auto module = translateVariant(context, kernels, variant, **machine, symbols);
+  if (!module)
+    return module.takeError();
+  if (kind != TextKind::LLVM)
+    optimize(**module, **machine, options.optLevel);
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  if (kind != TextKind::Assembly) {
+    (*module)->print(os, nullptr);
+    return text;
+  }
+  auto assembly = generateCode(**module, **machine, /*assembly=*/true);
+  if (!assembly)
+    return assembly.takeError();
+  return std::string(assembly->data(), assembly->size());
+}
+
+llvm::Expected<std::string>
+rondo::emitTablesText(llvm::ArrayRef<KernelSignature> kernels,
+                      llvm::ArrayRef<TargetDescription> targets) {
+  llvm::SmallVector<VariantSymbols> symbols;
+  for (const TargetDescription &target : targets) {
+    VariantSymbols &variant = symbols.emplace_back();
+    variant.name = target.name;
+    variant.level = target.level;
+    for (const KernelSignature &kernel : kernels) {
+      std::string suffix = "__" + target.getSymbolSuffix();
+      variant.bodies.push_back(kernel.name + "_body" + suffix);
+      variant.workerBytes.push_back(kernel.name + "_worker_bytes" + suffix);
+    }
+  }
+  llvm::LLVMContext context;
+  auto module = buildTables(context, kernels, symbols);
+  if (!module)
+    return module.takeError();
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  (*module)->print(os, nullptr);
+  return text;
+}

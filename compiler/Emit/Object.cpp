@@ -1,0 +1,166 @@
+//===- Object.cpp - From LLVM dialect to object files ---------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Emit/Object.h"
+
+#include "rondo/abi.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Object/ObjectFile.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/Target/TargetOptions.h"
+#include <mutex>
+
+using namespace rondo;
+using llvm::createStringError;
+
+//===----------------------------------------------------------------------===//
+// Target machine
+//===----------------------------------------------------------------------===//
+
+static void initializeX86() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+  });
+}
+
+TargetDescription rondo::getBaselineTarget() {
+  TargetDescription target;
+  target.name = target.cpu = "x86-64";
+  return target;
+}
+
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
+rondo::createTargetMachine(const TargetDescription &target, unsigned optLevel) {
+  initializeX86();
+  llvm::Triple triple(getTargetTriple());
+  std::string error;
+  const llvm::Target *backend =
+      llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!backend)
+    return createStringError("LLVM has no code generator for x86-64: " + error);
+  llvm::TargetOptions options;
+  options.FunctionSections = true;
+  options.DataSections = true;
+  // a * b + c in one rounding wherever it comes up: never less accurate.
+  options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
+  std::unique_ptr<llvm::TargetMachine> machine(backend->createTargetMachine(
+      triple, target.cpu, target.features, options, llvm::Reloc::PIC_,
+      std::nullopt,
+      llvm::CodeGenOpt::getLevel(optLevel).value_or(
+          llvm::CodeGenOptLevel::Aggressive)));
+  if (!machine)
+    return createStringError("LLVM can't generate code for " + target.name);
+  return machine;
+}
+
+//===----------------------------------------------------------------------===//
+// Optimisation and code generation
+//===----------------------------------------------------------------------===//
+
+void rondo::optimize(llvm::Module &module, llvm::TargetMachine &machine,
+                     unsigned optLevel) {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = tuning.SLPVectorization = optLevel > 1;
+  tuning.LoopInterleaving = tuning.LoopUnrolling = optLevel > 1;
+  llvm::PassBuilder builder(&machine, tuning);
+  // Before the defaults: the first registration of an analysis stays.
+  llvm::TargetLibraryInfoImpl library(module.getTargetTriple());
+  functions.registerPass([&] { return llvm::TargetLibraryAnalysis(library); });
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  const llvm::OptimizationLevel levels[] = {
+      llvm::OptimizationLevel::O0, llvm::OptimizationLevel::O1,
+      llvm::OptimizationLevel::O2, llvm::OptimizationLevel::O3};
+  llvm::OptimizationLevel level = levels[std::min(optLevel, 3u)];
+  llvm::ModulePassManager pipeline =
+      optLevel == 0 ? builder.buildO0DefaultPipeline(level)
+                    : builder.buildPerModuleDefaultPipeline(level);
+  pipeline.run(module, modules);
+}
+
+llvm::Expected<ObjectBuffer> rondo::generateCode(llvm::Module &module,
+                                                 llvm::TargetMachine &machine,
+                                                 bool assembly) {
+  ObjectBuffer buffer;
+  llvm::raw_svector_ostream stream(buffer);
+  llvm::legacy::PassManager pipeline;
+  pipeline.add(
+      new llvm::TargetLibraryInfoWrapperPass(module.getTargetTriple()));
+  if (machine.addPassesToEmitFile(pipeline, stream, nullptr,
+                                  assembly ? llvm::CodeGenFileType::AssemblyFile
+                                           : llvm::CodeGenFileType::ObjectFile))
+    return createStringError("LLVM can't write an object file for x86-64");
+  pipeline.run(module);
+  return buffer;
+}
+
+//===----------------------------------------------------------------------===//
+// What code may call
+//===----------------------------------------------------------------------===//
+
+static bool isExpectedSymbol(llvm::StringRef name) {
+  // Made by LLVM itself, or by position independent code.
+  static const llvm::StringSet<> others{"memcpy", "memmove", "memset", "memcmp",
+                                        "_GLOBAL_OFFSET_TABLE_"};
+  static const llvm::StringSet<> math{
+      "acos",  "acosh",     "asin",  "asinh", "atan",   "atan2",    "atanh",
+      "cbrt",  "ceil",      "cos",   "cosh",  "erf",    "erfc",     "exp",
+      "exp10", "exp2",      "expm1", "fabs",  "floor",  "fma",      "fmax",
+      "fmin",  "fmod",      "frexp", "hypot", "ldexp",  "lgamma",   "log",
+      "log10", "log1p",     "log2",  "pow",   "rint",   "round",    "roundeven",
+      "sin",   "nearbyint", "sinh",  "sqrt",  "sincos", "copysign", "tan",
+      "tanh",  "tgamma",    "trunc"};
+  if (others.contains(name) || math.contains(name))
+    return true;
+  return name.consume_back("f") && math.contains(name);
+}
+
+llvm::Error rondo::checkUndefinedSymbols(const ObjectBuffer &object,
+                                         const llvm::Twine &what) {
+  llvm::Expected<std::unique_ptr<llvm::object::ObjectFile>> file =
+      llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(
+          llvm::StringRef(object.data(), object.size()), "object"));
+  if (!file)
+    return file.takeError();
+  llvm::SmallVector<std::string> unexpected;
+  for (const llvm::object::SymbolRef &symbol : (*file)->symbols()) {
+    llvm::Expected<uint32_t> flags = symbol.getFlags();
+    if (!flags)
+      return flags.takeError();
+    llvm::Expected<llvm::StringRef> name = symbol.getName();
+    if (!name)
+      return name.takeError();
+    if ((*flags & llvm::object::SymbolRef::SF_Undefined) && !name->empty() &&
+        !isExpectedSymbol(*name))
+      unexpected.push_back("'" + name->str() + "'");
+  }
+  if (unexpected.empty())
+    return llvm::Error::success();
+  llvm::sort(unexpected);
+  return createStringError(
+      "error in the compiler: " + what + " calls " +
+      llvm::join(unexpected, ", ") +
+      ", which a library can't rely on; this may be scalar code that should "
+      "have been vectorised, or an allocation that should not be there");
+}
