@@ -110,11 +110,10 @@ bool Lexer::skipBadCharacter() {
     const char *first = at;
     while (at != end && *at == *first)
       ++at;
-    diags.error(rangeOf(first, at),
-                byte == 0 ? Twine("a NUL byte has no place in the text")
-                          : "control character \\x" +
-                                Twine(llvm::utohexstr(byte, false, 2)) +
-                                " has no place in the text");
+    std::string code = "\\x" + llvm::utohexstr(byte, false, 2);
+    diags.error(rangeOf(first, at), "control character " + code)
+        .expected("text; of control characters only tabs and line ends")
+        .found(byte == 0 ? "a NUL byte" : code);
     return true;
   }
   unsigned length;
@@ -133,15 +132,20 @@ bool Lexer::skipBadCharacter() {
 }
 
 void Lexer::skipLineComment() {
-  while (at != end && *at != '\n' && *at != '\r')
-    if (!skipBadCharacter())
-      ++at;
+  while (at != end && *at != '\n' && *at != '\r') {
+    if (skipBadCharacter())
+      continue;
+    unsigned length;
+    decode(rest(), length);
+    at += length;
+  }
 }
 
 void Lexer::skipBlockComment() {
   const char *first = at;
   at += 2;
   diags.error(rangeOf(first, at), "a comment is written with `//`")
+      .expected("`//`")
       .found("`/*`")
       .hint("write `//` before each line of the comment");
   size_t close = rest().find("*/");
@@ -165,11 +169,15 @@ void Lexer::skipBlanks() {
       skipBlockComment();
     } else if (c == ';') {
       diags.error(rangeOf(at, at + 1), "`;` is not used")
+          .expected("the end of the line")
+          .found("`;`")
           .hint("an item ends at the end of its line");
       lineStart = true;
       ++at;
     } else if (c == '#') {
       diags.error(rangeOf(at, at + 1), "unexpected `#`")
+          .expected("`//` for a comment")
+          .found("`#`")
           .hint("a comment starts with `//`");
       skipLineComment();
     } else if (!skipBadCharacter()) {
@@ -214,6 +222,7 @@ Token Lexer::lex() {
                                 "unexpected character `" +
                                     Twine(llvm::StringRef(at, length)) + "`" +
                                     (c < 0x80 ? "" : " (" + code + ")"));
+    report.expected("a name, a number, an operator or a bracket").found(code);
     if (c == 0xa0 || c == 0x3000 || (c >= 0x2000 && c <= 0x200d))
       report.hint("this is a blank that is not ASCII: write an ordinary one");
     else if (c == 0x2211 || c == 0x220f)

@@ -48,6 +48,7 @@ Parser::Nest::Nest(Parser &parser) : parser(parser) {
     parser.diags
         .error(parser.tok.range(), "the expression is nested too deeply")
         .expected("at most " + llvm::Twine(maxNesting) + " levels")
+        .found("one more at " + parser.describe())
         .hint("define the inner part by an equation of its own");
 }
 
@@ -62,6 +63,7 @@ bool Parser::setDepth(ast::Expr &expr,
   diags.error(expr.loc, "the expression is too long")
       .expected("at most " + llvm::Twine(ast::maxExprDepth) +
                 " operators in one chain")
+      .found("a longer one")
       .hint("define parts of it by equations of their own");
   return false;
 }
@@ -174,6 +176,8 @@ const ast::Expr *Parser::parseBinary(int minPrecedence) {
           .hint("write `==`");
     if (precedence == Compare && previous == Compare)
       diags.error(opRange, "comparisons cannot be chained")
+          .expected("`and`, `or` or the end of the expression")
+          .found(describe())
           .hint("write `a < b and b < c`");
     advance();
     const ast::Expr *rhs = parseBinary(precedence + 1);
@@ -193,6 +197,8 @@ const ast::Expr *Parser::parseBinary(int minPrecedence) {
 const ast::Expr *Parser::parsePrefix(int minPrecedence) {
   if (at(Tok::KwIf)) {
     diags.error(tok.range(), "`if` as an operand needs parentheses")
+        .expected("an operand")
+        .found("`if`")
         .hint("write `(if c then a else b)`");
     return parseIf();
   }
@@ -205,6 +211,8 @@ const ast::Expr *Parser::parsePrefix(int minPrecedence) {
   llvm::SMLoc start = tok.loc();
   if (minPrecedence > Not)
     diags.error(tok.range(), "`not` as an operand needs parentheses")
+        .expected("an operand")
+        .found("`not`")
         .hint("write `(not ..)`");
   advance();
   const ast::Expr *operand = parseBinary(Not);
@@ -312,8 +320,7 @@ const ast::Expr *Parser::parseNumber() {
   if (!problem.empty())
     diags.error(token.range(), problem)
         .expected("an integer below 2^63 or a number that f64 can hold")
-        .found("`" + token.text.take_front(60) +
-               (token.text.size() > 60 ? "..`" : "`"))
+        .found(quoted(token.range()))
         .hint(hint);
   return number;
 }
@@ -332,7 +339,7 @@ const ast::Expr *Parser::parseParens() {
         .note(brackets.back().range(), "to match this `(`");
     return nullptr;
   }
-  return close(Tok::RParen) ? inner : nullptr;
+  return close(Tok::RParen, "an operator") ? inner : nullptr;
 }
 
 /// A name, or what starts with one: an access, a call, a reduction, `grad`.
@@ -398,13 +405,14 @@ const ast::Expr *Parser::parseAccess(ast::Ident name) {
                     "written by indices");
     return nullptr;
   }
-  if (!close(Tok::RBracket))
+  if (!close(Tok::RBracket, "an operator, `,`"))
     return nullptr;
   auto *access = file.create<ast::AccessExpr>(since(name.loc()), name);
   access->subscripts = file.copy(llvm::ArrayRef(subscripts));
   if (subscripts.empty()) {
     diags.error(access->range, "no index between the brackets")
         .expected("an index")
+        .found("`[]`")
         .hint("a scalar is read without brackets: `" +
               name.text.take_front(60) + "`");
     return nullptr;
@@ -424,7 +432,8 @@ const ast::Expr *Parser::parseArguments(ast::Ident callee) {
     return nullptr;
   llvm::SmallVector<const ast::Expr *> args;
   open(Tok::LParen);
-  if (!parseExprList(Tok::RParen, args) || !close(Tok::RParen))
+  if (!parseExprList(Tok::RParen, args) ||
+      !close(Tok::RParen, "an operator, `,`"))
     return nullptr;
   auto *call = file.create<ast::CallExpr>(since(callee.loc()), callee);
   call->args = file.copy(llvm::ArrayRef(args));
@@ -450,6 +459,7 @@ const ast::Expr *Parser::parseGrad(ast::Ident word) {
   if (!access) {
     diags.error(args[1]->range, "a derivative is taken by an access")
         .expected("an access such as `W[t-1, i, j]`")
+        .found(quoted(args[1]->range))
         .hint("write `grad(loss[t], W[t-1, i, j])`");
     return nullptr;
   }
@@ -523,7 +533,7 @@ const ast::Expr *Parser::parseReduce(ast::Ident word, ast::ReduceOp op) {
       return nullptr;
     }
   }
-  if (!close(Tok::RBracket))
+  if (!close(Tok::RBracket, filter ? "an operator" : "`,`, `|`"))
     return nullptr;
   if (atItemEnd() || at(Tok::RParen) || at(Tok::RBracket) || at(Tok::Comma)) {
     unexpected("the term that `" + word.text + "` takes, to its right");

@@ -150,7 +150,7 @@ bool Parser::parseDims(ast::Type &type) {
       break;
   }
   type.dims = file.copy(llvm::ArrayRef(dims));
-  return close(Tok::RBracket);
+  return close(Tok::RBracket, "an operator, `,`");
 }
 
 /// The first part of an expression that has no place in a dim, or null.
@@ -181,7 +181,8 @@ const ast::Expr *Parser::checkDim(const ast::Expr *dim) {
   if (!part)
     return dim;
   diags.error(part->range, "this cannot be a dim")
-      .expected("an integer, the name of a size, or `+ - * /` of them");
+      .expected("an integer, the name of a size, or `+ - * /` of them")
+      .found(quoted(part->range));
   return errorExpr(dim->range.Start);
 }
 
@@ -337,10 +338,12 @@ bool Parser::parseEquation(ast::Ident name, Items &items) {
   if (at(Tok::LBracket)) {
     Token opened = tok;
     open(Tok::LBracket);
-    fine = parseExprList(Tok::RBracket, subscripts) && close(Tok::RBracket);
+    fine = parseExprList(Tok::RBracket, subscripts) &&
+           close(Tok::RBracket, "an operator, `,`");
     if (fine && subscripts.empty())
       diags.error({opened.loc(), last.end()}, "no index between the brackets")
           .expected("an index")
+          .found("`[]`")
           .hint("a scalar is defined without brackets: `" +
                 name.text.take_front(60) + " = ..`");
   }
@@ -400,6 +403,7 @@ bool Parser::parseCall(ast::Ident first, Items &items) {
   if (!item->call) {
     diags.error(value->range, "only a kernel call has several results")
         .expected("a call such as `f(x, y)`")
+        .found(quoted(value->range))
         .hint("write one equation for each tensor");
     return true;
   }

@@ -162,8 +162,9 @@ void Parser::open(Tok kind) {
   advance();
 }
 
-/// Consumes the bracket that closes the innermost open one.
-bool Parser::close(Tok kind) {
+/// Consumes the bracket that closes the innermost open one; `before` is what
+/// else could stand in its place.
+bool Parser::close(Tok kind, StringRef before) {
   if (at(kind)) {
     brackets.pop_back();
     advance();
@@ -171,8 +172,9 @@ bool Parser::close(Tok kind) {
   }
   Token opened = brackets.back();
   StringRef closer = kind == Tok::RParen ? ")" : "]";
-  Report report = unexpected("an operator, `,` or `" + closer + "`");
-  if (at(Tok::Ident) || at(Tok::Number) || at(Tok::LParen))
+  Report report = unexpected(before + " or `" + closer + "`");
+  if (before.starts_with("an operator") &&
+      (at(Tok::Ident) || at(Tok::Number) || at(Tok::LParen)))
     report.hint("a product is written with `*`");
   report.note(opened.range(), "to match this `" + opened.text + "`");
   return false;
@@ -198,19 +200,27 @@ bool Parser::expectLineEnd() {
 // Errors
 //===----------------------------------------------------------------------===//
 
+std::string rondo::frontend::quoted(llvm::SMRange range) {
+  StringRef text(range.Start.getPointer(),
+                 range.End.getPointer() - range.Start.getPointer());
+  StringRef shown = text.take_front(60).take_until(
+      [](char c) { return c == '\n' || c == '\r'; });
+  return ("`" + shown + (shown.size() < text.size() ? "..`" : "`")).str();
+}
+
 std::string Parser::describe() const {
   if (at(Tok::Eof))
     return "the end of the file";
   if (at(Tok::Newline))
     return "the end of the line";
-  if (tok.text.size() > 60)
-    return ("`" + tok.text.take_front(60) + "...`").str();
-  return ("`" + tok.text + "`").str();
+  return quoted(tok.range());
 }
 
 Report Parser::unexpected(const Twine &expected) {
   std::string found = describe();
-  Report report = diags.error(tok.range(), "unexpected " + found);
+  StringRef what = found;
+  what.consume_front("the ");
+  Report report = diags.error(tok.range(), "unexpected " + what);
   report.expected(expected).found(found);
   return report;
 }
@@ -257,7 +267,7 @@ void Parser::parseTopLevel() {
       return parseFn();
     if (tok.text == "kernel")
       return parseKernel();
-    if (atWordPair() && (tok.text == "param" || tok.text == "repeat")) {
+    if (tok.text == "param" || tok.text == "repeat") {
       rejectReserved();
       return recover();
     }
@@ -285,6 +295,8 @@ void Parser::rejectReserved() {
   diags
       .error(tok.range(),
              "`" + tok.text + "` is reserved for a later version of Rondo")
+      .expected("a part of version 0 of the language")
+      .found(describe())
       .hint(tok.text == "param"
                 ? "declare weights as arguments of the kernel"
                 : "write one kernel per layer and call it once for each layer");
@@ -328,7 +340,7 @@ void Parser::parseFn() {
           .hint("parameters of a function are scalars and have no type");
       fine = false;
     }
-    fine = fine && close(Tok::RParen) && expectDefines();
+    fine = fine && close(Tok::RParen, "`,`") && expectDefines();
   }
   node->value = fine ? parseExpr() : nullptr;
   if (!node->value)
@@ -385,7 +397,7 @@ bool Parser::parseKernelHeader(ast::Kernel &kernel) {
         .expected("a result such as `y: [T]`")
         .found("`)`");
     open(Tok::LParen);
-    close(Tok::RParen);
+    close(Tok::RParen, "");
   } else if (!parseGroups(kernel.outputs)) {
     return false;
   }
@@ -459,5 +471,5 @@ bool Parser::parseGroups(llvm::ArrayRef<ast::Group> &groups) {
     return false;
   }
   groups = file.copy(llvm::ArrayRef(list));
-  return close(Tok::RParen);
+  return close(Tok::RParen, "`,`");
 }

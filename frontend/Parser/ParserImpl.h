@@ -40,7 +40,7 @@ private:
   bool at(Tok kind) const { return tok.kind == kind; }
   bool accept(Tok kind);
   void open(Tok kind);
-  bool close(Tok kind);
+  bool close(Tok kind, llvm::StringRef before);
   bool expectLineEnd();
   bool atItemEnd() const {
     return at(Tok::Newline) || at(Tok::RBrace) || at(Tok::Eof);
@@ -140,6 +140,9 @@ private:
   /// Inside `if .. then`: `=` there can only mean `==`.
   unsigned conditions = 0;
 };
+
+/// The text of a range in backquotes, cut when it is long or has several lines.
+std::string quoted(llvm::SMRange range);
 
 /// The reduction that a word names.
 std::optional<ast::ReduceOp> reduceOp(llvm::StringRef word);
