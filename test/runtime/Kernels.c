@@ -92,7 +92,8 @@ static void decayBody(const rondo_frame *frame) {
 }
 
 static int64_t decayWorkerBytes(const int64_t *sizes) {
-  return sizes[SizeK] * 4;
+  int64_t bytes;
+  return __builtin_mul_overflow(sizes[SizeK], 4, &bytes) ? -1 : bytes;
 }
 
 static const rondo_size_info DecaySizes[] = {

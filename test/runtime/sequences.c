@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#define RONDO_ARTIFACT_SUPPORT
 #include "Fixture.h"
 
 enum { N = 3, Total = B * T };
@@ -188,6 +189,22 @@ static void testNoBatch(void) {
   CHECK(m == 0);
 }
 
+/// A kernel compiled for one T can't run sequences of other lengths.
+static void testBoundTime(void) {
+  rondo_size_info sizes[] = {
+      {"B", -1}, {"T", Total}, {"H", -1}, {"K", -1}, {"G", -1}};
+  rondo_kernel_info info = decay_info;
+  info.sizes = sizes;
+  Packed p;
+  packedInit(&p);
+  CHECK_REFUSED(&p.f,
+                rondo_artifact_forward(&info, &p.f.args, p.f.workspace,
+                                       sizeof(p.f.workspace), &p.f.ctx),
+                RONDO_ERROR_BAD_SEQUENCES,
+                "cu_seqlens needs a kernel compiled for any T; this one is for "
+                "T = 10");
+}
+
 /// Scratch is for the longest sequence; a query without data assumes T.
 static void testQuery(void) {
   Packed p;
@@ -207,6 +224,7 @@ int main(void) {
   testInPlace();
   testErrors();
   testNoBatch();
+  testBoundTime();
   testQuery();
   return CHECK_SUMMARY();
 }

@@ -455,7 +455,9 @@ typedef struct rondo_kernel_info {
   int64_t args_size;
   int64_t packed_offset; ///< -1 if time_size < 0
 
-  /// Bytes of scratch that one worker needs; grows with every size. NULL: 0.
+  /// Bytes of scratch that one worker needs, or a negative number when they
+  /// exceed 63 bits; grows with every size. NULL: 0. Sizes may be anything from
+  /// 0 up: the check happens here, before a body runs.
   int64_t (*worker_bytes)(const int64_t *sizes);
 
   /// The exported entries (`args` is the kernel's own struct).
