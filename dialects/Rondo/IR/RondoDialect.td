@@ -28,6 +28,7 @@ def RondoDialect : Dialect {
     results have the io dtype in memory.
   }];
   let useDefaultAttributePrinterParser = 1;
+  let hasConstantMaterializer = 1;
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::math::MathDialect"
   ];

@@ -6,12 +6,20 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Rondo/IR/RondoOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace rondo;
+
+// What a fold gives becomes an arith.constant.
+Operation *RondoDialect::materializeConstant(OpBuilder &builder,
+                                             Attribute value, Type type,
+                                             Location loc) {
+  return arith::ConstantOp::materialize(builder, value, type, loc);
+}
 
 OpFoldResult SizeOp::fold(FoldAdaptor) {
   auto kernel = (*this)->getParentOfType<KernelOp>();

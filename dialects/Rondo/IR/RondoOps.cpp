@@ -154,7 +154,8 @@ LogicalResult InitialOp::verify() {
   auto kernel =
       argument ? dyn_cast<KernelOp>(argument.getOwner()->getParentOp())
                : KernelOp();
-  if (!kernel ||
+  // The number of block arguments is checked only after this (kernel_c2).
+  if (!kernel || argument.getArgNumber() >= kernel.getInputs().size() ||
       kernel.getInput(argument.getArgNumber()).getRole() != Role::Initial)
     return emitOpError(
         "expects an argument of the kernel whose role is initial");
@@ -329,8 +330,15 @@ ParseResult EquationOp::parse(OpAsmParser &parser, OperationState &result) {
 }
 
 //===----------------------------------------------------------------------===//
-// ReadOp, GatherOp
+// YieldOp, ReadOp, GatherOp
 //===----------------------------------------------------------------------===//
+
+LogicalResult YieldOp::verify() {
+  // yield_c1
+  if (getFilter() && !isa<EquationOp>((*this)->getParentOp()))
+    return emitOpError("has a filter, but does not stand in an equation");
+  return success();
+}
 
 /// The tensor whose elements have the given subscripts, checked.
 static LogicalResult verifyAccess(Operation *op, RankedTensorType type,
@@ -354,10 +362,14 @@ LogicalResult ReadOp::verify() {
                           "fallback subscripts")))
     return failure();
   // read_c3
-  Type element = getSource().getType().getElementType();
-  if (!scalarFits(element, getResult().getType()))
-    return emitOpError() << "gives " << getResult().getType()
-                         << " from a tensor of " << element;
+  for (Value tensor : {getSource(), getFallback()}) {
+    if (!tensor)
+      continue;
+    Type element = cast<RankedTensorType>(tensor.getType()).getElementType();
+    if (!scalarFits(element, getResult().getType()))
+      return emitOpError() << "gives " << getResult().getType()
+                           << " from a tensor of " << element;
+  }
   return success();
 }
 
@@ -474,6 +486,11 @@ LogicalResult RecurrenceOp::verifyRegions() {
       return emitOpError() << "expects the final value of '" << getName(i)
                            << "' to have the type of its slice, " << slice
                            << ", found " << getFinal(i).getType();
+    // recurrence_c6
+    if (getBatch() > static_cast<uint64_t>(slice.getRank()))
+      return emitOpError() << "expects at most " << slice.getRank()
+                           << " batch dims because of '" << getName(i)
+                           << "', found " << static_cast<int64_t>(getBatch());
     // recurrence_c5
     Value fallback = i < getNumStates() ? getInitials()[i] : Value();
     for (Operation *user : getPast(i).getUsers()) {

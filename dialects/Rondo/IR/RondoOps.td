@@ -212,9 +212,14 @@ def YieldOp : RondoOp<"yield", [Pure, Terminator, AttrSizedOperandSegments,
   let description = [{
     In an equation: the value at this point and, in a reduction, optionally the
     condition under which it counts. In a recurrence: the tensors at this step.
+
+    Constraints:
+    - (C1) A filter stands only in an equation.
   }];
-  let arguments = (ins Variadic<AnyType>:$values, Optional<I1>:$filter);
+  let arguments = (ins Variadic<AnyType>:$values,
+                       Optional<I1>:$filter /*yield_c1*/);
   let assemblyFormat = "$values (`where` $filter^)? attr-dict `:` type($values)";
+  let hasVerifier = 1;
   let builders = [OpBuilder<(ins "::mlir::ValueRange":$values), [{
     build($_builder, $_state, values, ::mlir::Value());
   }]>];
@@ -235,7 +240,7 @@ def ReadOp : RondoOp<"read", [Pure, AttrSizedOperandSegments]> {
     - (C1) One subscript per dim of the source.
     - (C2) One fallback subscript per dim of the fallback.
     - (C3) The result is a real number for real elements, index for integers,
-      i1 for conditions.
+      i1 for conditions, of the source and of the fallback.
 
     ```mlir
     %0 = rondo.read %x[%t, %d] : tensor<?x?xbf16> -> f32
@@ -327,6 +332,7 @@ def RecurrenceOp : RondoOp<"recurrence", [Pure, AttrSizedOperandSegments,
       initial and final values have the slice's type.
     - (C5) Reads of a history inside the region have its state's initial value
       as fallback; reads of a local's history have none.
+    - (C6) `batch` is not negative and at most the rank of every slice.
 
     ```mlir
     // h[t, d] = a[t, d] * h[t-1, d]
@@ -349,7 +355,7 @@ def RecurrenceOp : RondoOp<"recurrence", [Pure, AttrSizedOperandSegments,
                        Variadic<AnyRankedTensor>:$initials /*recurrence_c3, c4*/,
                        StrArrayAttr:$names /*recurrence_c3*/,
                        DenseBoolArrayAttr:$reversed /*recurrence_c2*/,
-                       I64Attr:$batch);
+                       I64Attr:$batch /*recurrence_c6*/);
   let results = (outs Variadic<AnyRankedTensor>:$results /*recurrence_c3, c4*/);
   let regions = (region SizedRegion<1>:$body /*recurrence_c1*/);
   let assemblyFormat = [{
