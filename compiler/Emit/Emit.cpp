@@ -15,6 +15,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Target/TargetMachine.h"
 #include <chrono>
+#include <thread>
 
 using namespace rondo;
 using llvm::createStringError;
@@ -59,34 +60,80 @@ llvm::Error rondo::checkExports(llvm::ArrayRef<KernelSignature> kernels) {
   return llvm::Error::success();
 }
 
-/// The object of one variant.
-static llvm::Expected<ObjectBuffer>
-compileVariant(llvm::ArrayRef<KernelSignature> kernels, const Variant &variant,
-               const EmitOptions &options, VariantSymbols &symbols,
-               EmitTimings &timings) {
-  auto machine = createTargetMachine(variant.target, options.optLevel);
-  if (!machine)
-    return machine.takeError();
+namespace {
+
+/// A variant on its way to an object, with an LLVM context of its own, so that
+/// variants can be compiled at the same time.
+struct VariantJob {
+  const Variant &variant;
+  VariantSymbols symbols;
   llvm::LLVMContext context;
-  llvm::Expected<std::unique_ptr<llvm::Module>> module(nullptr);
-  {
-    ScopedTimer timer(timings.translate);
-    module = translateVariant(context, kernels, variant, **machine, symbols);
-    if (!module)
-      return module.takeError();
-  }
+  std::unique_ptr<llvm::TargetMachine> machine;
+  std::unique_ptr<llvm::Module> module;
+  ObjectBuffer object;
+  EmitTimings timings;
+  std::string problem; ///< of `compile`
+
+  VariantJob(const Variant &variant) : variant(variant) {}
+
+  llvm::Error translate(llvm::ArrayRef<KernelSignature> kernels,
+                        unsigned optLevel);
+  llvm::Error compile(unsigned optLevel);
+};
+
+} // namespace
+
+llvm::Error VariantJob::translate(llvm::ArrayRef<KernelSignature> kernels,
+                                  unsigned optLevel) {
+  ScopedTimer timer(timings.translate);
+  auto newMachine = createTargetMachine(variant.target, optLevel);
+  if (!newMachine)
+    return newMachine.takeError();
+  machine = std::move(*newMachine);
+  auto newModule =
+      translateVariant(context, kernels, variant, *machine, symbols);
+  if (!newModule)
+    return newModule.takeError();
+  module = std::move(*newModule);
+  return llvm::Error::success();
+}
+
+llvm::Error VariantJob::compile(unsigned optLevel) {
   {
     ScopedTimer timer(timings.optimize);
-    optimize(**module, **machine, options.optLevel);
+    optimize(*module, *machine, optLevel);
   }
   ScopedTimer timer(timings.object);
-  llvm::Expected<ObjectBuffer> object = generateCode(**module, **machine);
-  if (!object)
-    return object;
-  if (llvm::Error error =
-          checkUndefinedSymbols(*object, "the code for " + variant.target.name))
-    return error;
-  return object;
+  llvm::Expected<ObjectBuffer> result = generateCode(*module, *machine);
+  if (!result)
+    return result.takeError();
+  object = std::move(*result);
+  return checkUndefinedSymbols(object, "the code for " + variant.target.name);
+}
+
+/// Compiles all variants, each in a thread of its own; the first one in this
+/// one. Gives the first error, in the order of the variants.
+static llvm::Error
+compileVariants(llvm::ArrayRef<std::unique_ptr<VariantJob>> jobs,
+                llvm::ArrayRef<KernelSignature> kernels, unsigned optLevel) {
+  // The modules share an MLIR context, so they are translated in turn.
+  for (const std::unique_ptr<VariantJob> &job : jobs)
+    if (llvm::Error error = job->translate(kernels, optLevel))
+      return error;
+  auto compile = [optLevel](VariantJob *job) {
+    if (llvm::Error error = job->compile(optLevel))
+      job->problem = llvm::toString(std::move(error));
+  };
+  llvm::SmallVector<std::thread> threads;
+  for (const std::unique_ptr<VariantJob> &job : jobs.drop_front())
+    threads.emplace_back(compile, job.get());
+  compile(jobs.front().get());
+  for (std::thread &thread : threads)
+    thread.join();
+  for (const std::unique_ptr<VariantJob> &job : jobs)
+    if (!job->problem.empty())
+      return createStringError(job->problem);
+  return llvm::Error::success();
 }
 
 static llvm::Expected<ObjectBuffer>
@@ -113,26 +160,31 @@ static llvm::Error emit(llvm::ArrayRef<KernelSignature> kernels,
                         EmitTimings *outTimings, LinkFunction link) {
   if (llvm::Error error = checkExports(kernels))
     return error;
+  if (variants.empty())
+    return createStringError("no processor to make code for");
   EmitTimings timings;
-  llvm::SmallVector<ObjectBuffer> objects;
-  llvm::SmallVector<VariantSymbols> symbols(variants.size());
-  for (auto [variant, variantSymbols] : llvm::zip(variants, symbols)) {
-    llvm::Expected<ObjectBuffer> object =
-        compileVariant(kernels, variant, options, variantSymbols, timings);
-    if (!object)
-      return object.takeError();
-    objects.push_back(std::move(*object));
+  llvm::SmallVector<std::unique_ptr<VariantJob>> jobs;
+  for (const Variant &variant : variants)
+    jobs.push_back(std::make_unique<VariantJob>(variant));
+  if (llvm::Error error = compileVariants(jobs, kernels, options.optLevel))
+    return error;
+  llvm::SmallVector<VariantSymbols> symbols;
+  llvm::SmallVector<llvm::StringRef> contents;
+  for (const std::unique_ptr<VariantJob> &job : jobs) {
+    symbols.push_back(job->symbols);
+    contents.emplace_back(job->object.data(), job->object.size());
+    timings.translate += job->timings.translate;
+    timings.optimize += job->timings.optimize;
+    timings.object += job->timings.object;
   }
+  llvm::Expected<ObjectBuffer> tables = ObjectBuffer();
   {
     ScopedTimer timer(timings.object);
-    llvm::Expected<ObjectBuffer> tables = compileTables(kernels, symbols);
+    tables = compileTables(kernels, symbols);
     if (!tables)
       return tables.takeError();
-    objects.push_back(std::move(*tables));
   }
-  llvm::SmallVector<llvm::StringRef> contents;
-  for (const ObjectBuffer &object : objects)
-    contents.emplace_back(object.data(), object.size());
+  contents.emplace_back(tables->data(), tables->size());
   contents.push_back(getSupportObject());
   llvm::SmallVector<std::string> exports = getExportedSymbols(kernels);
   {

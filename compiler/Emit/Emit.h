@@ -50,7 +50,8 @@ struct EmitOptions {
   bool standaloneHeader = true;
 };
 
-/// How long the parts took, in milliseconds, summed over the variants.
+/// How long the parts took, in milliseconds. Variants are compiled at the same
+/// time; theirs are added up.
 struct EmitTimings {
   double translate = 0, optimize = 0, object = 0, link = 0;
 };

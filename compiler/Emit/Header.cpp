@@ -239,6 +239,18 @@ static void printKernel(llvm::raw_ostream &os, const KernelSignature &kernel) {
             "cu_seqlens (see rondo_packed).");
 }
 
+static const char callText[] = R"(//
+// A call: fill in a <kernel>_args that was zero before, ask
+// <kernel>_workspace_size for the size of the scratch memory, run
+// <kernel>_forward. The result is RONDO_OK or says what is wrong; nothing is
+// kept between calls.
+)";
+
+static const char sharedText[] = R"(//
+// First come the declarations that all such headers share (<rondo/abi.h>); the
+// kernels are at the end of the file.
+)";
+
 std::string rondo::emitHeader(llvm::ArrayRef<KernelSignature> kernels,
                               const EmitOptions &options) {
   llvm::StringRef file = options.sourceName;
@@ -251,19 +263,14 @@ std::string rondo::emitHeader(llvm::ArrayRef<KernelSignature> kernels,
   std::string text;
   llvm::raw_string_ostream os(text);
   os << "// The kernels of " << (file.empty() ? "a program" : oneLine(file))
-     << ", compiled by " << getCompilerVersion() << ". Written by the "
-     << "compiler: don't edit.\n//\n";
+     << ". Written by " << getCompilerVersion() << ": don't edit.\n//\n";
   for (const KernelSignature &kernel : kernels)
     printComment(os, "//  ",
                  kernel.text.empty() ? llvm::StringRef(kernel.name)
                                      : llvm::StringRef(kernel.text));
-  os << "//\n// A call: fill in a <kernel>_args that was zero before, ask "
-        "<kernel>_workspace_size\n// for the scratch memory, run "
-        "<kernel>_forward. Results are RONDO_OK or an error;\n// nothing is "
-        "allocated, kept or freed behind the caller's back.\n";
+  os << callText;
   if (options.standaloneHeader)
-    os << "// First come the declarations that all such headers share "
-          "(<rondo/abi.h>), the\n// kernels are at the end of the file.\n";
+    os << sharedText;
   os << "\n#ifndef " << guard << "\n#define " << guard << "\n\n";
   if (options.standaloneHeader)
     os << llvm::StringRef(abiText).trim() << "\n\n";

@@ -57,6 +57,7 @@ private:
   llvm::Constant *structure(llvm::ArrayRef<llvm::Constant *> fields) {
     return llvm::ConstantStruct::getAnon(context, fields);
   }
+  /// A constant in memory; equal ones are the same.
   llvm::Constant *global(llvm::Constant *value, const llvm::Twine &name);
   /// A zero-terminated string; NULL for an empty one if `optional`.
   llvm::Constant *string(llvm::StringRef text, bool optional = false);
@@ -88,15 +89,18 @@ private:
   llvm::IRBuilder<> builder;
   llvm::PointerType *pointer;
   llvm::Constant *null;
+  llvm::DenseMap<llvm::Constant *, llvm::Constant *> globals;
 };
 
 } // namespace
 
 llvm::Constant *TableBuilder::global(llvm::Constant *value,
                                      const llvm::Twine &name) {
-  auto *variable =
-      new llvm::GlobalVariable(module, value->getType(), /*isConstant=*/true,
-                               llvm::GlobalValue::PrivateLinkage, value, name);
+  llvm::Constant *&variable = globals[value];
+  if (!variable)
+    variable = new llvm::GlobalVariable(
+        module, value->getType(), /*isConstant=*/true,
+        llvm::GlobalValue::PrivateLinkage, value, name);
   return variable;
 }
 

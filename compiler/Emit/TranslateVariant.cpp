@@ -128,5 +128,6 @@ rondo::translateVariant(llvm::LLVMContext &context,
               baseline.contains(&function) ? getBaselineTarget() : target);
     function.setDoesNotThrow();
   }
+  expandConversions(*module, target);
   return module;
 }
