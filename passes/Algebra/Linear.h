@@ -1,0 +1,63 @@
+//===- Linear.h - Affine forms of expressions -------------------*- C++ -*-===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// An expression as a function of some reads (the old state): a sum of terms,
+// each linear in one read, plus a part without them. What decides is the
+// algebra, not the spelling: products are distributed over sums, sums over
+// indices are pulled out, selects by conditions on other things become
+// selected coefficients.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RONDO_PASSES_ALGEBRA_LINEAR_H
+#define RONDO_PASSES_ALGEBRA_LINEAR_H
+
+#include "passes/Algebra/Expr.h"
+
+namespace rondo::algebra {
+
+/// sum over `variables` of coefficient * read. Filters are part of the
+/// coefficient.
+struct LinearTerm {
+  Expr coefficient;
+  Expr read;
+  llvm::SmallVector<const Variable *, 2> variables;
+};
+
+struct Affine {
+  llvm::SmallVector<LinearTerm> terms;
+  Expr constant;
+};
+
+/// The affine form of `expr` in the reads that `isState` accepts. None if it
+/// is not affine in them.
+std::optional<Affine> linearize(Context &context, Expr expr,
+                                llvm::function_ref<bool(Expr)> isState);
+
+/// Whether `expr` contains a node that `test` accepts.
+bool contains(Expr expr, llvm::function_ref<bool(Expr)> test);
+
+/// A product of factors, with quotients as reciprocals, and exponentials of
+/// sums as products of exponentials: exp(a - b) * c / d -> exp(a), exp(-b), c,
+/// 1 / d. A leading sign is a factor -1.
+llvm::SmallVector<Expr> factors(Context &context, Expr expr);
+
+/// A sum of products: `expr` with products distributed over sums (outside of
+/// function arguments). Gives up (one summand) beyond a bound on their number.
+llvm::SmallVector<Expr> summands(Context &context, Expr expr);
+
+/// The product of the factors, 1 for none.
+Expr product(Context &context, llvm::ArrayRef<Expr> factors, mlir::Type type);
+
+/// The logarithm of `expr` as an expression that is finite wherever the
+/// logarithm is: known for exponentials, sigmoids, positive constants, powers
+/// and products of such. Null if the sign is not known to be positive.
+Expr logarithm(Context &context, Expr expr);
+
+} // namespace rondo::algebra
+
+#endif // RONDO_PASSES_ALGEBRA_LINEAR_H
