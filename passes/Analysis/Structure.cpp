@@ -200,7 +200,8 @@ bool StateAnalysis::addTerm(const LinearTerm &term) {
   if (memberOf(term.read) != state.member)
     return false;
   std::optional<unsigned> contracted;
-  SmallVector<const Variable *> left(term.variables);
+  SmallVector<const Variable *> left(term.variables.begin(),
+                                     term.variables.end());
   for (auto [k, subscript] : llvm::enumerate(rest(term.read))) {
     if (subscript == state.indices[k])
       continue;

@@ -82,7 +82,7 @@ struct StateStructure {
 };
 
 struct RecurrenceStructure {
-  llvm::SmallVector<StateStructure> states;
+  std::vector<StateStructure> states;
   /// The join of the states' kinds.
   Transition kind = Transition::Identity;
 };
