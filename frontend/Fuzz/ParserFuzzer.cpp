@@ -46,7 +46,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
   ast::dump(*file, sources, llvm::nulls());
 #ifdef RONDO_FUZZ_SEMA
-  analyze(*file, diags, SemaOptions());
+  auto kernels = analyze(*file, diags, SemaOptions());
+  require(!kernels.empty() || file->kernels.empty() || diags.hasErrors(),
+          "a kernel is lost without an error");
+  for (const auto &kernel : kernels)
+    dump(*kernel, llvm::nulls());
 #endif
   return 0;
 }
