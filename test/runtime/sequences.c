@@ -11,7 +11,7 @@
 #include "Fixture.h"
 
 enum { N = 3, Total = B * T };
-static const int32_t Cu[N + 1] = {0, 4, 4, Total};
+static int32_t Cu[N + 1] = {0, 4, 4, Total};
 
 /// The fixture's [B, T, ...] memory as one [1, B * T, ...] batch of three
 /// sequences (the second one empty).
@@ -40,7 +40,7 @@ static void packedInit(Packed *p) {
   setTensor(f, Y, f->y, 4, 1, Total, H, K);
   setTensor(f, SFinal, p->final, 3, N, H, K, 0);
   p->cu_shape[0] = N + 1;
-  f->storage[NumDecayTensors] = makeTensor((void *)Cu, 1, p->cu_shape, 0, 32);
+  f->storage[NumDecayTensors] = makeTensor(Cu, 1, p->cu_shape, 0, 32);
   f->tensors[NumDecayTensors] = &f->storage[NumDecayTensors];
 }
 
@@ -68,14 +68,14 @@ static void testRight(void) {
   CHECK(callTyped(&p.f) == RONDO_OK);
   CHECK(packedIsRight(&p, NULL));
 
-  const int64_t cu64[N + 1] = {0, 4, 4, Total};
+  int64_t cu64[N + 1] = {0, 4, 4, Total};
   packedInit(&p);
   p.f.args.packed.cu_seqlens = cu64;
   p.f.args.packed.dtype = RONDO_I64;
   CHECK(callTyped(&p.f) == RONDO_OK);
   CHECK(packedIsRight(&p, p.initial));
   packedInit(&p);
-  p.f.storage[NumDecayTensors].data = (void *)cu64;
+  p.f.storage[NumDecayTensors].data = cu64;
   p.f.storage[NumDecayTensors].dtype.bits = 64;
   CHECK(callGeneric(&p.f, NumDecayTensors + 1) == RONDO_OK);
   CHECK(packedIsRight(&p, p.initial));
