@@ -252,8 +252,9 @@ llvm::Error SizeInference::check() {
         if (!message.empty() || (expected && *expected == extent))
           return;
         unsigned symbol = 0;
-        if (!expected && countUnknown(expr, sizes, symbol))
-          return; // `finish` names the size
+        unsigned unknown = countUnknown(expr, sizes, symbol);
+        if (unknown > 1)
+          return; // `finish` names the sizes
         os << "argument '" << spec.getName() << "', dim " << dim
            << ": expected " << spellDim(expr, sizes);
         if (expected)
@@ -261,6 +262,8 @@ llvm::Error SizeInference::check() {
         if (auto plain = dyn_cast<AffineSymbolExpr>(expr))
           os << " (" << sizes[plain.getPosition()].origin << ")";
         os << ", found " << extent;
+        if (unknown)
+          os << ", which gives no value of " << sizes[symbol].name;
       });
   if (message.empty())
     return llvm::Error::success();

@@ -10,7 +10,7 @@
 //
 //   name: [shape] v0 v1 ...
 //
-// The inputs stand on the kernel, where an empty one has its shape as type:
+// The inputs stand on the kernel, by name:
 //
 //   rondo.kernel @k .. attributes {rondo.test_inputs = {x = dense<1.0> :
 //   tensor<2xf64>}}
@@ -30,6 +30,7 @@
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace rondo;
@@ -84,6 +85,17 @@ static std::map<std::string, int64_t> readSizes(KernelOp kernel) {
   return sizes;
 }
 
+/// Whole numbers in full, others to ten digits.
+static void print(double value) {
+  llvm::outs() << ' ';
+  if (std::isnan(value))
+    llvm::outs() << "nan"; // whatever its sign
+  else if (std::fabs(value) < 9007199254740992.0 && std::floor(value) == value)
+    llvm::outs() << static_cast<int64_t>(value);
+  else
+    llvm::outs() << llvm::format("%.10g", value);
+}
+
 static llvm::Error run(KernelOp kernel) {
   auto inputs = readInputs(kernel);
   if (!inputs)
@@ -101,7 +113,7 @@ static llvm::Error run(KernelOp kernel) {
     llvm::interleaveComma(array.shape, llvm::outs());
     llvm::outs() << "]";
     for (double value : onlyShapes ? std::vector<double>() : array.data)
-      llvm::outs() << ' ' << llvm::format("%.10g", value);
+      print(value);
     llvm::outs() << '\n';
   }
   return llvm::Error::success();
