@@ -274,7 +274,8 @@ TableBuilder::faults(const KernelSignature &kernel) {
 // Functions
 //===----------------------------------------------------------------------===//
 
-/// The scratch of a worker is enough for whichever variant runs.
+/// The scratch of a worker is enough for whichever variant runs. The largest as
+/// unsigned numbers: a negative one says that 63 bits are not enough.
 llvm::Constant *
 TableBuilder::workerBytes(const KernelSignature &kernel,
                           llvm::ArrayRef<VariantSymbols> variants,
@@ -295,7 +296,7 @@ TableBuilder::workerBytes(const KernelSignature &kernel,
   llvm::Value *largest = nullptr;
   for (llvm::Function *callee : functions) {
     llvm::Value *bytes = builder.CreateCall(callee, {function->getArg(0)});
-    largest = largest ? builder.CreateBinaryIntrinsic(llvm::Intrinsic::smax,
+    largest = largest ? builder.CreateBinaryIntrinsic(llvm::Intrinsic::umax,
                                                       largest, bytes)
                       : bytes;
   }
