@@ -23,6 +23,7 @@
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
+#include "passes/Algebra/Passes.h"
 
 void rondo::registerDialects(mlir::DialectRegistry &registry) {
   registry.insert<RondoDialect, mlir::affine::AffineDialect,
@@ -40,4 +41,7 @@ void rondo::registerEveryDialect(mlir::DialectRegistry &registry) {
   mlir::registerAllExtensions(registry);
 }
 
-void rondo::registerEveryPass() { mlir::registerAllPasses(); }
+void rondo::registerEveryPass() {
+  mlir::registerAllPasses();
+  algebra::registerAlgebraPasses();
+}

@@ -1,0 +1,235 @@
+//===- Options.cpp - Command lines of the tools ---------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Driver/Options.h"
+#include "compiler/Emit/Emit.h"
+#include "compiler/Target/Target.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Threading.h"
+#include "llvm/Support/WithColor.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace rondo;
+using namespace rondo::driver;
+namespace cl = llvm::cl;
+using llvm::StringRef;
+
+/// Name of the running tool, for messages.
+static std::string &toolName() {
+  static std::string name;
+  return name;
+}
+
+int driver::exitCode(Failure failure) {
+  switch (failure) {
+  case Failure::None:
+    return ExitSuccess;
+  case Failure::Program:
+    return ExitNegative;
+  case Failure::Environment:
+    return ExitUsage;
+  case Failure::Internal:
+    return ExitInternal;
+  }
+  llvm_unreachable("not a failure");
+}
+
+int driver::usageError(const llvm::Twine &message) {
+  llvm::errs() << toolName() << ": error: " << message << "\n";
+  return ExitUsage;
+}
+
+int driver::usageError(llvm::Error error) {
+  return usageError(llvm::toString(std::move(error)));
+}
+
+unsigned driver::coreCount() {
+  return llvm::hardware_concurrency().compute_thread_count();
+}
+
+void driver::startCommandLine() {
+  // libLLVM registers hundreds of options of its own when it is loaded. None
+  // is part of our command lines, and some have our names.
+  cl::ResetCommandLineParser();
+}
+
+//===----------------------------------------------------------------------===//
+// Options of a compilation
+//===----------------------------------------------------------------------===//
+
+CompileFlags::CompileFlags()
+    : category("Compilation"),
+      kernel("kernel", cl::value_desc("name"), cl::cat(category),
+             cl::desc("Use only this kernel (default: all of the file)")),
+      target("target", cl::value_desc("cpu"), cl::init("cpu"),
+             cl::cat(category), cl::desc("Where the code runs (default: cpu)")),
+      archHelp("Processors to make code for, separated by commas: " +
+               llvm::join(getTargetNames(), ", ") +
+               " (default: x86-64-v3,x86-64-v4)"),
+      arch("arch", cl::value_desc("names"), cl::cat(category),
+           cl::desc(archHelp)),
+      dims("dims", cl::value_desc("K=64,V=64"), cl::cat(category),
+           cl::desc("Sizes fixed at compile time (default: none)")),
+      dtype("dtype", cl::value_desc("dtype"), cl::init("f32"),
+            cl::cat(category),
+            cl::desc("Type of tensors declared without one: f32, f64, bf16 or "
+                     "f16 (default: f32)")),
+      form("form", cl::value_desc("form"), cl::init("auto"), cl::cat(category),
+           cl::desc("How recurrences are computed: auto or sequential "
+                    "(default: auto)")),
+      chunk("chunk", cl::value_desc("steps"), cl::cat(category),
+            cl::desc("Length of a chunk, for forms that have chunks")),
+      dumpAfter("dump-after", cl::value_desc("phase"), cl::cat(category),
+                cl::CommaSeparated,
+                cl::desc("Print the program on the error stream after a phase: "
+                         "ast, rondo, forms or llvm")),
+      grad("grad", cl::cat(category),
+           cl::desc("Also compute gradients (not available yet)")),
+      explain("explain", cl::cat(category),
+              cl::desc("Say how each recurrence is computed and why")),
+      timing("timing", cl::cat(category),
+             cl::desc("Print how long each phase took")) {}
+
+llvm::Expected<std::vector<std::pair<std::string, int64_t>>>
+driver::parseDims(StringRef text) {
+  std::vector<std::pair<std::string, int64_t>> dims;
+  if (text.trim().empty())
+    return dims;
+  llvm::SmallVector<StringRef> parts;
+  text.split(parts, ',');
+  for (StringRef part : parts) {
+    StringRef name = part.split('=').first.trim();
+    StringRef value = part.split('=').second.trim();
+    int64_t size;
+    bool named =
+        !name.empty() && (llvm::isAlpha(name[0]) || name[0] == '_') &&
+        llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
+    if (!named || value.getAsInteger(10, size) || size < 0)
+      return llvm::createStringError(
+          "--dims: `" + part +
+          "` is not NAME=SIZE with a size >= 0, as in K=64,V=64");
+    if (llvm::any_of(dims, [&](auto &dim) { return dim.first == name; }))
+      return llvm::createStringError("--dims: `" + name + "` has two values");
+    dims.emplace_back(name.str(), size);
+  }
+  return dims;
+}
+
+std::string CompileFlags::firstProgramOption() const {
+  const cl::Option *options[] = {&target, &arch,  &dtype,
+                                 &form,   &chunk, &explain};
+  for (const cl::Option *option : options)
+    if (option->getNumOccurrences())
+      return option->ArgStr.str();
+  if (dumpAfter.getNumOccurrences())
+    return dumpAfter.ArgStr.str();
+  return "";
+}
+
+/// Refuses forms that this version can't make; true if `form` is usable.
+static bool checkForm(StringRef form, bool hasChunk) {
+  if (llvm::is_contained({"scan", "chunked", "newton"}, form)) {
+    usageError("--form=" + form +
+               " is not available yet; "
+               "use --form=sequential, which compiles every program");
+    return false;
+  }
+  if (form != "auto" && form != "sequential") {
+    usageError("--form: `" + form +
+               "` is not a form; expected auto or "
+               "sequential");
+    return false;
+  }
+  if (hasChunk) {
+    usageError("--chunk is the length of a chunk, and the form `" + form +
+               "` has no chunks; leave it out");
+    return false;
+  }
+  return true;
+}
+
+std::optional<CompileOptions> CompileFlags::get() const {
+  using frontend::model::DType;
+  CompileOptions options;
+  options.kernel = kernel;
+  options.archs = arch;
+  auto io = llvm::StringSwitch<std::optional<DType>>(dtype)
+                .Case("f32", DType::F32)
+                .Case("f64", DType::F64)
+                .Case("bf16", DType::BF16)
+                .Case("f16", DType::F16)
+                .Default(std::nullopt);
+  if (!io) {
+    usageError("--dtype: `" + dtype +
+               "` is not a dtype; expected f32, f64, bf16 or f16");
+    return std::nullopt;
+  }
+  options.io = *io;
+  if (target != "cpu") {
+    usageError(target == "cuda"
+                   ? "--target=cuda is not available yet; use --target=cpu"
+                   : "--target: `" + target +
+                         "` is not a target; expected cpu");
+    return std::nullopt;
+  }
+  if (!checkForm(form, chunk.getNumOccurrences()))
+    return std::nullopt;
+  if (grad) {
+    usageError("--grad is not available yet: kernels compute the forward pass");
+    return std::nullopt;
+  }
+  auto parsed = parseDims(dims);
+  if (!parsed) {
+    usageError(parsed.takeError());
+    return std::nullopt;
+  }
+  options.dims = std::move(*parsed);
+  if (auto variants = getVariants(arch); !variants) {
+    usageError(variants.takeError());
+    return std::nullopt;
+  }
+  for (const std::string &name : dumpAfter) {
+    std::optional<Phase> phase = parsePhase(name);
+    if (!phase) {
+      usageError("--dump-after: `" + name +
+                 "` is not a phase; expected ast, rondo, forms or llvm");
+      return std::nullopt;
+    }
+    options.dumpAfter.push_back(*phase);
+  }
+  return options;
+}
+
+//===----------------------------------------------------------------------===//
+// The command line as a whole
+//===----------------------------------------------------------------------===//
+
+static void printVersion(llvm::raw_ostream &os) {
+  os << getCompilerVersion() << "\n"
+     << "LLVM " << LLVM_VERSION_STRING << "\n"
+     << "targets: cpu (" << llvm::join(getTargetNames(), ", ") << ")\n";
+}
+
+bool driver::parseCommandLine(
+    int argc, char **argv, StringRef overview,
+    llvm::ArrayRef<const cl::OptionCategory *> groups) {
+  toolName() = llvm::sys::path::stem(argv[0]).str();
+  // MLIR's own switches (--mlir-print-ir-after-all, ...) work, but are not
+  // among the tool's options in --help.
+  mlir::registerAsmPrinterCLOptions();
+  mlir::registerPassManagerCLOptions();
+  cl::HideUnrelatedOptions(groups);
+  cl::SetVersionPrinter(printVersion);
+  return cl::ParseCommandLineOptions(argc, argv, overview, &llvm::errs());
+}

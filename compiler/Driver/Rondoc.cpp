@@ -1,0 +1,176 @@
+//===- Rondoc.cpp - The compiler's command --------------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Driver/Driver.h"
+#include "compiler/Driver/Options.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace rondo;
+using namespace rondo::driver;
+namespace cl = llvm::cl;
+using llvm::StringRef;
+
+namespace {
+
+constexpr const char *overview =
+    R"(Compile sequence models written as equations to shared libraries
+
+  rondoc gla.rondo                      writes libgla.so and gla.h
+  rondoc gla.rondo -o out/libgla.so     writes out/libgla.so and out/gla.h
+  rondoc gla.rondo --emit=rondo         prints the program in the rondo dialect
+
+FILE is a program (.rondo), or IR in the rondo dialect (.mlir); `-` reads a
+program from standard input. `-o -` writes to standard output.
+
+Exit codes: 0 done; 1 the program has errors; 2 the command line, a file or the
+machine; 3 a defect of Rondo.
+)";
+
+enum class Level { Lib, Obj, Header, Ast, Rondo, Forms, LLVM };
+
+struct Command {
+  std::string input, output;
+  Level level = Level::Lib;
+  bool explain = false;
+};
+
+/// "libgla.so" is the library of "gla".
+std::string headerPath(StringRef library) {
+  llvm::SmallString<128> path(llvm::sys::path::parent_path(library));
+  StringRef stem = llvm::sys::path::stem(library);
+  stem.consume_front("lib");
+  llvm::sys::path::append(path, stem + ".h");
+  return path.str().str();
+}
+
+/// Where the output goes when no -o says it.
+std::string defaultOutput(Level level, StringRef stem) {
+  switch (level) {
+  case Level::Lib:
+    return ("lib" + stem + ".so").str();
+  case Level::Obj:
+    return (stem + ".o").str();
+  case Level::Header:
+    return (stem + ".h").str();
+  default:
+    return "-";
+  }
+}
+
+/// The level of --emit; nothing after reporting.
+std::optional<Level> parseLevel(StringRef name) {
+  if (name == "tile" || name == "ptx") {
+    usageError("--emit=" + name +
+               " is a level of the target cuda, which is not available yet; "
+               "use lib, obj, header, ast, rondo, forms or llvm");
+    return std::nullopt;
+  }
+  auto level = llvm::StringSwitch<std::optional<Level>>(name)
+                   .Case("lib", Level::Lib)
+                   .Case("obj", Level::Obj)
+                   .Case("header", Level::Header)
+                   .Case("ast", Level::Ast)
+                   .Case("rondo", Level::Rondo)
+                   .Case("forms", Level::Forms)
+                   .Case("llvm", Level::LLVM)
+                   .Default(std::nullopt);
+  if (!level)
+    usageError("--emit: `" + name +
+               "` is not a level; expected lib, obj, header, ast, rondo, "
+               "forms or llvm");
+  return level;
+}
+
+Phase lastPhase(Level level) {
+  switch (level) {
+  case Level::Ast:
+    return Phase::Ast;
+  case Level::Rondo:
+    return Phase::Rondo;
+  case Level::Forms:
+  case Level::Header:
+    return Phase::Forms;
+  default:
+    return Phase::LLVM;
+  }
+}
+
+int compile(Compiler &compiler, const Command &command) {
+  if (Failure failure = compiler.open(command.input); failure != Failure::None)
+    return exitCode(failure);
+  std::string output = command.output.empty()
+                           ? defaultOutput(command.level, compiler.getStem())
+                           : command.output;
+  if (command.level == Level::Ast && compiler.isIR())
+    return usageError("--emit=ast needs a program, not IR");
+  if (command.explain) {
+    if (Failure failure = compiler.run(Phase::Rondo); failure != Failure::None)
+      return exitCode(failure);
+    explain(compiler.getModule(), output == "-" ? llvm::errs() : llvm::outs());
+  }
+  Phase last = lastPhase(command.level);
+  if (Failure failure = compiler.run(last); failure != Failure::None)
+    return exitCode(failure);
+
+  switch (command.level) {
+  case Level::Lib: {
+    Failure failure = emitLibraryFile(compiler, output);
+    if (failure == Failure::None && output != "-")
+      failure = emitHeaderFile(compiler, headerPath(output));
+    return exitCode(failure);
+  }
+  case Level::Obj:
+    return exitCode(emitObjectFile(compiler, output));
+  case Level::Header:
+    return exitCode(emitHeaderFile(compiler, output));
+  case Level::LLVM:
+    return exitCode(emitLLVMFile(compiler, output));
+  default:
+    if (llvm::Error error = writeFile(
+            output, [&](llvm::raw_ostream &os) { compiler.print(last, os); }))
+      return usageError(std::move(error));
+    return ExitSuccess;
+  }
+}
+
+} // namespace
+
+int driver::rondocMain(int argc, char **argv) {
+  startCommandLine();
+  cl::OptionCategory category("Input and output");
+  cl::opt<std::string> input(cl::Positional, cl::desc("FILE"),
+                             cl::cat(category));
+  cl::opt<std::string> output(
+      "o", cl::value_desc("file"), cl::cat(category),
+      cl::desc("Write here (default: named after FILE; text goes to standard "
+               "output)"));
+  cl::opt<std::string> emit(
+      "emit", cl::value_desc("level"), cl::init("lib"), cl::cat(category),
+      cl::desc("What to write: lib, obj, header, ast, rondo, forms or llvm "
+               "(default: lib)"));
+  CompileFlags flags;
+  if (!parseCommandLine(argc, argv, overview,
+                        {&category, &flags.getCategory()}))
+    return ExitUsage;
+  if (input.empty())
+    return usageError("no input file; try `rondoc --help`");
+  std::optional<Level> level = parseLevel(emit);
+  if (!level)
+    return ExitUsage;
+  std::optional<CompileOptions> options = flags.get();
+  if (!options)
+    return ExitUsage;
+  Command command{input, output, *level, flags.wantsExplanation()};
+
+  mlir::DefaultTimingManager timing;
+  timing.setEnabled(flags.wantsTiming());
+  Compiler compiler(std::move(*options), llvm::errs(), timing.getRootScope());
+  return compile(compiler, command);
+}

@@ -1,0 +1,258 @@
+//===- Pipeline.cpp - From a program to a library -------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Pipeline/Pipeline.h"
+#include "compiler/Pipeline/Registration.h"
+#include "dialects/Rondo/IR/RondoOps.h"
+#include "frontend/Lowering/ToRondo.h"
+#include "frontend/Parser/Parser.h"
+#include "frontend/Sema/Sema.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Algebra/Passes.h"
+#include "passes/CPU/Pipeline.h"
+#include "passes/Common/Cleanup.h"
+#include "passes/Forms/Passes.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace rondo;
+
+//===----------------------------------------------------------------------===//
+// The recipe
+//===----------------------------------------------------------------------===//
+
+Failure Compiler::runPhase(Phase phase) {
+  TimingScope scope = timing.nest(phaseName(phase));
+  switch (phase) {
+  case Phase::Ast:
+    return ir ? Failure::None : parseText();
+  case Phase::Rondo:
+    return ir ? parseIR() : lowerProgram();
+  case Phase::Forms:
+    return chooseForms();
+  case Phase::LLVM:
+    return lowerToLLVM();
+  }
+  llvm_unreachable("not a phase");
+}
+
+Failure Compiler::run(Phase last) {
+  while (done < static_cast<int>(last)) {
+    Phase phase = static_cast<Phase>(done + 1);
+    if (Failure failure = runPhase(phase); failure != Failure::None)
+      return failure;
+    ++done;
+    if (llvm::is_contained(options.dumpAfter, phase)) {
+      errors << "// ----- after " << phaseName(phase) << " -----\n";
+      print(phase, errors);
+    }
+  }
+  return Failure::None;
+}
+
+/// Text to a syntax tree.
+Failure Compiler::parseText() {
+  ast = frontend::parse(sources, sources.getMainFileID(), diags);
+  return diags.hasErrors() ? Failure::Program : Failure::None;
+}
+
+/// Syntax tree to resolved kernels to the rondo dialect.
+Failure Compiler::lowerProgram() {
+  frontend::SemaOptions sema;
+  sema.kernel = options.kernel;
+  sema.dims = options.dims;
+  kernels = frontend::analyze(*ast, diags, sema);
+  if (diags.hasErrors())
+    return Failure::Program;
+  if (kernels.empty())
+    return fail(Failure::Program, "the file has no kernel");
+
+  frontend::LoweringOptions lowering;
+  lowering.io = options.io;
+  module = frontend::lowerToRondo(*context, kernels, lowering, sources);
+  if (diags.hasErrors())
+    return Failure::Program;
+  if (!module || failed(verify(*module)))
+    return fail(Failure::Internal, "the lowering made invalid IR");
+
+  // Gradients inside a model; one without a closed form is the program's fault.
+  PassManager passes(context.get());
+  passes.addPass(algebra::createExpandGrad());
+  return runPasses(passes, *module, Failure::Program);
+}
+
+/// Text in the rondo dialect.
+Failure Compiler::parseIR() {
+  // Locations in the IR's own text; its reports are the parser's.
+  module = parseSourceFile<ModuleOp>(sources, context.get());
+  if (!module || diags.hasErrors())
+    return Failure::Program;
+  if (module->getOps<KernelOp>().empty())
+    return fail(Failure::Program, "the file has no rondo.kernel");
+  if (options.kernel.empty())
+    return Failure::None;
+  if (!module->lookupSymbol<KernelOp>(options.kernel))
+    return fail(Failure::Program,
+                "there is no kernel `" + options.kernel + "` in the file");
+  for (KernelOp kernel : llvm::make_early_inc_range(module->getOps<KernelOp>()))
+    if (kernel.getSymName() != options.kernel)
+      kernel.erase();
+  return Failure::None;
+}
+
+/// Recurrences and equations to loops over memrefs.
+Failure Compiler::chooseForms() {
+  PassManager passes(context.get());
+  passes.addPass(createToSequential());
+  addCleanup(passes);
+  passes.addPass(createVerifyForms());
+  return runPasses(passes, *module, Failure::Internal);
+}
+
+/// Loops to the LLVM dialect, once for each processor.
+Failure Compiler::lowerToLLVM() {
+  auto targets = getVariants(options.archs);
+  if (!targets)
+    return fail(Failure::Environment, llvm::toString(targets.takeError()));
+  for (TargetDescription &target : *targets) {
+    OwningOpRef<ModuleOp> variant = module->clone();
+    setTargetAttr(*variant, target);
+    PassManager passes(context.get());
+    cpu::buildPipeline(passes, {});
+    if (Failure failure = runPasses(passes, *variant, Failure::Internal);
+        failure != Failure::None)
+      return failure;
+    variants.push_back({target, std::move(variant)});
+  }
+  return Failure::None;
+}
+
+//===----------------------------------------------------------------------===//
+// Around it
+//===----------------------------------------------------------------------===//
+
+StringRef rondo::phaseName(Phase phase) {
+  switch (phase) {
+  case Phase::Ast:
+    return "ast";
+  case Phase::Rondo:
+    return "rondo";
+  case Phase::Forms:
+    return "forms";
+  case Phase::LLVM:
+    return "llvm";
+  }
+  llvm_unreachable("not a phase");
+}
+
+std::optional<Phase> rondo::parsePhase(StringRef name) {
+  return llvm::StringSwitch<std::optional<Phase>>(name)
+      .Case("ast", Phase::Ast)
+      .Case("rondo", Phase::Rondo)
+      .Case("forms", Phase::Forms)
+      .Case("llvm", Phase::LLVM)
+      .Default(std::nullopt);
+}
+
+/// The place in the program that a location stems from, if there is one.
+static llvm::SMLoc findPlace(const llvm::SourceMgr &sources, Location loc) {
+  llvm::SMLoc place;
+  loc->walk([&](Location part) {
+    auto file = dyn_cast<FileLineColLoc>(part);
+    if (!file || !file.getLine())
+      return WalkResult::advance();
+    unsigned buffer = sources.getMainFileID();
+    if (file.getFilename() !=
+        sources.getMemoryBuffer(buffer)->getBufferIdentifier())
+      return WalkResult::advance();
+    place = const_cast<llvm::SourceMgr &>(sources).FindLocForLineAndColumn(
+        buffer, file.getLine(), file.getColumn());
+    return WalkResult::interrupt();
+  });
+  return place;
+}
+
+Compiler::Compiler(CompileOptions options, llvm::raw_ostream &errors,
+                   TimingScope timing)
+    : options(std::move(options)), errors(errors), timing(std::move(timing)),
+      diags(sources, errors) {
+  DialectRegistry registry;
+  registerDialects(registry);
+  // One kernel is too little work for MLIR's threads to pay.
+  context =
+      std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  context->getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Remark)
+      return;
+    llvm::SMLoc place = findPlace(sources, diagnostic.getLocation());
+    frontend::Report report =
+        diagnostic.getSeverity() == DiagnosticSeverity::Error
+            ? diags.error(place, diagnostic.str())
+            : diags.warning(llvm::SMRange(place, place), diagnostic.str());
+    for (Diagnostic &note : diagnostic.getNotes())
+      report.note(findPlace(sources, note.getLocation()), note.str());
+  });
+}
+
+Compiler::~Compiler() = default;
+
+Failure Compiler::runPasses(PassManager &passes, ModuleOp target,
+                            Failure blame) {
+  (void)applyPassManagerCLOptions(passes);
+  TimingScope scope = timing.nest("passes");
+  passes.enableTiming(scope);
+  if (succeeded(passes.run(target)))
+    return Failure::None;
+  if (blame == Failure::Program && diags.hasErrors())
+    return blame;
+  return fail(Failure::Internal, "a pass failed");
+}
+
+Failure Compiler::fail(Failure kind, const llvm::Twine &message) {
+  if (sources.getNumBuffers())
+    errors << sources.getMemoryBuffer(sources.getMainFileID())
+                  ->getBufferIdentifier()
+           << ": ";
+  errors << (kind == Failure::Internal ? "internal error: " : "error: ")
+         << message << "\n";
+  if (kind == Failure::Internal)
+    errors << "This is a defect of Rondo, not of the program: please report it "
+              "with the program and the command.\n";
+  return kind;
+}
+
+Failure Compiler::open(StringRef path) {
+  auto buffer = llvm::MemoryBuffer::getFileOrSTDIN(path);
+  if (std::error_code error = buffer.getError())
+    return fail(Failure::Environment,
+                path + ": cannot be read: " + error.message());
+  ir = llvm::sys::path::extension(path) == ".mlir";
+  stem = path == "-" ? "stdin" : llvm::sys::path::stem(path).str();
+  sources.AddNewSourceBuffer(std::move(*buffer), llvm::SMLoc());
+  return Failure::None;
+}
+
+void Compiler::print(Phase phase, llvm::raw_ostream &os) {
+  if (phase == Phase::Ast) {
+    if (ast)
+      frontend::ast::dump(*ast, sources, os);
+    return;
+  }
+  if (phase != Phase::LLVM) {
+    module->print(os);
+    return;
+  }
+  for (VariantModule &variant : variants) {
+    os << "// " << variant.target.name << "\n";
+    variant.module->print(os);
+  }
+}

@@ -1,0 +1,138 @@
+//===- Pipeline.h - From a program to a library -----------------*- C++ -*-===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The phases of a compilation and what runs in each. `Compiler::run` walks
+// through them in order; after each one the program can be looked at.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RONDO_COMPILER_PIPELINE_PIPELINE_H
+#define RONDO_COMPILER_PIPELINE_PIPELINE_H
+
+#include "compiler/Target/Target.h"
+#include "frontend/AST/AST.h"
+#include "frontend/Diagnostics/Diagnostics.h"
+#include "frontend/Sema/Model.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "mlir/Support/Timing.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/SourceMgr.h"
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mlir {
+class PassManager;
+} // namespace mlir
+
+namespace rondo {
+
+/// What a program is after the step of this name.
+enum class Phase {
+  Ast,   // a syntax tree
+  Rondo, // kernels in the rondo dialect
+  Forms, // functions on memrefs, no recurrence left
+  LLVM,  // one module in the LLVM dialect per processor variant
+};
+
+/// "ast", "rondo", ...
+llvm::StringRef phaseName(Phase phase);
+std::optional<Phase> parsePhase(llvm::StringRef name);
+
+struct CompileOptions {
+  /// Only this kernel; empty: all kernels of the file.
+  std::string kernel;
+  /// Sizes fixed at compile time.
+  std::vector<std::pair<std::string, int64_t>> dims;
+  frontend::model::DType io = frontend::model::DType::F32;
+  /// Names of processors, separated by commas; empty: the default variants.
+  std::string archs;
+  /// Phases after which the program is printed on the error stream.
+  std::vector<Phase> dumpAfter;
+};
+
+/// Whose fault it is that a compilation stopped.
+enum class Failure {
+  None,
+  Program,     // the program has errors, all reported
+  Environment, // a file, an option or the machine
+  Internal     // Rondo's: a phase refused what the one before it made
+};
+
+/// The code of one processor variant.
+struct VariantModule {
+  TargetDescription target;
+  mlir::OwningOpRef<mlir::ModuleOp> module; // LLVM dialect
+};
+
+class Compiler {
+public:
+  /// Reports go to `errors`; times to children of `timing`.
+  Compiler(CompileOptions options, llvm::raw_ostream &errors,
+           mlir::TimingScope timing = {});
+  ~Compiler();
+
+  /// Reads FILE.rondo, or FILE.mlir in the rondo dialect; `-` is a program on
+  /// standard input.
+  Failure open(llvm::StringRef path);
+  /// Runs the phases up to `last` that have not run yet.
+  Failure run(Phase last);
+
+  /// What the phases left. The tree and the kernels are absent for FILE.mlir.
+  const frontend::ast::File *getAst() const { return ast.get(); }
+  llvm::ArrayRef<std::unique_ptr<frontend::model::Kernel>> getModel() const {
+    return kernels;
+  }
+  /// After Rondo in the rondo dialect, from Forms on at that level.
+  mlir::ModuleOp getModule() { return module.get(); }
+  llvm::MutableArrayRef<VariantModule> getVariants() { return variants; }
+
+  llvm::SourceMgr &getSources() { return sources; }
+  mlir::MLIRContext &getContext() { return *context; }
+  const CompileOptions &getOptions() const { return options; }
+  /// The file's name without folder and ending: "gla".
+  llvm::StringRef getStem() const { return stem; }
+  bool isIR() const { return ir; }
+
+  /// A part of the compilation whose time is taken.
+  mlir::TimingScope time(llvm::StringRef name) { return timing.nest(name); }
+  /// Reports something that is no error in the program.
+  Failure fail(Failure kind, const llvm::Twine &message);
+  /// Prints what the phase left.
+  void print(Phase phase, llvm::raw_ostream &os);
+
+private:
+  Failure runPhase(Phase phase);
+  Failure parseText();
+  Failure lowerProgram();
+  Failure parseIR();
+  Failure chooseForms();
+  Failure lowerToLLVM();
+  Failure runPasses(mlir::PassManager &passes, mlir::ModuleOp target,
+                    Failure blame);
+
+  CompileOptions options;
+  llvm::raw_ostream &errors;
+  mlir::TimingScope timing;
+  llvm::SourceMgr sources;
+  frontend::Diagnostics diags;
+  std::unique_ptr<mlir::MLIRContext> context;
+  std::string stem;
+  bool ir = false;
+  int done = -1; // the last phase that has run
+
+  std::unique_ptr<frontend::ast::File> ast;
+  std::vector<std::unique_ptr<frontend::model::Kernel>> kernels;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  llvm::SmallVector<VariantModule, 2> variants;
+};
+
+} // namespace rondo
+
+#endif // RONDO_COMPILER_PIPELINE_PIPELINE_H

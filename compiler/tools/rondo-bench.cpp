@@ -1,0 +1,12 @@
+//===- rondo-bench.cpp - Time a kernel ------------------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Driver/Driver.h"
+
+int main(int argc, char **argv) {
+  return rondo::driver::rondoBenchMain(argc, argv);
+}
