@@ -160,7 +160,7 @@ private:
   const Expr *rewrite(const Expr *expr, const Expr *guard, bool isRoot);
   const Expr *rewriteReduce(const Expr *expr, const Expr *guard, bool isRoot);
   const Expr *rewriteSoftmax(const Expr *expr, const Expr *guard);
-  const Expr *hoist(const Expr *reduce, llvm::StringRef suffix);
+  const Expr *hoist(const Expr *value, llvm::StringRef suffix);
   const Expr *normaliseRanges(const Expr *expr);
   const Expr *substitute(
       const Expr *expr,
@@ -333,11 +333,11 @@ const Expr *Separator::substitute(
 // Reductions
 //===----------------------------------------------------------------------===//
 
-/// Defines a local by `reduce` over the indices it uses and reads it.
-const Expr *Separator::hoist(const Expr *reduce, llvm::StringRef suffix) {
+/// Defines a local by `value` over the indices it uses and reads it.
+const Expr *Separator::hoist(const Expr *value, llvm::StringRef suffix) {
   IndexSet free, wanted;
-  collectFree(reduce, free);
-  bool isInside = component && any(reduce, [&](const Expr *e) {
+  collectFree(value, free);
+  bool isInside = component && any(value, [&](const Expr *e) {
                     return e->kind == Expr::Kind::Read &&
                            inside.contains(e->tensor);
                   });
@@ -357,15 +357,15 @@ const Expr *Separator::hoist(const Expr *reduce, llvm::StringRef suffix) {
   Tensor *local = kernel.tensorPool.back().get();
   local->name = uniqueName(equation->target->name + "." + suffix.str());
   local->role = Tensor::Role::Local;
-  local->dtype = reduce->type == Type::Real  ? DType::Io
-                 : reduce->type == Type::Int ? DType::I64
+  local->dtype = value->type == Type::Real  ? DType::Io
+                 : value->type == Type::Int ? DType::I64
                                              : DType::Bool;
-  local->loc = reduce->loc;
+  local->loc = value->loc;
 
   kernel.equationPool.push_back(std::make_unique<Equation>());
   Equation *definition = kernel.equationPool.back().get();
   definition->target = local;
-  definition->loc = reduce->loc;
+  definition->loc = value->loc;
   llvm::DenseMap<const Index *, const Expr *> replacements;
   std::vector<const Expr *> subscripts;
   for (const Index *index : wanted) {
@@ -376,16 +376,16 @@ const Expr *Separator::hoist(const Expr *reduce, llvm::StringRef suffix) {
         lower ? nodes.apply(Op::Sub, Type::Int, {upper, lower}) : upper;
     const Index *fresh =
         nodes.index(index->name, nullptr, extent, index->loc);
-    const Expr *ref = nodes.ref(fresh, reduce->loc);
+    const Expr *ref = nodes.ref(fresh, value->loc);
     replacements[index] =
         lower ? nodes.apply(Op::Add, Type::Int, {ref, lower}) : ref;
-    const Expr *old = nodes.ref(index, reduce->loc);
+    const Expr *old = nodes.ref(index, value->loc);
     subscripts.push_back(
         lower ? nodes.apply(Op::Sub, Type::Int, {old, lower}) : old);
     definition->indices.push_back(fresh);
     local->shape.push_back(extent);
   }
-  definition->value = substitute(reduce, replacements);
+  definition->value = substitute(value, replacements);
 
   if (isInside) {
     inside.insert(local);
@@ -399,7 +399,7 @@ const Expr *Separator::hoist(const Expr *reduce, llvm::StringRef suffix) {
     own.equations.push_back(definition);
     kernel.components.push_back(std::move(own));
   }
-  return nodes.read(local, reduce->type, subscripts, reduce->loc);
+  return nodes.read(local, value->type, subscripts, value->loc);
 }
 
 const char *suffixOf(Reduction kind) {
@@ -468,6 +468,8 @@ const Expr *Separator::rewriteSoftmax(const Expr *original,
   const Expr *weight = nodes.apply(
       Op::Exp, Type::Real,
       {nodes.apply(Op::Sub, Type::Real, {expr->args[0], shift})});
+  // The weights are needed twice: in their sum and in what uses the softmax.
+  weight = hoist(weight, "exp");
   const Expr *sum = hoist(
       nodes.reduce(Reduction::Sum, expr->indices, expr->filter, weight),
       "sum");

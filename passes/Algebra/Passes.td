@@ -34,4 +34,28 @@ def ExpandGrad : Pass<"rondo-expand-grad", "::mlir::ModuleOp"> {
                            "::mlir::math::MathDialect"];
 }
 
+def HoistInvariants : Pass<"rondo-hoist-invariants", "::mlir::ModuleOp"> {
+  let summary = "Gives expensive parts of equations equations of their own";
+  let description = [{
+    A value in the body of an equation that uses only some of its indices is the
+    same for all values of the others. If computing it takes a function, a
+    division or a square root, it becomes an equation over the indices it uses,
+    so that it is computed once for each of their values.
+
+    Before:
+    ```
+    o[t, j] = sum[u] exp(s[t, u] - m[t]) * v[u, j]
+    ```
+    After:
+    ```
+    o.part[t, u] = exp(s[t, u] - m[t])
+    o[t, j]      = sum[u] o.part[t, u] * v[u, j]
+    ```
+    Parts that gather stay where they are: their filter guards them.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let statistics = [
+    Statistic<"numHoisted", "hoisted", "parts that became equations">];
+}
+
 #endif // RONDO_PASSES_ALGEBRA_PASSES
