@@ -87,6 +87,10 @@ Failure Compiler::lowerProgram() {
   // Gradients inside a model; one without a closed form is the program's fault.
   PassManager passes(context.get());
   passes.addPass(algebra::createExpandGrad());
+  addCleanup(passes);
+  // Wants the reads that expansion added; makes equal parts that CSE merges.
+  passes.addPass(algebra::createHoistInvariants());
+  addCleanup(passes);
   return runPasses(passes, *module, Failure::Program);
 }
 
