@@ -16,8 +16,8 @@ using sema::Builder;
 /// A tree this deep is safe for every later stage to walk by recursion.
 static constexpr unsigned maxDepth = 2000;
 /// Of one expression with shared nodes counted as often as they are used.
-static constexpr uint64_t maxTree = 1000000;
-static constexpr size_t maxNodes = 1000000;
+static constexpr uint64_t maxTree = 400000;
+static constexpr size_t maxNodes = 400000;
 
 void Builder::exhaust(const llvm::Twine &what) {
   if (isExhausted)

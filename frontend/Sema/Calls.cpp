@@ -21,6 +21,7 @@ using namespace rondo::frontend::sema;
 using model::Type;
 
 static constexpr size_t maxCallDepth = 32;
+static constexpr size_t maxInstances = 1000;
 
 static Type typeOf(model::DType dtype) {
   switch (dtype) {
@@ -81,8 +82,8 @@ bool KernelAnalyzer::inlineCall(Scope &scope, CallInfo &call) {
         .note(ast.name.range, "`" + name + "` is defined here");
     return false;
   }
-  if (kernelStack.size() >= maxCallDepth || scopes.size() > 10000) {
-    builder.exhaust("too many kernel calls inside each other");
+  if (kernelStack.size() >= maxCallDepth || scopes.size() >= maxInstances) {
+    builder.exhaust("too many kernel calls, or too deep inside each other");
     return false;
   }
   std::vector<Formal> params = formals(ast.arguments);
@@ -112,13 +113,13 @@ bool KernelAnalyzer::inlineCall(Scope &scope, CallInfo &call) {
   callee.parent = &scope;
   callee.prefix = scope.prefix + name.str() + ".";
   kernelStack.push_back(&ast);
-  reporter.inlinedAt.emplace_back(call.call->range,
-                                  ("`" + name + "` is called here").str());
   if (bindArguments(scope, callee, call) && bindResults(scope, callee, call)) {
+    reporter.inlinedAt.emplace_back(call.call->range,
+                                    ("`" + name + "` is called here").str());
     declareBody(callee);
     elaborate(callee);
+    reporter.inlinedAt.pop_back();
   }
-  reporter.inlinedAt.pop_back();
   kernelStack.pop_back();
   return reporter.errorCount() == before;
 }

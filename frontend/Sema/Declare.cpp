@@ -446,6 +446,9 @@ void KernelAnalyzer::groupCall(Scope &scope, const ast::CallExpr *call,
 }
 
 void KernelAnalyzer::groupEquations(Scope &scope) {
+  for (const ast::Item *item : scope.ast->items)
+    if (auto *equation = llvm::dyn_cast<ast::EquationItem>(item))
+      scope.firstItem.try_emplace(equation->name.text, equation);
   for (const ast::Item *item : scope.ast->items) {
     if (auto *call = llvm::dyn_cast<ast::CallItem>(item)) {
       groupCall(scope, call->call, call->results, call->range);
@@ -525,7 +528,7 @@ void KernelAnalyzer::checkDefined(Scope &scope) {
       undeclared.push_back(view->name);
   for (auto &view : scope.viewPool) {
     if (view->role == Tensor::Role::Argument || view->call ||
-        !view->items.empty())
+        !view->items.empty() || reporter.full())
       continue;
     llvm::StringRef kind = view->role == Tensor::Role::Output  ? "result"
                            : view->role == Tensor::Role::State ? "state"

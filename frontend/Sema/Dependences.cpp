@@ -83,12 +83,14 @@ Graph::cycle(llvm::ArrayRef<unsigned> members,
              llvm::function_ref<bool(const Access &)> follow) const {
   // Breadth first from the first member back to itself: a shortest one.
   unsigned start = members[0];
+  std::vector<bool> inside(equations.size());
+  for (unsigned member : members)
+    inside[member] = true;
   std::vector<const Access *> via(equations.size());
   std::vector<unsigned> queue = {start};
   for (size_t i = 0; i < queue.size(); ++i)
     for (const Access &access : accesses[queue[i]]) {
-      if (!llvm::is_contained(members, access.target) || !follow(access) ||
-          via[access.target])
+      if (!inside[access.target] || !follow(access) || via[access.target])
         continue;
       via[access.target] = &access;
       if (access.target == start) {

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "frontend/Sema/Internal.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace rondo::frontend;
@@ -24,21 +25,32 @@ using model::Type;
 
 /// Is every tensor that `expr` names known (not the result of a call that is
 /// still to be inlined)?
+bool KernelAnalyzer::ready(Scope &scope, const ast::Expr *expr) {
+  llvm::SmallVector<llvm::StringRef> lets;
+  if (!ready(scope, expr, lets))
+    return false;
+  for (size_t i = 0; i < lets.size(); ++i)
+    if (!ready(scope, scope.lets.lookup(lets[i])->value, lets))
+      return false;
+  return true;
+}
+
+/// Adds the lets that `expr` names to `lets`, each once.
 bool KernelAnalyzer::ready(Scope &scope, const ast::Expr *expr,
-                           unsigned nesting) {
-  if (!expr || nesting > 2 * ast::maxExprDepth)
+                           llvm::SmallVectorImpl<llvm::StringRef> &lets) {
+  if (!expr)
     return true;
   auto known = [&](llvm::StringRef name) {
     View *view = lookup(&scope, name);
     if (view)
       return view->info != nullptr;
-    auto let = scope.lets.find(name);
-    return let == scope.lets.end() || nesting > ast::maxExprDepth ||
-           ready(scope, let->second->value, nesting + ast::maxExprDepth / 8);
+    if (scope.lets.count(name) && !llvm::is_contained(lets, name))
+      lets.push_back(name);
+    return true;
   };
   auto all = [&](llvm::ArrayRef<const ast::Expr *> list) {
     for (const ast::Expr *e : list)
-      if (!ready(scope, e, nesting + 1))
+      if (!ready(scope, e, lets))
         return false;
     return true;
   };
@@ -76,11 +88,12 @@ bool KernelAnalyzer::ready(Scope &scope, const ast::Expr *expr,
 
 void KernelAnalyzer::elaborate(Scope &scope) {
   auto callReady = [&](const CallInfo &call) {
-    for (const ast::Expr *arg : call.call->args)
-      if (auto *name = llvm::dyn_cast<ast::NameExpr>(arg))
-        if (View *view = lookup(&scope, name->name))
-          if (!view->info || !view->info->shapeKnown())
-            return false;
+    for (const ast::Expr *arg : call.call->args) {
+      auto *name = llvm::dyn_cast<ast::NameExpr>(arg);
+      View *view = name ? lookup(&scope, name->name) : nullptr;
+      if (view ? !view->info || !view->info->shapeKnown() : !ready(scope, arg))
+        return false;
+    }
     return true;
   };
   auto equationReady = [&](const EqInfo &eq) {
@@ -106,9 +119,9 @@ void KernelAnalyzer::elaborate(Scope &scope) {
         resolveEquation(*eq);
         progress = true;
       }
-    inferShapes();
+    inferShapes(scope);
     if (!progress)
-      progress = inferStateDimsFromReaders();
+      progress = inferStateDimsFromReaders(scope);
   }
   if (reporter.errorCount() == errorsAtStart)
     for (auto &call : scope.calls)
@@ -143,6 +156,7 @@ void KernelAnalyzer::checkLets(Scope &scope) {
     env.scope = &scope;
     env.batch = &batch;
     letStack.push_back(let->name.text);
+    builder.current = let->name.range;
     resolve(let->value, env);
     letStack.pop_back();
   }
@@ -194,6 +208,7 @@ void KernelAnalyzer::makeLeftSide(EqInfo &eq, Env &env,
     llvm::SMRange place = subscript ? subscript->range : item.lhsRange;
     Index *index = newIndex(name ? name->name : "_", place, &eq);
     infoOf(index).onLeft = true;
+    infoOf(index).position = i;
     eq.eq->indices.push_back(index);
     if (!name) {
       eq.failed = true;
@@ -317,6 +332,7 @@ void KernelAnalyzer::resolvePiece(EqInfo &eq, const ast::EquationItem &item,
       env.indices.emplace_back(name->name, eq.eq->indices[view.subscripts[s]]);
     }
   }
+  builder.current = item.lhsRange;
   piece.value =
       coerce(resolve(item.value, env), view.info->tensor->dtype, item);
   eq.failed |= !piece.value;
@@ -432,9 +448,9 @@ const Expr *KernelAnalyzer::initialFromArgument(EqInfo &eq, View &view,
   for (const Expr *subscript : subscripts)
     if (!subscript)
       return nullptr;
-  size_t firstUse = uses.size();
+  size_t firstUse = eq.scope->uses.size();
   const Expr *read = readTensor(view, subscripts, range, env);
-  uses.resize(firstUse); // checked above
+  eq.scope->uses.resize(firstUse); // checked above
   return read;
 }
 
@@ -520,10 +536,9 @@ bool KernelAnalyzer::looksBool(Scope &scope, const ast::Expr *expr,
     auto let = scope.lets.find(name);
     if (let != scope.lets.end())
       return looksBool(scope, let->second->value, nesting + 1);
-    for (const ast::Item *item : scope.ast->items)
-      if (auto *eq = llvm::dyn_cast<ast::EquationItem>(item))
-        if (eq->name.text == name)
-          return looksBool(scope, eq->value, nesting + 1);
+    auto item = scope.firstItem.find(name);
+    if (item != scope.firstItem.end())
+      return looksBool(scope, item->second->value, nesting + 1);
     return name == "true" || name == "false";
   };
   switch (expr->kind) {

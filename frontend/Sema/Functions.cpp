@@ -36,7 +36,10 @@ const ConstValue *KernelAnalyzer::constant(llvm::StringRef name) {
   env.place = Env::Place::Const;
   std::vector<std::pair<llvm::SMRange, std::string>> inlinedAt;
   std::swap(inlinedAt, reporter.inlinedAt);
+  llvm::SMRange current = builder.current;
+  builder.current = definition.name.range;
   const Expr *value = resolve(definition.value, env);
+  builder.current = current;
   std::swap(inlinedAt, reporter.inlinedAt);
 
   ConstValue &result = file.constValues[name]; // the map may have grown
@@ -49,8 +52,7 @@ const ConstValue *KernelAnalyzer::constant(llvm::StringRef name) {
         .error(definition.value->range,
                "constant `" + name + "` is not a compile-time number")
         .expected("a number made of numbers, constants and functions of them")
-        .found(isConstant(value) ? "a condition"
-                                 : "an expression without a finite value");
+        .found(isConstant(value) ? "a condition" : "an integer beyond 64 bits");
     return nullptr;
   }
   result.state = ConstValue::State::Good;

@@ -48,11 +48,10 @@ struct Recurrence {
   std::vector<std::vector<unsigned>> position;
   std::vector<bool> reversed;
   std::vector<Access *> accesses; // among members, without initial values
+  llvm::DenseMap<unsigned, unsigned> places; // of equations in `members`
   int find(unsigned equation) const {
-    for (size_t i = 0; i < members.size(); ++i)
-      if (members[i] == equation)
-        return int(i);
-    return -1;
+    auto it = places.find(equation);
+    return it == places.end() ? -1 : int(it->second);
   }
 };
 

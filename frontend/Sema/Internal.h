@@ -41,6 +41,15 @@ using model::Tensor;
 
 struct EqInfo;
 struct Scope;
+struct TensorInfo;
+
+/// An index alone as a subscript.
+struct Use {
+  const Index *index;
+  TensorInfo *tensor;
+  unsigned dim;
+  llvm::SMRange range;
+};
 
 /// One dim of a tensor in memory, in sizes of the outermost kernel.
 struct Dim {
@@ -139,6 +148,9 @@ struct Scope {
   std::vector<std::unique_ptr<View>> viewPool; // in order of appearance
   std::vector<std::unique_ptr<EqInfo>> equations;
   std::vector<std::unique_ptr<CallInfo>> calls;
+  /// The first equation of each name.
+  llvm::StringMap<const ast::EquationItem *> firstItem;
+  std::vector<Use> uses;
 };
 
 /// What is known of an index.
@@ -149,14 +161,7 @@ struct IndexInfo {
   Dim range;
   llvm::SMRange decl;
   const EqInfo *eq = nullptr; // where it is bound
-};
-
-/// An index alone as a subscript.
-struct Use {
-  const Index *index;
-  TensorInfo *tensor;
-  unsigned dim;
-  llvm::SMRange range;
+  unsigned position = 0;      // on the left: its place in the layout
 };
 
 /// What names mean at one place of the text.
@@ -240,7 +245,9 @@ private:
 
   // Equations.cpp
   void elaborate(Scope &scope);
-  bool ready(Scope &scope, const ast::Expr *expr, unsigned depth = 0);
+  bool ready(Scope &scope, const ast::Expr *expr);
+  bool ready(Scope &scope, const ast::Expr *expr,
+             llvm::SmallVectorImpl<llvm::StringRef> &lets);
   void resolveEquation(EqInfo &eq);
   void makeLeftSide(EqInfo &eq, Env &env, const ast::EquationItem &item);
   void resolvePiece(EqInfo &eq, const ast::EquationItem &item, bool general);
@@ -289,7 +296,8 @@ private:
   const Expr *resolveLet(const ast::LetItem &let, llvm::SMRange use, Env &env);
   const Expr *readTensor(View &view, llvm::ArrayRef<const Expr *> subscripts,
                          llvm::SMRange range, Env &env);
-  const Expr *condition(const ast::Expr *expr, Env &env);
+  const Expr *condition(const ast::Expr *expr, llvm::StringRef forWhat,
+                        Env &env);
   const Expr *bound(const ast::Expr *expr, Env &env);
   Index *bindIndex(const ast::ReduceIndex &index, Env &env);
   void unknownName(llvm::StringRef name, llvm::SMRange range, Env &env);
@@ -311,9 +319,10 @@ private:
                  llvm::ArrayRef<View *> callerViews);
 
   // Shapes.cpp
-  void inferShapes();
-  bool inferStateDimsFromReaders();
+  void inferShapes(Scope &scope);
+  bool inferStateDimsFromReaders(Scope &scope);
   void checkShapes();
+  void checkRanges();
   void finishShapes();
   IndexInfo &infoOf(const Index *index);
   const Index *canonical(const Index *index);
@@ -353,12 +362,11 @@ private:
   llvm::DenseMap<const Tensor *, TensorInfo *> infoOfTensor;
   std::vector<std::unique_ptr<IndexInfo>> indexInfos;
   llvm::DenseMap<const Index *, IndexInfo *> infoOfIndex;
-  std::vector<Use> uses;
   llvm::StringMap<unsigned> usedNames;
-  llvm::StringMap<bool> extraSizes;
   std::vector<llvm::StringRef> fnStack, letStack;
   std::vector<const ast::Kernel *> kernelStack;
   unsigned depth = 0;
+  size_t resolveCount = 0;
   unsigned errorsAtStart = 0;
 };
 

@@ -266,7 +266,12 @@ std::string PolyContext::strAtom(unsigned id) const {
                                        p.terms.begin()->second == 1);
       return simple ? str(p) : "(" + str(p) + ")";
     };
-    return wrap(a.dividend) + "/" + wrap(a.divisor);
+    // A size is divided as in a dim, anything else as in a subscript.
+    std::vector<const model::Index *> indices;
+    collectIndices(a.dividend, indices);
+    if (indices.empty())
+      return wrap(a.dividend) + "/" + wrap(a.divisor);
+    return "div(" + str(a.dividend) + ", " + str(a.divisor) + ")";
   }
   }
   return "";
@@ -296,6 +301,30 @@ std::string PolyContext::str(const Poly &poly) const {
   if (poly.constant())
     append({}, poly.constant());
   return text;
+}
+
+std::string PolyContext::strWithMod(const Poly &poly) const {
+  for (auto &[monomial, k] : poly.terms) {
+    if (monomial.size() != 1 || atoms[monomial[0]].kind != Atom::Kind::FloorDiv)
+      continue;
+    const Atom &a = atoms[monomial[0]];
+    for (int sign : {1, -1}) {
+      // sign * (a - c * div(a, c)) + rest
+      Poly division;
+      division.terms[monomial] = 1;
+      Poly mod = (a.dividend - a.divisor * division) * Poly(sign);
+      Poly rest = poly - mod;
+      if (rest.invalid || rest.terms.count(monomial))
+        continue;
+      std::string text = "(" + str(a.dividend) + ") mod " + str(a.divisor);
+      if (a.dividend.terms.size() == 1)
+        text = str(a.dividend) + " mod " + str(a.divisor);
+      if (rest.isZero())
+        return sign > 0 ? text : "-(" + text + ")";
+      return strWithMod(rest) + (sign > 0 ? " + " : " - ") + text;
+    }
+  }
+  return str(poly);
 }
 
 //===----------------------------------------------------------------------===//

@@ -86,6 +86,8 @@ public:
 
   /// As a user would write it: `4*D`, `H/G`.
   std::string str(const Poly &poly) const;
+  /// With remainders where they can be found again: `t mod 16`.
+  std::string strWithMod(const Poly &poly) const;
 
 private:
   Poly atomPoly(unsigned id);

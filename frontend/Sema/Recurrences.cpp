@@ -28,13 +28,24 @@ static llvm::SMRange lhsOf(const Graph &graph, unsigned equation) {
   return graph.equations[equation]->target->items[0]->lhsRange;
 }
 
+/// Of a long cycle only the first members are named.
+static constexpr size_t maxNamed = 8;
+
 static std::string quotedNames(const Graph &graph,
                                llvm::ArrayRef<const Access *> cycle) {
   std::string text;
-  for (const Access *access : cycle)
-    text += (text.empty() ? "`" : ", `") + nameOf(graph, access->reader).str() +
-            "`";
-  return text;
+  for (size_t i = 0; i < cycle.size() && i < maxNamed; ++i)
+    text += (i ? ", `" : "`") + nameOf(graph, cycle[i]->reader).str() + "`";
+  return text + (cycle.size() > maxNamed ? ", .." : "");
+}
+
+/// Which equation needs which, around the cycle.
+static void noteCycle(Error &error, const Graph &graph,
+                      llvm::ArrayRef<const Access *> cycle) {
+  for (size_t i = 0; i < cycle.size() && i < maxNamed; ++i)
+    error.note(llvm::SMRange(cycle[i]->read->loc, cycle[i]->read->loc),
+               "`" + nameOf(graph, cycle[i]->reader) + "` needs `" +
+                   nameOf(graph, cycle[i]->target) + "` here");
 }
 
 //===----------------------------------------------------------------------===//
@@ -59,10 +70,7 @@ void KernelAnalyzer::reportSameTime(Graph &graph,
   error.expected("an order in which each value is computed from earlier ones");
   error.hint(
       "let one of them use a state at an earlier time, such as `S[t-1]`");
-  for (const Access *access : cycle)
-    error.note(llvm::SMRange(access->read->loc, access->read->loc),
-               "`" + nameOf(graph, access->reader) + "` needs `" +
-                   nameOf(graph, access->target) + "` here");
+  noteCycle(error, graph, cycle);
 }
 
 /// Does the access read the very point of the left side, or one that differs
@@ -135,10 +143,7 @@ void KernelAnalyzer::reportNoState(Graph &graph,
     error.expected("`state " + view.name + ": " + shape + "`");
   }
   if (cycle.size() > 1)
-    for (const Access *access : cycle)
-      error.note(llvm::SMRange(access->read->loc, access->read->loc),
-                 "`" + nameOf(graph, access->reader) + "` needs `" +
-                     nameOf(graph, access->target) + "` here");
+    noteCycle(error, graph, cycle);
   else
     error.note(view.decl, "`" + view.name + "` is " +
                               (view.implicit ? "defined" : "declared") +
@@ -396,8 +401,8 @@ bool KernelAnalyzer::decideDirections(Graph &graph, Recurrence &rec) {
                               "zero or negative")
             .expected("a distance that is at least 1 at every point (or at "
                       "most -1 at every point)")
-            .found("the distance `" + polys.str(d) + "` along `" + time->name +
-                   "`")
+            .found("the distance `" + polys.strWithMod(d) + "` along `" +
+                   time->name + "`")
             .hint(polys.mentions(d, time)
                       ? "use `" + time->name +
                             "-1`, or the end of the block "
@@ -414,14 +419,14 @@ bool KernelAnalyzer::decideDirections(Graph &graph, Recurrence &rec) {
       bool reversed = backward || weakBackward;
       if (decidedBy && rec.reversed[a] != reversed) {
         reporter
-            .error(place, "the recurrence runs both ways: `" + name +
-                              "` is read at a " +
-                              (reversed ? "later" : "earlier") + " point here")
+            .error(place,
+                   "the recurrence runs both ways: `" + name + "` is read at " +
+                       (reversed ? "a later" : "an earlier") + " point here")
             .expected("only " + llvm::Twine(reversed ? "earlier" : "later") +
                       " points")
             .note(llvm::SMRange(decidedBy->read->loc, decidedBy->read->loc),
-                  "`" + nameOf(graph, decidedBy->target) + "` is read at a " +
-                      (reversed ? "earlier" : "later") + " point here");
+                  "`" + nameOf(graph, decidedBy->target) + "` is read at " +
+                      (reversed ? "an earlier" : "a later") + " point here");
         good = false;
         continue;
       }
@@ -479,6 +484,8 @@ void KernelAnalyzer::finishRecurrence(Graph &graph,
                                       llvm::ArrayRef<unsigned> members) {
   Recurrence rec;
   rec.members.assign(members.begin(), members.end());
+  for (size_t m = 0; m < members.size(); ++m)
+    rec.places[members[m]] = unsigned(m);
   rec.position.resize(members.size());
   const View *first = nullptr;
   bool good = true;

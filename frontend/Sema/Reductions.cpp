@@ -151,7 +151,7 @@ const Expr *KernelAnalyzer::resolveReduce(const ast::ReduceExpr *expr,
   node.reduction = reductionOf(expr->op);
   bool good = bindReduction(expr, env, node.indices);
   if (expr->filter) {
-    node.filter = condition(expr->filter, env);
+    node.filter = condition(expr->filter, "a filter", env);
     good &= node.filter != nullptr;
   }
   const Expr *body = resolve(expr->body, env);
@@ -223,7 +223,7 @@ const Expr *KernelAnalyzer::resolveSoftmax(const ast::ReduceExpr *expr,
   unsigned inSubscript = env.inSubscript;
   env.inSubscript = 0;
   if (expr->filter) {
-    node.filter = condition(expr->filter, env);
+    node.filter = condition(expr->filter, "a filter", env);
     good &= node.filter != nullptr;
   }
   const Expr *body = resolve(expr->body, env);

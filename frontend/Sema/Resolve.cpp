@@ -20,6 +20,7 @@ using model::Type;
 
 /// Of nested text with what it inlines.
 static constexpr unsigned maxResolveDepth = 1600;
+static constexpr size_t maxResolveCount = 2000000;
 
 llvm::StringRef sema::describe(Type type) {
   switch (type) {
@@ -79,9 +80,13 @@ bool KernelAnalyzer::wantInt(const Expr *value, const ast::Expr *text,
 //===----------------------------------------------------------------------===//
 
 const Expr *KernelAnalyzer::resolve(const ast::Expr *expr, Env &env) {
-  if (!expr || builder.exhausted())
+  if (!expr || builder.exhausted() || reporter.full())
     return nullptr;
-  builder.current = expr->range;
+  // Calls of functions that use nothing of their arguments make no nodes.
+  if (++resolveCount > maxResolveCount) {
+    builder.exhaust("expression is too large after inlining");
+    return nullptr;
+  }
   if (depth >= maxResolveDepth) {
     builder.exhaust("expression is nested too deeply after inlining");
     return nullptr;
@@ -347,8 +352,7 @@ const Expr *KernelAnalyzer::readTensor(View &view,
     if (slot.batch < 0) {
       const Expr *subscript = subscripts[next++];
       if (subscript->kind == Expr::Kind::Index)
-        uses.push_back({subscript->index, view.info, i,
-                        llvm::SMRange(subscript->loc, range.End)});
+        env.scope->uses.push_back({subscript->index, view.info, i, range});
       read.gather |= readsTensor(subscript);
       read.args.push_back(subscript);
       continue;
@@ -395,6 +399,7 @@ const Expr *KernelAnalyzer::resolveAccess(const ast::AccessExpr *expr,
   }
   if (bad)
     return nullptr;
+  std::vector<Use> &uses = env.scope->uses;
   size_t firstUse = uses.size();
   const Expr *read = readTensor(*view, subscripts, expr->range, env);
   // Point at the subscripts themselves.
@@ -545,13 +550,14 @@ const Expr *KernelAnalyzer::resolveBinary(const ast::BinaryExpr *expr,
   return builder.numeric(opOf(expr->op), lhs, rhs, expr->loc);
 }
 
-const Expr *KernelAnalyzer::condition(const ast::Expr *text, Env &env) {
+const Expr *KernelAnalyzer::condition(const ast::Expr *text,
+                                      llvm::StringRef forWhat, Env &env) {
   const Expr *value = resolve(text, env);
-  return wantBool(value, text, "a condition") ? value : nullptr;
+  return wantBool(value, text, forWhat) ? value : nullptr;
 }
 
 const Expr *KernelAnalyzer::resolveIf(const ast::IfExpr *expr, Env &env) {
-  const Expr *test = condition(expr->condition, env);
+  const Expr *test = condition(expr->condition, "`if`", env);
   const Expr *a = resolve(expr->thenValue, env);
   const Expr *b = resolve(expr->elseValue, env);
   if (!test || !a || !b)

@@ -46,8 +46,15 @@ bool KernelAnalyzer::run(const ast::Kernel &ast) {
   finishShapes();
   if (!builder.exhausted())
     orderEquations();
+  checkRanges();
   if (reporter.errorCount() != errorsAtStart)
     return false;
+  for (auto &equation : kernel.equationPool)
+    if (!equation->value) { // nothing may pass that lowering cannot take
+      reporter.error(ast.name.range,
+                     "kernel `" + ast.name.text + "` could not be analysed");
+      return false;
+    }
   warnUnused(root);
   return true;
 }

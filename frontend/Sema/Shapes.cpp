@@ -5,9 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A fixpoint over all equations: an index on the left has the range of the dim
-// at which it stands, another index the size of the dims where it stands alone
-// as a subscript, an undeclared dim of a local the range of its index.
+// A fixpoint over the equations of one kernel instance: an index on the left
+// has the range of the dim at which it stands, another index the size of the
+// dims where it stands alone as a subscript, an undeclared dim of a local the
+// range of its index.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,28 +29,31 @@ const Index *KernelAnalyzer::canonical(const Index *index) {
   return index;
 }
 
-void KernelAnalyzer::inferShapes() {
-  bool changed = true;
+void KernelAnalyzer::inferShapes(Scope &scope) {
+  bool changed = true, forward = false;
   while (changed) {
     changed = false;
-    for (auto &scope : scopes)
-      for (auto &eq : scope->equations) {
-        if (!eq->eq || eq->eq->indices.size() != eq->target->slots.size())
-          continue;
-        for (size_t i = 0; i < eq->eq->indices.size(); ++i) {
-          Dim &dim = eq->target->info->dims[i];
-          IndexInfo &index = infoOf(eq->eq->indices[i]);
-          if (dim.known && !index.range.known) {
-            index.range = dim;
-            index.range.from = index.decl;
-            changed = true;
-          } else if (!dim.known && index.range.known) {
-            dim = index.range;
-            changed = true;
-          }
+    for (auto &eq : scope.equations) {
+      if (!eq->eq || eq->eq->indices.size() != eq->target->slots.size())
+        continue;
+      for (size_t i = 0; i < eq->eq->indices.size(); ++i) {
+        Dim &dim = eq->target->info->dims[i];
+        IndexInfo &index = infoOf(eq->eq->indices[i]);
+        if (dim.known && !index.range.known) {
+          index.range = dim;
+          index.range.from = index.decl;
+          changed = true;
+        } else if (!dim.known && index.range.known) {
+          dim = index.range;
+          changed = true;
         }
       }
-    for (const Use &use : uses) {
+    }
+    // In both directions in turn, so that a chain of locals takes two passes
+    // in whichever order it is written.
+    forward = !forward;
+    for (size_t u = 0; u < scope.uses.size(); ++u) {
+      const Use &use = scope.uses[forward ? u : scope.uses.size() - 1 - u];
       IndexInfo &index = infoOf(canonical(use.index));
       const Dim &dim = use.tensor->dims[use.dim];
       if (index.explicitRange || index.range.known || !dim.known)
@@ -57,15 +61,20 @@ void KernelAnalyzer::inferShapes() {
       index.range = dim;
       index.range.from = use.range;
       changed = true;
+      if (index.onLeft) {
+        Dim &left = index.eq->target->info->dims[index.position];
+        if (!left.known)
+          left = index.range;
+      }
     }
   }
 }
 
 /// A state may have no other use of its time index: then whoever reads it says
 /// how long it is.
-bool KernelAnalyzer::inferStateDimsFromReaders() {
+bool KernelAnalyzer::inferStateDimsFromReaders(Scope &scope) {
   bool changed = false;
-  for (const Use &use : uses) {
+  for (const Use &use : scope.uses) {
     const IndexInfo &index = infoOf(canonical(use.index));
     Dim &dim = use.tensor->dims[use.dim];
     if (dim.known || index.explicitRange || !index.range.known ||
@@ -76,7 +85,7 @@ bool KernelAnalyzer::inferStateDimsFromReaders() {
     changed = true;
   }
   if (changed)
-    inferShapes();
+    inferShapes(scope);
   return changed;
 }
 
@@ -103,9 +112,13 @@ void KernelAnalyzer::checkUse(const Use &use) {
 }
 
 void KernelAnalyzer::checkShapes() {
-  for (const Use &use : uses)
-    checkUse(use);
-  // What could not be resolved may be what would have told the range.
+  for (auto &scope : scopes)
+    for (const Use &use : scope->uses)
+      checkUse(use);
+}
+
+/// Asked last: whatever else is wrong may be what would have told the range.
+void KernelAnalyzer::checkRanges() {
   if (reporter.errorCount() != errorsAtStart)
     return;
   for (auto &info : indexInfos) {
@@ -142,7 +155,7 @@ void KernelAnalyzer::checkShapes() {
 }
 
 void KernelAnalyzer::finishShapes() {
-  builder.current = llvm::SMRange();
+  builder.current = kernelStack.front()->name.range;
   for (auto &info : tensors)
     for (const Dim &dim : info->dims)
       info->tensor->shape.push_back(
