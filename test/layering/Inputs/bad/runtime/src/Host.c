@@ -1,0 +1,10 @@
+//===- Host.c - A file that breaks a rule --------------------------*- C++ -*-===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "llvm/ADT/StringRef.h"
+#include "rondo/abi.h"
+#include <stdio.h>
