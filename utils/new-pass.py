@@ -122,7 +122,7 @@ def main(arguments):
     end = re.search(r"\n#endif // \w+\s*$", td)
     if not end:
         fail(f"{table} does not end with its #endif")
-    namespace = re.search(r"namespace ([\w:]+) {", read(f"passes/{group}/Passes.h"))
+    namespace = re.search(r"namespace (rondo[\w:]*) {", read(f"passes/{group}/Passes.h"))
     cmake = add_to_cmake(read(f"passes/{group}/CMakeLists.txt"), group, name)
     title = summary.rstrip(".")
     line = len(f"//===- {name}.cpp - {title} ===//")
