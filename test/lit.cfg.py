@@ -7,6 +7,7 @@
 #   %python     a Python with numpy (feature `numpy`)
 #   %runtime    the folder of the runtime's headers
 #   %build      the build folder
+#   %exits N    runs the command after it, which must exit with N
 #
 # Features: golden, numpy, avx512, avx2, slow (set RONDO_SLOW_TESTS=1).
 
@@ -74,4 +75,5 @@ config.substitutions += [
     ("%python", find_python()),
     ("%runtime", os.path.join(config.rondo_source_dir, "runtime", "include")),
     ("%build", config.rondo_build_dir),
+    ("%exits", os.path.join(config.test_source_root, "exits.sh")),
 ]
