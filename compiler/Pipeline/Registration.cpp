@@ -24,6 +24,8 @@
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
 #include "passes/Algebra/Passes.h"
+#include "passes/CPU/Pipeline.h"
+#include "passes/Forms/Passes.h"
 
 void rondo::registerDialects(mlir::DialectRegistry &registry) {
   registry.insert<RondoDialect, mlir::affine::AffineDialect,
@@ -33,15 +35,19 @@ void rondo::registerDialects(mlir::DialectRegistry &registry) {
                   mlir::math::MathDialect, mlir::memref::MemRefDialect,
                   mlir::scf::SCFDialect, mlir::tensor::TensorDialect,
                   mlir::ub::UBDialect, mlir::vector::VectorDialect>();
+  cpu::registerDialects(registry);
 }
 
 void rondo::registerEveryDialect(mlir::DialectRegistry &registry) {
   registry.insert<RondoDialect>();
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
+  cpu::registerDialects(registry);
 }
 
 void rondo::registerEveryPass() {
   mlir::registerAllPasses();
   algebra::registerAlgebraPasses();
+  registerFormsPasses();
+  cpu::registerPasses();
 }
