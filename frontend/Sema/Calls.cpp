@@ -71,8 +71,22 @@ static std::string nameList(llvm::ArrayRef<Formal> list) {
 }
 
 bool KernelAnalyzer::inlineCall(Scope &scope, CallInfo &call) {
-  const ast::Kernel &ast = *file.kernels.lookup(call.call->callee.text);
-  llvm::StringRef name = ast.name.text;
+  llvm::StringRef name = call.call->callee.text;
+  if (!file.kernels.count(name)) {
+    llvm::SmallVector<llvm::StringRef> names;
+    for (const ast::Kernel *kernel : file.file.kernels)
+      names.push_back(kernel->name.text);
+    auto &&error = reporter.error(call.call->callee.range,
+                                  "unknown kernel `" + name + "`");
+    error.expected("a kernel of this file");
+    llvm::StringRef near = nearest(name, names);
+    if (!near.empty())
+      error.hint("did you mean `" + near + "`?");
+    else if (file.fns.count(name) || isBuiltin(name))
+      error.hint("`" + name + "` is a function of numbers: it has one value");
+    return false;
+  }
+  const ast::Kernel &ast = *file.kernels.lookup(name);
   if (ast.broken)
     return false; // reported by the parser
   builder.current = call.call->range;
@@ -362,7 +376,7 @@ bool KernelAnalyzer::bindArguments(Scope &caller, Scope &callee,
   for (auto [i, output] : llvm::enumerate(formals(callee.ast->outputs))) {
     View *view = lookup(&caller, call.results[i].text);
     given.push_back(nullptr);
-    if (!view || !view->info)
+    if (!view || !view->info || view->call != &call)
       continue;
     if (view->info->dims.size() != output.type->dims.size()) {
       reporter

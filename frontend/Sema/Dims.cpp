@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "frontend/Sema/Internal.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace rondo::frontend;
 using namespace rondo::frontend::sema;
@@ -55,7 +57,7 @@ Poly KernelAnalyzer::dimPoly(Scope &scope, const ast::Expr *dim) {
                                  "` is not an integer, so it "
                                  "cannot be a dim")
           .expected("an integer constant")
-          .found(std::to_string(value->real));
+          .found(llvm::formatv("{0}", llvm::format("%g", value->real)).str());
       return unknown();
     }
     if (!scope.parent)

@@ -243,9 +243,11 @@ void KernelAnalyzer::makeLeftSide(EqInfo &eq, Env &env,
             .expected("a different name for each index")
             .hint("for a diagonal write `if i == j then .. else 0`")
             .note(infoOf(otherIndex).decl, "first here");
+        index = nullptr;
         break;
       }
-    env.indices.emplace_back(name->name, index);
+    if (index)
+      env.indices.emplace_back(name->name, index);
   }
 }
 
@@ -473,7 +475,15 @@ void KernelAnalyzer::resolveInitial(EqInfo &eq) {
   if (text) {
     auto *name = llvm::dyn_cast<ast::NameExpr>(text);
     View *source = name ? lookup(eq.scope, name->name) : nullptr;
-    if (source && source->info && !source->subscripts.empty()) {
+    if (source && source->info && source->role != Tensor::Role::Argument) {
+      reporter
+          .error(text->range, "the initial value of a state can only use "
+                              "arguments")
+          .expected("a number, an argument or an expression of them")
+          .found("`" + source->name + "`, which is computed")
+          .note(source->decl, "`" + source->name + "` is declared here");
+      value = nullptr;
+    } else if (source && source->info && !source->subscripts.empty()) {
       value = initialFromArgument(eq, *source, text->range);
     } else {
       Env env;

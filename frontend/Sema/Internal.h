@@ -338,6 +338,13 @@ private:
   void reportSameTime(Graph &graph, llvm::ArrayRef<const Access *> cycle);
   bool matchAlong(Graph &graph, Recurrence &rec);
   bool findDistances(Graph &graph, Recurrence &rec);
+  /// Earlier: the distance is at least 1.
+  enum class Side { Same, Earlier, Later, EarlierOrSame, LaterOrSame, Unknown };
+  Side sideOf(const Access &access, unsigned a, bool mayBeZero);
+  void reportDistance(Graph &graph, Recurrence &rec, const Access &access,
+                      unsigned a);
+  void reportBothWays(Graph &graph, const Access &access, const Access &first,
+                      bool later);
   bool decideDirections(Graph &graph, Recurrence &rec);
   bool checkStatelessCycles(Graph &graph, Recurrence &rec);
   bool orderSameTime(Graph &graph, Recurrence &rec);

@@ -357,6 +357,66 @@ void KernelAnalyzer::collectFacts(const Access &access) {
     addFact(condition, truth);
 }
 
+/// Where a read lies along one dim, as far as it can be proved.
+KernelAnalyzer::Side KernelAnalyzer::sideOf(const Access &access, unsigned a,
+                                            bool mayBeZero) {
+  const Poly &d = access.distance[a];
+  if (d.isZero())
+    return Side::Same;
+  collectFacts(access);
+  Side side = Side::Unknown;
+  if (bounds.nonNegative(d - Poly(1)))
+    side = Side::Earlier;
+  else if (bounds.nonNegative(Poly(-1) - d))
+    side = Side::Later;
+  else if (mayBeZero && bounds.nonNegative(d))
+    side = Side::EarlierOrSame;
+  else if (mayBeZero && bounds.nonNegative(Poly() - d))
+    side = Side::LaterOrSame;
+  bounds.facts.clear();
+  return side;
+}
+
+void KernelAnalyzer::reportDistance(Graph &graph, Recurrence &rec,
+                                    const Access &access, unsigned a) {
+  const EqInfo &eq = *graph.equations[access.reader];
+  size_t reader = size_t(rec.find(access.reader));
+  const Poly &d = access.distance[a];
+  std::string time = eq.eq->indices[rec.position[reader][a]]->name;
+  std::string block = "`" + time + " - " + time + " mod 16 - 1`";
+  std::vector<const Index *> indices;
+  polys.collectIndices(d, indices);
+  auto &&error = reporter.error(
+      llvm::SMRange(access.read->loc, access.read->loc),
+      "`" + nameOf(graph, access.target) +
+          "` is read at a distance that can be zero or negative");
+  error.expected("a distance that is at least 1 at every point (or at most -1 "
+                 "at every point)");
+  error.found("the distance `" + polys.strWithMod(d) + "` along `" + time +
+              "`");
+  if (indices.empty())
+    error.hint("fix the value when compiling: `--dims` for a size, `const` for "
+               "a number");
+  else
+    error.hint("use `" + time +
+               "-1`, or the end of the block before: " + block);
+  error.note(lhsOf(graph, access.reader),
+             "in the equation of `" + nameOf(graph, access.reader) + "`");
+}
+
+void KernelAnalyzer::reportBothWays(Graph &graph, const Access &access,
+                                    const Access &first, bool later) {
+  reporter
+      .error(llvm::SMRange(access.read->loc, access.read->loc),
+             "the recurrence runs both ways: `" + nameOf(graph, access.target) +
+                 "` is read at " + (later ? "a later" : "an earlier") +
+                 " point here")
+      .expected("only " + llvm::Twine(later ? "earlier" : "later") + " points")
+      .note(llvm::SMRange(first.read->loc, first.read->loc),
+            "`" + nameOf(graph, first.target) + "` is read at " +
+                (later ? "an earlier" : "a later") + " point here");
+}
+
 /// Per along dim, from the outermost: all reads that are not yet known to lie
 /// at an earlier point must lie on one side. Marks reads of the same point.
 bool KernelAnalyzer::decideDirections(Graph &graph, Recurrence &rec) {
@@ -373,67 +433,26 @@ bool KernelAnalyzer::decideDirections(Graph &graph, Recurrence &rec) {
     std::vector<Open> rest;
     const Access *decidedBy = nullptr;
     for (Open &entry : open) {
-      Access &access = *entry.access;
-      const Poly &d = access.distance[a];
-      if (d.isZero()) {
+      Side side = sideOf(*entry.access, a, a + 1 < rec.alongCount);
+      if (side == Side::Same) {
         rest.push_back(entry);
         continue;
       }
-      collectFacts(access);
-      bool forward = bounds.nonNegative(d - Poly(1));
-      bool backward = !forward && bounds.nonNegative(Poly(-1) - d);
-      bool weakForward = false, weakBackward = false;
-      bool last = a + 1 == rec.alongCount;
-      if (!forward && !backward && !last) {
-        weakForward = bounds.nonNegative(d);
-        weakBackward = !weakForward && bounds.nonNegative(Poly() - d);
-      }
-      bounds.facts.clear();
-      llvm::SMRange place(access.read->loc, access.read->loc);
-      llvm::StringRef name = nameOf(graph, access.target);
-      if (!forward && !backward && !weakForward && !weakBackward) {
-        const EqInfo &eq = *graph.equations[access.reader];
-        size_t reader = size_t(rec.find(access.reader));
-        const Index *time = eq.eq->indices[rec.position[reader][a]];
-        reporter
-            .error(place, "`" + name +
-                              "` is read at a distance that can be "
-                              "zero or negative")
-            .expected("a distance that is at least 1 at every point (or at "
-                      "most -1 at every point)")
-            .found("the distance `" + polys.strWithMod(d) + "` along `" +
-                   time->name + "`")
-            .hint(polys.mentions(d, time)
-                      ? "use `" + time->name +
-                            "-1`, or the end of the block "
-                            "before: `" +
-                            time->name + " - " + time->name + " mod 16 - 1`"
-                      : "a distance must be a constant, or depend on the time "
-                        "as in `" +
-                            time->name + " - " + time->name + " mod 16 - 1`")
-            .note(lhsOf(graph, access.reader),
-                  "in the equation of `" + nameOf(graph, access.reader) + "`");
+      if (side == Side::Unknown) {
+        reportDistance(graph, rec, *entry.access, a);
         good = false;
         continue;
       }
-      bool reversed = backward || weakBackward;
-      if (decidedBy && rec.reversed[a] != reversed) {
-        reporter
-            .error(place,
-                   "the recurrence runs both ways: `" + name + "` is read at " +
-                       (reversed ? "a later" : "an earlier") + " point here")
-            .expected("only " + llvm::Twine(reversed ? "earlier" : "later") +
-                      " points")
-            .note(llvm::SMRange(decidedBy->read->loc, decidedBy->read->loc),
-                  "`" + nameOf(graph, decidedBy->target) + "` is read at " +
-                      (reversed ? "an earlier" : "a later") + " point here");
+      bool later = side == Side::Later || side == Side::LaterOrSame;
+      if (decidedBy && rec.reversed[a] != later) {
+        reportBothWays(graph, *entry.access, *decidedBy, later);
         good = false;
         continue;
       }
       if (!decidedBy)
-        decidedBy = &access;
-      rec.reversed[a] = reversed;
-      if (weakForward || weakBackward) {
+        decidedBy = entry.access;
+      rec.reversed[a] = later;
+      if (side == Side::EarlierOrSame || side == Side::LaterOrSame) {
         entry.maybeZero = true;
         rest.push_back(entry);
       }

@@ -94,13 +94,14 @@ private:
   bool claim(const ast::Ident &name, llvm::StringRef kind) {
     if (name.text.empty())
       return false;
-    bool reserved = name.text == "pi" || name.text == "inf" ||
-                    name.text == "true" || name.text == "false";
-    if (reserved || isBuiltin(name.text)) {
+    if (name.text == "pi" || name.text == "inf" || name.text == "true" ||
+        name.text == "false")
+      return false; // refused by the parser
+    if (isBuiltin(name.text)) {
       context.reporter
           .error(name.range, kind + " `" + name.text +
-                                 "` has the name of a built-in " +
-                                 (reserved ? "constant" : "function"))
+                                 "` has the name of a built-in "
+                                 "function")
           .hint("give it another name");
       return false;
     }
