@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Compiles the programs in the documentation.
 
-  check_docs.py ROOT WORKDIR
+  check_docs.py ROOT WORKDIR CC
 
 Every ```rondo block that holds a kernel, in README.md and docs/**/*.md, is
-written to WORKDIR and lowered with `rondoc --emit=rondo`. Prints what fails;
-exit code 1 if anything does, or if there is nothing to compile.
+written to WORKDIR and lowered with `rondoc --emit=rondo`. Every ```c block that
+includes the header of an example is checked by the C compiler against the
+header that rondoc writes. Prints what fails; exit code 1 if anything does, or
+if there is nothing to compile.
 """
 
 import os
@@ -15,7 +17,7 @@ import re
 import subprocess
 import sys
 
-BLOCK = re.compile(r"^```rondo\n(.*?)^```", re.S | re.M)
+BLOCK = re.compile(r"^```(rondo|c)\n(.*?)^```", re.S | re.M)
 
 
 def pages(root):
@@ -26,31 +28,51 @@ def pages(root):
                 yield os.path.join(folder, name)
 
 
-def main(root, work):
+def commands(root, cc, language, code, path):
+    """What compiles a block that has been written to `path`; nothing for a
+    block that is no whole program."""
+    if language == "rondo":
+        if re.search(r"^kernel ", code, re.M):
+            yield ["rondoc", path, "--emit=rondo", "-o", path + ".mlir"]
+        return
+    example = re.search(r'^#include "(\w+)\.h"', code, re.M)
+    if not example:
+        return
+    folder = os.path.dirname(path)
+    yield ["rondoc", os.path.join(root, "examples", example[1] + ".rondo"),
+           "--emit=header", "-o", os.path.join(folder, example[1] + ".h")]
+    yield [cc, "-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror",
+           "-I", folder, "-fsyntax-only", path]
+
+
+def main(root, work, cc):
     os.makedirs(work, exist_ok=True)
     count = failed = 0
     for page in pages(root):
         with open(page, encoding="utf-8") as file:
             text = file.read()
         for block in BLOCK.finditer(text):
-            if not re.search(r"^kernel ", block[1], re.M):
+            line = text.count("\n", 0, block.start(2)) + 1
+            name = f"{os.path.splitext(os.path.basename(page))[0]}-{line}.{block[1]}"
+            path = os.path.join(work, name)
+            steps = list(commands(root, cc, block[1], block[2], path))
+            if not steps:
                 continue
-            line = text.count("\n", 0, block.start(1)) + 1
-            name = f"{os.path.splitext(os.path.basename(page))[0]}-{line}.rondo"
-            program = os.path.join(work, name)
-            with open(program, "w", encoding="utf-8") as file:
-                file.write(block[1])
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(block[2])
             count += 1
-            run = subprocess.run(["rondoc", program, "--emit=rondo", "-o",
-                                  program + ".mlir"], capture_output=True, text=True)
-            if run.returncode:
-                failed += 1
-                print(f"{page}:{line}: exit code {run.returncode}\n{run.stdout}{run.stderr}")
+            for step in steps:
+                run = subprocess.run(step, capture_output=True, text=True)
+                if run.returncode:
+                    failed += 1
+                    print(f"{page}:{line}: {step[0]} returned {run.returncode}\n"
+                          f"{run.stdout}{run.stderr}")
+                    break
     print(f"{count} programs, {failed} failed")
     return 1 if failed or not count else 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
-    sys.exit(main(sys.argv[1], sys.argv[2]))
+    sys.exit(main(*sys.argv[1:]))
