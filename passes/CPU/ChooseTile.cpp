@@ -1,0 +1,271 @@
+//===- ChooseTile.cpp - Loop order, vector dim and register tile ----------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/CPU/ChooseTile.h"
+#include "dialects/Rondo/IR/RondoDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace rondo::cpu;
+
+namespace {
+/// Extent taken for one that is only known at run time.
+constexpr int64_t kTypicalExtent = 64;
+/// Unrolled operations per innermost iteration, at most.
+constexpr unsigned kMaxUnrolled = 128;
+
+struct Access {
+  Value memref;
+  ValueRange subscripts;
+  DimSet dims;
+};
+
+class TileChooser {
+public:
+  TileChooser(const LoopNest &nest, const Target &target)
+      : nest(nest), target(target) {
+    collectAccesses();
+  }
+
+  Tile choose(std::optional<Lanes> &lanes);
+
+private:
+  void collectAccesses();
+  int64_t countLanes() const;
+  int64_t getExtent(unsigned dim) const {
+    int64_t extent = nest.staticExtents[dim];
+    return extent < 0 ? kTypicalExtent : extent;
+  }
+  /// How often a value of these dims is computed, relative to the innermost
+  /// iterations.
+  double getFrequency(DimSet dims) const;
+  double getScalarCost() const;
+  double getVectorCost(const Lanes &lanes, unsigned dim, int64_t count) const;
+  /// Operations per innermost iteration and vector.
+  unsigned countWork() const;
+  void chooseRows(Tile &tile, const Lanes &lanes) const;
+  void chooseUnrolling(Tile &tile) const;
+  void chooseOrder(Tile &tile) const;
+
+  const LoopNest &nest;
+  const Target &target;
+  SmallVector<Access> accesses;
+};
+} // namespace
+
+static double getOpCost(Operation *op) {
+  StringRef dialect = op->getName().getDialectNamespace();
+  if (dialect == "rondo" || isa<math::ExpOp, math::LogOp, math::TanhOp>(op))
+    return 16;
+  if (dialect == "math")
+    return isa<math::AbsFOp, math::FloorOp, math::CeilOp, math::RoundEvenOp>(op)
+               ? 1
+               : 24;
+  return 1;
+}
+
+void TileChooser::collectAccesses() {
+  for (Operation *op : nest.ops)
+    if (auto load = dyn_cast<memref::LoadOp>(op))
+      accesses.push_back(
+          {load.getMemRef(), load.getIndices(), nest.getDims(op)});
+  for (const Output &output : nest.outputs) {
+    DimSet dims = 0;
+    for (Value subscript : output.subscripts)
+      dims |= nest.getDims(subscript);
+    accesses.push_back({output.memref, output.subscripts, dims});
+  }
+}
+
+/// Lanes of the widest float that is computed with; of 64-bit integers if
+/// there is no float.
+int64_t TileChooser::countLanes() const {
+  unsigned width = 0, integer = 8;
+  auto note = [&](Type type) {
+    if (auto memref = dyn_cast<MemRefType>(type))
+      type = memref.getElementType();
+    if (auto floatType = dyn_cast<FloatType>(type))
+      width = std::max(width, floatType.getWidth());
+    else if (type.isIndex())
+      integer = 64;
+    else if (type.isInteger())
+      integer = std::max(integer, type.getIntOrFloatBitWidth());
+  };
+  for (Operation *op : nest.ops)
+    for (Value result : op->getResults())
+      note(result.getType());
+  for (const Output &output : nest.outputs)
+    note(output.memref.getType());
+  if (width < 32)
+    width = width ? 32 : std::max(32u, integer);
+  return target.vectorBits / width;
+}
+
+double TileChooser::getFrequency(DimSet dims) const {
+  double frequency = 1;
+  for (unsigned dim = 0; dim < nest.getNumDims(); ++dim)
+    if (!(dims & dimBit(dim)))
+      frequency /= std::max<int64_t>(getExtent(dim), 1);
+  return frequency;
+}
+
+double TileChooser::getScalarCost() const {
+  double cost = 0;
+  for (const Access &access : accesses)
+    cost += getFrequency(access.dims);
+  for (Operation *op : nest.ops)
+    if (isElementwise(op))
+      cost += getOpCost(op) * getFrequency(nest.getDims(op));
+  return cost;
+}
+
+double TileChooser::getVectorCost(const Lanes &lanes, unsigned dim,
+                                  int64_t count) const {
+  double cost = 0; // of one vector
+  for (const Access &access : accesses) {
+    double frequency = getFrequency(access.dims | dimBit(dim));
+    switch (lanes.getAccess(access.memref, access.subscripts)) {
+    case AccessKind::Uniform:
+      cost += 0.5 * frequency;
+      break;
+    case AccessKind::Contiguous:
+      cost += frequency;
+      break;
+    case AccessKind::Guarded:
+      cost += 2 * frequency;
+      break;
+    case AccessKind::Scattered:
+      cost += (1.25 * count + 2) * frequency;
+      break;
+    }
+  }
+  for (Operation *op : nest.ops)
+    if (isElementwise(op))
+      cost += getOpCost(op) * getFrequency(nest.getDims(op) | dimBit(dim));
+  int64_t extent = std::max<int64_t>(getExtent(dim), 1);
+  double steps = llvm::divideCeil(extent, count);
+  if (nest.isReduction(dim)) // the horizontal reduction
+    cost += 2 * llvm::Log2_64(count) / steps;
+  return cost * steps / extent;
+}
+
+unsigned TileChooser::countWork() const {
+  DimSet all = dimBit(nest.getNumDims()) - 1;
+  double work = 0;
+  for (Operation *op : nest.ops)
+    if (isElementwise(op) && nest.getDims(op) == all)
+      work += getOpCost(op);
+  for (const Access &access : accesses)
+    work += access.dims == all;
+  return std::max(1.0, work);
+}
+
+void TileChooser::chooseRows(Tile &tile, const Lanes &lanes) const {
+  bool reducesVector = nest.isReduction(tile.vectorDim);
+  for (unsigned dim = 0; dim < nest.getNumDims(); ++dim) {
+    if (nest.isReduction(dim) || int(dim) == tile.vectorDim ||
+        getExtent(dim) < 2)
+      continue;
+    bool shares = llvm::any_of(accesses, [&](const Access &access) {
+      return (access.dims & dimBit(tile.vectorDim)) &&
+             !(access.dims & dimBit(dim)) &&
+             lanes.getAccess(access.memref, access.subscripts) !=
+                 AccessKind::Uniform;
+    });
+    if (shares || (reducesVector && tile.rowDim < 0))
+      tile.rowDim = dim;
+  }
+}
+
+void TileChooser::chooseUnrolling(Tile &tile) const {
+  unsigned work = countWork();
+  bool reduces = nest.hasReduction();
+  bool reducesVector = reduces && nest.isReduction(tile.vectorDim);
+  bool wide = target.registers >= 32;
+  unsigned budget = std::max(1u, kMaxUnrolled / work);
+
+  if (reducesVector) {
+    tile.rows = tile.rowDim >= 0 ? 4 : 1;
+    tile.vectors = tile.rowDim >= 0 ? 2 : 4;
+  } else if (reduces) {
+    tile.rows = tile.rowDim >= 0 ? 4 : 1;
+    tile.vectors = wide || tile.rowDim < 0 ? 4 : 2;
+    if (tile.rowDim < 0 && nest.isReorderable())
+      tile.splits = 2;
+  } else {
+    tile.rows = tile.rowDim >= 0 ? 4 : 1;
+    tile.vectors = 4;
+  }
+  auto halve = [](unsigned &count) { count = std::max(1u, count / 2); };
+  // Known extents need no tile beyond themselves.
+  if (tile.rowDim >= 0)
+    while (tile.rows > getExtent(tile.rowDim) && tile.rows > 1)
+      halve(tile.rows);
+  while (tile.vectors > 1 &&
+         tile.vectors * tile.lanes > getExtent(tile.vectorDim))
+    halve(tile.vectors);
+  while (tile.rows * tile.vectors * tile.splits > budget) {
+    if (tile.splits > 1)
+      halve(tile.splits);
+    else if (tile.vectors > tile.rows)
+      halve(tile.vectors);
+    else
+      halve(tile.rows);
+  }
+  if (tile.rows == 1)
+    tile.rowDim = -1;
+}
+
+void TileChooser::chooseOrder(Tile &tile) const {
+  for (bool reduction : {false, true}) {
+    for (unsigned dim = 0; dim < nest.getNumDims(); ++dim)
+      if (nest.isReduction(dim) == reduction && int(dim) != tile.vectorDim &&
+          int(dim) != tile.rowDim)
+        tile.order.push_back(dim);
+    if (!reduction && tile.rowDim >= 0)
+      tile.order.push_back(tile.rowDim);
+    if (tile.vectorDim >= 0 && nest.isReduction(tile.vectorDim) == reduction)
+      tile.order.push_back(tile.vectorDim);
+  }
+  if (tile.splits > 1)
+    tile.splitDim = tile.order.back();
+}
+
+Tile TileChooser::choose(std::optional<Lanes> &lanes) {
+  Tile tile;
+  int64_t count = countLanes();
+  double best = getScalarCost();
+  for (unsigned dim = 0; dim < nest.getNumDims() && count > 1; ++dim) {
+    FailureOr<Lanes> candidate = Lanes::analyze(nest, dim);
+    if (failed(candidate))
+      continue;
+    double cost = getVectorCost(*candidate, dim, count);
+    // Of equal ones the last parallel dim: it is the innermost in memory.
+    bool better = cost < best || (cost == best && tile.vectorDim >= 0 &&
+                                  !nest.isReduction(dim));
+    if (!better)
+      continue;
+    best = cost;
+    tile.vectorDim = dim;
+    lanes = std::move(*candidate);
+  }
+  if (tile.vectorDim >= 0) {
+    tile.lanes = count;
+    tile.masked = target.hasCheapMasks() || nest.isReduction(tile.vectorDim);
+    chooseRows(tile, *lanes);
+    chooseUnrolling(tile);
+  }
+  chooseOrder(tile);
+  return tile;
+}
+
+Tile rondo::cpu::chooseTile(const LoopNest &nest, const Target &target,
+                            std::optional<Lanes> &lanes) {
+  return TileChooser(nest, target).choose(lanes);
+}

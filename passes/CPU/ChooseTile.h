@@ -1,0 +1,59 @@
+//===- ChooseTile.h - Loop order, vector dim and register tile --*- C++ -*-===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Loops stand in this order, outermost first: parallel dims, then reduction
+// dims, each group as in the op except that
+//   - the vector dim is the last of its group,
+//   - the row dim, if there is one, is the last parallel dim, or the last but
+//     one when the vector dim is parallel.
+// An iteration of the innermost loop computes `rows` points of the row dim x
+// `vectors` vectors along the vector dim x `splits` points of the innermost
+// reduction dim; each has its own accumulators.
+//
+// The vector dim is the one with the least cost per element, where a load or
+// store costs 1 per vector when it is contiguous in that dim, little when it is
+// the same in all lanes, and 1 per lane otherwise. Of equal dims a parallel one
+// is better than a reduction dim, which ends in a horizontal reduction.
+//
+// A row dim pays when some vector load does not depend on it: the load is then
+// shared by the rows. In a reduction along the vector dim it also gives the
+// additions of several rows to overlap.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RONDO_PASSES_CPU_CHOOSETILE_H
+#define RONDO_PASSES_CPU_CHOOSETILE_H
+
+#include "passes/CPU/Lanes.h"
+#include "passes/CPU/Target.h"
+
+namespace rondo::cpu {
+
+struct Tile {
+  /// Loop order, outermost first: a permutation of the dims.
+  llvm::SmallVector<unsigned> order;
+  /// -1: none.
+  int vectorDim = -1;
+  int rowDim = -1;
+  int splitDim = -1;
+  /// Elements of a vector.
+  int64_t lanes = 1;
+  unsigned rows = 1;
+  unsigned vectors = 1;
+  unsigned splits = 1;
+  /// What is left of the vector dim is computed by one masked vector, else by a
+  /// scalar loop.
+  bool masked = true;
+};
+
+/// Sets `lanes` to the analysis of the chosen vector dim, if there is one.
+Tile chooseTile(const LoopNest &nest, const Target &target,
+                std::optional<Lanes> &lanes);
+
+} // namespace rondo::cpu
+
+#endif // RONDO_PASSES_CPU_CHOOSETILE_H

@@ -1,0 +1,355 @@
+//===- EmitLoops.cpp - Emit the loops of a nest ---------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The loop of a dim that the tile unrolls is followed by loops for what is left
+// of its range. Each of them holds the loops of the dims inside, so an element
+// is computed by exactly one chain of loops:
+//
+//   for rows, 4 at a time           for the remaining rows
+//     for j, 4 vectors at a time      for j, 4 vectors at a time
+//     for j, 1 masked vector          for j, 1 masked vector
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/CPU/EmitLoops.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "passes/CPU/EmitBody.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace rondo::cpu;
+
+namespace {
+/// One of the loops of a dim: index from lower to upper, `count` points `step`
+/// elements apart at a time.
+struct LoopPart {
+  Value lower, upper;
+  unsigned count;
+  int64_t step;
+  bool masked = false;
+  bool scalar = false;
+};
+
+class NestEmitter {
+public:
+  NestEmitter(OpBuilder &builder, const LoopNest &nest, const Tile &tile,
+              const Lanes *lanes)
+      : builder(builder), nest(nest), tile(tile),
+        body(builder, nest, tile, lanes), loc(nest.getLoc()) {}
+
+  void emit();
+
+private:
+  Value constantIndex(int64_t value) {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  }
+  Value roundDown(Value value, int64_t multiple);
+  SmallVector<LoopPart> splitDim(unsigned dim);
+  void emitGuard();
+  void emitParallel(unsigned position);
+  void storeResults();
+  void reduceAndStore();
+
+  /// The accumulators in use, in the order in which loops carry them.
+  struct Accumulator {
+    const Output *output;
+    TilePoint point;
+  };
+  SmallVector<Value> initAccumulators();
+  SmallVector<Value> reduce(unsigned position, SmallVector<Value> values);
+  SmallVector<Value> getNextValues(ArrayRef<Value> values);
+  void setAccumulators(ValueRange values);
+  void storeAccumulators(ArrayRef<Value> values);
+  Value combine(const Output &output, Value lhs, Value rhs);
+  Value reduceLanes(const Output &output, Value vector);
+  void enter(unsigned dim, const LoopPart &part, Value index);
+  bool reducesVector() const {
+    return tile.vectorDim >= 0 && nest.isReduction(tile.vectorDim);
+  }
+  unsigned getNumParallel() const { return llvm::count(nest.reduction, false); }
+
+  OpBuilder &builder;
+  const LoopNest &nest;
+  const Tile &tile;
+  BodyEmitter body;
+  Location loc;
+  SmallVector<SmallVector<LoopPart>> parts; // by dim
+  SmallVector<Accumulator> accumulators;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
+
+Value NestEmitter::roundDown(Value value, int64_t multiple) {
+  if (multiple == 1)
+    return value;
+  if (std::optional<int64_t> constant = getConstantIntValue(value))
+    return constantIndex(*constant / multiple * multiple);
+  assert(llvm::isPowerOf2_64(multiple) && "tiles are powers of two");
+  return arith::AndIOp::create(builder, loc, value, constantIndex(-multiple));
+}
+
+SmallVector<LoopPart> NestEmitter::splitDim(unsigned dim) {
+  SmallVector<LoopPart> result;
+  Value extent = nest.extents[dim], done = constantIndex(0);
+  auto add = [&](unsigned count, int64_t step) -> LoopPart & {
+    Value upper = roundDown(extent, count * step);
+    result.push_back({done, upper, count, step});
+    done = upper;
+    return result.back();
+  };
+  if (int(dim) == tile.vectorDim) {
+    add(tile.vectors, tile.lanes);
+    if (tile.masked) {
+      LoopPart &rest = add(1, 1);
+      rest.step = tile.lanes;
+      rest.masked = true;
+    } else {
+      if (tile.vectors > 1)
+        add(1, tile.lanes);
+      add(1, 1).scalar = true;
+    }
+  } else if (int(dim) == tile.rowDim || int(dim) == tile.splitDim) {
+    add(int(dim) == tile.rowDim ? tile.rows : tile.splits, 1);
+    add(1, 1);
+  } else {
+    add(1, 1);
+  }
+  llvm::erase_if(result, [](const LoopPart &part) {
+    std::optional<int64_t> lower = getConstantIntValue(part.lower);
+    std::optional<int64_t> upper = getConstantIntValue(part.upper);
+    return lower && upper && *lower >= *upper;
+  });
+  for (LoopPart &part : result) {
+    // Whole vectors need no mask.
+    std::optional<int64_t> upper = getConstantIntValue(part.upper);
+    part.masked &= !upper || *upper % part.step != 0;
+  }
+  return result;
+}
+
+void NestEmitter::enter(unsigned dim, const LoopPart &part, Value index) {
+  Value mask;
+  if (part.masked) {
+    Value count = arith::SubIOp::create(builder, loc, part.upper, index);
+    count =
+        arith::MinSIOp::create(builder, loc, count, constantIndex(part.step));
+    mask = vector::CreateMaskOp::create(
+        builder, loc, VectorType::get({part.step}, builder.getI1Type()), count);
+  }
+  body.enterDim(dim, {index, part.count, part.step}, mask, part.scalar);
+}
+
+void NestEmitter::emitParallel(unsigned position) {
+  if (position == getNumParallel()) {
+    if (nest.hasReduction())
+      reduceAndStore();
+    else
+      storeResults();
+    return;
+  }
+  unsigned dim = tile.order[position];
+  for (const LoopPart &part : parts[dim]) {
+    auto loop = scf::ForOp::create(builder, loc, part.lower, part.upper,
+                                   constantIndex(part.count * part.step));
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    enter(dim, part, loop.getInductionVar());
+    body.clearAccumulators();
+    body.emitOps(position);
+    emitParallel(position + 1);
+  }
+  body.enterDim(dim, {});
+}
+
+void NestEmitter::storeResults() {
+  DimSet all = dimBit(nest.getNumDims()) - 1;
+  for (const Output &output : nest.outputs)
+    body.forEachPoint(all, [&](TilePoint point) {
+      body.storeOutput(output, point, body.getValue(output.yielded, point));
+    });
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+Value NestEmitter::combine(const Output &output, Value lhs, Value rhs) {
+  OperationState state(loc, output.combiner->getName());
+  state.addOperands({lhs, rhs});
+  state.addTypes(lhs.getType());
+  state.addAttributes(output.combiner->getAttrs());
+  return builder.create(state)->getResult(0);
+}
+
+/// Combines the halves of a vector until one lane is left.
+Value NestEmitter::reduceLanes(const Output &output, Value vector) {
+  for (int64_t n = tile.lanes; n > 1; n /= 2) {
+    auto half = [&](int64_t offset) -> Value {
+      SmallVector<int64_t> lanes =
+          llvm::to_vector(llvm::seq(offset, offset + n / 2));
+      return vector::ShuffleOp::create(builder, loc, vector, vector, lanes);
+    };
+    Value low = half(0), high = half(n / 2);
+    vector = combine(output, low, high);
+  }
+  return vector::ExtractOp::create(builder, loc, vector, int64_t(0));
+}
+
+/// The first accumulator of an element starts from its value in memory, the
+/// others, and all those of a reduction along the vector dim, from the
+/// identity.
+SmallVector<Value> NestEmitter::initAccumulators() {
+  SmallVector<Value> values;
+  accumulators.clear();
+  TilePoint point;
+  unsigned vectors =
+      reducesVector() ? tile.vectors : body.getCount(tile.vectorDim);
+  for (const Output &output : nest.outputs) {
+    Type type = output.yielded.getType();
+    Value identity;
+    if (output.combiner) {
+      TypedAttr attr = getIdentity(output.combiner, type);
+      if (body.isVector())
+        attr = DenseElementsAttr::get(VectorType::get({tile.lanes}, type),
+                                      cast<Attribute>(attr));
+      identity = arith::ConstantOp::create(builder, loc, attr);
+    }
+    for (point.row = 0; point.row < body.getCount(tile.rowDim); ++point.row)
+      for (point.vector = 0; point.vector < vectors; ++point.vector)
+        for (point.split = 0; point.split < tile.splits; ++point.split) {
+          accumulators.push_back({&output, point});
+          bool fromMemory = !reducesVector() && point.split == 0;
+          values.push_back(fromMemory ? body.loadOutput(output, point)
+                                      : identity);
+        }
+  }
+  return values;
+}
+
+void NestEmitter::setAccumulators(ValueRange values) {
+  for (auto [accumulator, value] : llvm::zip(accumulators, values))
+    body.setAccumulator(*accumulator.output, accumulator.point, value);
+}
+
+/// The accumulators after the innermost iteration. Those of points that the
+/// current loops do not compute keep their values.
+SmallVector<Value> NestEmitter::getNextValues(ArrayRef<Value> values) {
+  SmallVector<Value> next;
+  for (auto [accumulator, value] : llvm::zip(accumulators, values)) {
+    const TilePoint &point = accumulator.point;
+    if (point.vector >= body.getCount(tile.vectorDim) ||
+        point.split >= body.getCount(tile.splitDim)) {
+      next.push_back(value);
+      continue;
+    }
+    Value result = body.getValue(accumulator.output->yielded, point);
+    if (reducesVector() && body.getMask())
+      result =
+          arith::SelectOp::create(builder, loc, body.getMask(), result, value);
+    next.push_back(result);
+  }
+  return next;
+}
+
+SmallVector<Value> NestEmitter::reduce(unsigned position,
+                                       SmallVector<Value> values) {
+  if (position == nest.getNumDims())
+    return getNextValues(values);
+  unsigned dim = tile.order[position];
+  for (const LoopPart &part : parts[dim]) {
+    auto loop =
+        scf::ForOp::create(builder, loc, part.lower, part.upper,
+                           constantIndex(part.count * part.step), values);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    SmallVector<Value> carried(loop.getRegionIterArgs());
+    enter(dim, part, loop.getInductionVar());
+    setAccumulators(carried);
+    body.emitOps(position);
+    SmallVector<Value> next = reduce(position + 1, std::move(carried));
+    scf::YieldOp::create(builder, loc, next);
+    values.assign(loop.result_begin(), loop.result_end());
+  }
+  body.enterDim(dim, {});
+  return values;
+}
+
+void NestEmitter::storeAccumulators(ArrayRef<Value> values) {
+  // Accumulators of one element stand together but for the rows' vectors.
+  SmallVector<bool> used(values.size());
+  for (unsigned i = 0; i < values.size(); ++i) {
+    if (used[i])
+      continue;
+    const Accumulator &first = accumulators[i];
+    SmallVector<Value> copies;
+    for (unsigned j = i; j < values.size(); ++j) {
+      const Accumulator &other = accumulators[j];
+      if (other.output != first.output || other.point.row != first.point.row ||
+          (!reducesVector() && other.point.vector != first.point.vector))
+        continue;
+      used[j] = true;
+      copies.push_back(values[j]);
+    }
+    for (; copies.size() > 1; copies.resize(copies.size() / 2))
+      for (unsigned j = 0, half = copies.size() / 2; j < half; ++j)
+        copies[j] = combine(*first.output, copies[j], copies[j + half]);
+    Value result = copies.front();
+    if (reducesVector()) {
+      result = reduceLanes(*first.output, result);
+      result = combine(*first.output,
+                       body.loadOutput(*first.output, first.point), result);
+    }
+    body.storeOutput(*first.output, first.point, result);
+  }
+}
+
+void NestEmitter::reduceAndStore() {
+  SmallVector<Value> values = reduce(getNumParallel(), initAccumulators());
+  storeAccumulators(values);
+}
+
+//===----------------------------------------------------------------------===//
+// Nest
+//===----------------------------------------------------------------------===//
+
+/// Continues inside of `if every dim has an iteration`.
+void NestEmitter::emitGuard() {
+  Value condition;
+  for (auto [extent, constant] : llvm::zip(nest.extents, nest.staticExtents)) {
+    if (constant > 0)
+      continue;
+    Value some = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sgt,
+                                       extent, constantIndex(0));
+    condition =
+        condition ? arith::AndIOp::create(builder, loc, condition, some) : some;
+  }
+  if (!condition)
+    return;
+  auto guard = scf::IfOp::create(builder, loc, condition);
+  builder.setInsertionPointToStart(guard.thenBlock());
+}
+
+void NestEmitter::emit() {
+  if (body.needsGuard())
+    emitGuard();
+  parts.resize(nest.getNumDims());
+  for (unsigned dim = 0; dim < nest.getNumDims(); ++dim)
+    parts[dim] = splitDim(dim);
+  body.emitPrologue();
+  emitParallel(0);
+}
+
+void rondo::cpu::emitLoops(OpBuilder &builder, const LoopNest &nest,
+                           const Tile &tile, const Lanes *lanes) {
+  NestEmitter(builder, nest, tile, lanes).emit();
+}

@@ -1,0 +1,209 @@
+//===- LoopNest.cpp - A linalg op as loops around scalar code -------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/CPU/LoopNest.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Affine/Utils.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+using namespace mlir;
+using namespace rondo::cpu;
+
+TypedAttr rondo::cpu::getIdentity(Operation *combiner, Type type) {
+  Builder builder(type.getContext());
+  if (isa<arith::AddFOp>(combiner))
+    return builder.getFloatAttr(type, 0.0);
+  if (isa<arith::MulFOp>(combiner))
+    return builder.getFloatAttr(type, 1.0);
+  if (isa<arith::MaximumFOp, arith::MaxNumFOp>(combiner))
+    return builder.getFloatAttr(
+        type, APFloat::getInf(cast<FloatType>(type).getFloatSemantics(), true));
+  if (isa<arith::MinimumFOp, arith::MinNumFOp>(combiner))
+    return builder.getFloatAttr(
+        type, APFloat::getInf(cast<FloatType>(type).getFloatSemantics()));
+  unsigned width = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
+  if (isa<arith::AddIOp, arith::OrIOp, arith::XOrIOp>(combiner))
+    return builder.getIntegerAttr(type, APInt(width, 0));
+  if (isa<arith::MulIOp>(combiner))
+    return builder.getIntegerAttr(type, APInt(width, 1));
+  if (isa<arith::AndIOp>(combiner))
+    return builder.getIntegerAttr(type, APInt::getAllOnes(width));
+  if (isa<arith::MaxSIOp>(combiner))
+    return builder.getIntegerAttr(type, APInt::getSignedMinValue(width));
+  if (isa<arith::MinSIOp>(combiner))
+    return builder.getIntegerAttr(type, APInt::getSignedMaxValue(width));
+  return {};
+}
+
+/// The combiner of a reduction, see Output::combiner.
+static Operation *findCombiner(BlockArgument accumulator, Value yielded) {
+  Operation *combiner = yielded.getDefiningOp();
+  if (!combiner || combiner->getBlock() != accumulator.getOwner() ||
+      combiner->getNumOperands() != 2 || !accumulator.hasOneUse() ||
+      *accumulator.user_begin() != combiner || !yielded.hasOneUse() ||
+      !getIdentity(combiner, yielded.getType()))
+    return nullptr;
+  return combiner;
+}
+
+SmallVector<Value> LoopNest::expandMap(OpBuilder &builder, AffineMap map) {
+  SmallVector<Value> results;
+  for (AffineExpr expr : map.getResults())
+    results.push_back(affine::expandAffineExpr(builder, getLoc(), expr, indices,
+                                               ValueRange()));
+  return results;
+}
+
+void LoopNest::readInputs(linalg::GenericOp generic, OpBuilder &builder) {
+  for (OpOperand *input : generic.getDpsInputOperands()) {
+    BlockArgument arg = generic.getMatchingBlockArgument(input);
+    if (arg.use_empty())
+      continue;
+    Value replacement = input->get();
+    if (isa<MemRefType>(replacement.getType())) {
+      SmallVector<Value> subscripts =
+          expandMap(builder, generic.getMatchingIndexingMap(input));
+      replacement =
+          memref::LoadOp::create(builder, getLoc(), input->get(), subscripts);
+    }
+    arg.replaceAllUsesWith(replacement);
+  }
+  // Affine ops are plain arithmetic from here on.
+  SmallVector<affine::AffineApplyOp> applies;
+  getBody()->walk(
+      [&](affine::AffineApplyOp apply) { applies.push_back(apply); });
+  for (affine::AffineApplyOp apply : applies) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(apply);
+    auto values =
+        affine::expandAffineMap(builder, apply.getLoc(), apply.getAffineMap(),
+                                SmallVector<Value>(apply.getOperands()));
+    apply.replaceAllUsesWith(values->front());
+    apply.erase();
+  }
+}
+
+void LoopNest::collectOutputs(linalg::GenericOp generic, OpBuilder &builder) {
+  auto yield = cast<linalg::YieldOp>(generic.getBody()->getTerminator());
+  for (auto [i, init] : llvm::enumerate(generic.getDpsInitsMutable())) {
+    Output output;
+    output.memref = init.get();
+    output.subscripts =
+        expandMap(builder, generic.getMatchingIndexingMap(&init));
+    output.accumulator = generic.getMatchingBlockArgument(&init);
+    output.yielded = yield.getOperand(i);
+    if (hasReduction())
+      output.combiner = findCombiner(output.accumulator, output.yielded);
+    outputs.push_back(std::move(output));
+  }
+}
+
+void LoopNest::collectOps() {
+  Block *body = getBody();
+  SmallVector<Value> worklist;
+  DenseSet<Operation *> needed;
+  auto require = [&](Operation *bodyOp) {
+    if (!needed.insert(bodyOp).second)
+      return;
+    bodyOp->walk([&](Operation *inner) {
+      worklist.append(inner->operand_begin(), inner->operand_end());
+    });
+  };
+  for (const Output &output : outputs) {
+    worklist.push_back(output.yielded);
+    worklist.append(output.subscripts);
+  }
+  for (Operation &bodyOp : body->without_terminator())
+    if (!isMemoryEffectFree(&bodyOp) && !isa<memref::LoadOp>(bodyOp))
+      require(&bodyOp);
+  while (!worklist.empty()) {
+    Operation *def = worklist.pop_back_val().getDefiningOp();
+    if (Operation *bodyOp = def ? body->findAncestorOpInBlock(*def) : nullptr)
+      require(bodyOp);
+  }
+
+  DimSet all = dimBit(getNumDims()) - 1;
+  for (const Output &output : outputs)
+    dims[output.accumulator] = all;
+  for (Operation &bodyOp : body->without_terminator()) {
+    if (!needed.contains(&bodyOp))
+      continue;
+    ops.push_back(&bodyOp);
+    DimSet set = 0;
+    if (auto index = dyn_cast<linalg::IndexOp>(bodyOp))
+      set = dimBit(index.getDim());
+    bodyOp.walk([&](Operation *inner) {
+      for (Value operand : inner->getOperands())
+        set |= getDims(operand);
+    });
+    for (Value result : bodyOp.getResults())
+      dims[result] = set;
+  }
+}
+
+DimSet LoopNest::getDims(Operation *bodyOp) const {
+  if (bodyOp->getNumResults())
+    return getDims(bodyOp->getResult(0));
+  DimSet set = 0;
+  bodyOp->walk([&](Operation *inner) {
+    for (Value operand : inner->getOperands())
+      set |= getDims(operand);
+  });
+  return set;
+}
+
+bool LoopNest::isReorderable() const {
+  return llvm::all_of(outputs,
+                      [](const Output &output) { return output.combiner; });
+}
+
+FailureOr<LoopNest> LoopNest::create(linalg::GenericOp op, OpBuilder &builder) {
+  if (op.getNumLoops() > 63) {
+    op.emitOpError("has more than 63 loops");
+    return failure();
+  }
+  for (Value operand : op->getOperands()) {
+    if (!isa<TensorType, VectorType>(operand.getType()))
+      continue;
+    op.emitOpError("expects memrefs or scalars as operands, found ")
+        << operand.getType();
+    return failure();
+  }
+  LoopNest nest;
+  nest.op = op;
+  for (utils::IteratorType type : op.getIteratorTypesArray())
+    nest.reduction.push_back(type == utils::IteratorType::reduction);
+
+  builder.setInsertionPoint(op);
+  for (Range range : cast<linalg::LinalgOp>(op.getOperation())
+                         .createLoopRanges(builder, op.getLoc())) {
+    nest.extents.push_back(
+        getValueOrCreateConstantIndexOp(builder, op.getLoc(), range.size));
+    nest.staticExtents.push_back(
+        getConstantIntValue(range.size)
+            .value_or(getConstantIntValue(nest.extents.back()).value_or(-1)));
+  }
+
+  Block *body = op.getBody();
+  SmallVector<linalg::IndexOp> old;
+  body->walk([&](linalg::IndexOp index) { old.push_back(index); });
+  builder.setInsertionPointToStart(body);
+  for (unsigned dim = 0; dim < nest.getNumDims(); ++dim)
+    nest.indices.push_back(linalg::IndexOp::create(builder, op.getLoc(), dim));
+  for (linalg::IndexOp index : old) {
+    index.replaceAllUsesWith(nest.indices[index.getDim()]);
+    index.erase();
+  }
+  nest.readInputs(op, builder);
+  nest.collectOutputs(op, builder);
+  nest.collectOps();
+  return nest;
+}

@@ -1,0 +1,307 @@
+//===- MathExpansions.cpp - Elementary functions as polynomials -----------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/CPU/MathExpansions.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/CPU/Expansions.h"
+
+using namespace mlir;
+using namespace rondo::cpu;
+
+//===----------------------------------------------------------------------===//
+// Vocabulary
+//===----------------------------------------------------------------------===//
+
+Value MathExpansion::constant(double value) {
+  return createFloat(b, b.getLoc(), type, value);
+}
+
+Value MathExpansion::add(Value lhs, Value rhs) {
+  return arith::AddFOp::create(b, lhs, rhs);
+}
+Value MathExpansion::sub(Value lhs, Value rhs) {
+  return arith::SubFOp::create(b, lhs, rhs);
+}
+Value MathExpansion::mul(Value lhs, Value rhs) {
+  return arith::MulFOp::create(b, lhs, rhs);
+}
+Value MathExpansion::div(Value lhs, Value rhs) {
+  return arith::DivFOp::create(b, lhs, rhs);
+}
+Value MathExpansion::fma(Value x, Value y, Value z) {
+  if (target.hasFMA())
+    return math::FmaOp::create(b, x, y, z);
+  return add(mul(x, y), z);
+}
+Value MathExpansion::abs(Value x) { return math::AbsFOp::create(b, x); }
+Value MathExpansion::copySign(Value magnitude, Value sign) {
+  return math::CopySignOp::create(b, magnitude, sign);
+}
+Value MathExpansion::select(Value condition, Value lhs, Value rhs) {
+  return arith::SelectOp::create(b, condition, lhs, rhs);
+}
+Value MathExpansion::less(Value lhs, Value rhs) {
+  return arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, lhs, rhs);
+}
+Value MathExpansion::equal(Value lhs, Value rhs) {
+  return arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, lhs, rhs);
+}
+Value MathExpansion::isNaN(Value x) {
+  return arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, x, x);
+}
+
+Value MathExpansion::clamp(Value x, double low, double high) {
+  // In this order a NaN passes, and each is one instruction.
+  Value lowest = constant(low), highest = constant(high);
+  x = select(less(x, lowest), lowest, x);
+  return select(less(highest, x), highest, x);
+}
+
+Value MathExpansion::polynomial(Value x, ArrayRef<double> coefficients) {
+  Value result = constant(coefficients.front());
+  for (double coefficient : coefficients.drop_front())
+    result = fma(result, x, constant(coefficient));
+  return result;
+}
+
+Type MathExpansion::getBitsType() { return withElement(type, b.getI32Type()); }
+Value MathExpansion::bits(int64_t value) {
+  return createInteger(b, b.getLoc(), getBitsType(), value);
+}
+Value MathExpansion::toBits(Value x) {
+  return arith::BitcastOp::create(b, getBitsType(), x);
+}
+Value MathExpansion::fromBits(Value x) {
+  return arith::BitcastOp::create(b, type, x);
+}
+
+//===----------------------------------------------------------------------===//
+// exp and its relatives
+//===----------------------------------------------------------------------===//
+
+std::pair<Value, Value> MathExpansion::round(Value x) {
+  // Near 1.5 * 2^23 floats are the integers, with the number in the low bits.
+  Value shift = constant(0x1.8p23);
+  Value shifted = add(x, shift);
+  Value integer = arith::SubIOp::create(b, toBits(shifted), toBits(shift));
+  return {sub(shifted, shift), integer};
+}
+
+Value MathExpansion::powerOfTwo(Value n) {
+  Value biased = arith::AddIOp::create(b, n, bits(127));
+  return fromBits(arith::ShLIOp::create(b, biased, bits(23)));
+}
+
+Value MathExpansion::scale(Value x, Value n) {
+  if (target.hasAVX512()) {
+    // One instruction there, a call of libm elsewhere.
+    std::string name = "llvm.ldexp.";
+    if (auto vector = dyn_cast<VectorType>(type))
+      name += "v" + std::to_string(vector.getNumElements()) + "f32.v" +
+              std::to_string(vector.getNumElements()) + "i32";
+    else
+      name += "f32.i32";
+    return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name),
+                                         ValueRange{x, n})
+        .getResult(0);
+  }
+  Value half = arith::ShRSIOp::create(b, n, bits(1));
+  Value rest = arith::SubIOp::create(b, n, half);
+  return mul(mul(x, powerOfTwo(half)), powerOfTwo(rest));
+}
+
+Value MathExpansion::reduceExp(Value x, Value n) {
+  // ln 2 in two parts, the first with few enough bits that n * it is exact.
+  Value r = fma(n, constant(-0x1.62e4p-1), x);
+  return fma(n, constant(-0x1.7f7d1cp-20), r);
+}
+
+/// exp(r) for |r| <= ln 2 / 2.
+static constexpr double kExp[] = {0x1.6a445ep-10,
+                                  0x1.123b5cp-7,
+                                  0x1.5558bcp-5,
+                                  0x1.555490p-3,
+                                  0x1.fffffcp-2,
+                                  1.0,
+                                  1.0};
+
+Value MathExpansion::exp(Value x) {
+  x = clamp(x, -105.0, 90.0);
+  auto [n, integer] = round(mul(x, constant(0x1.715476p0)));
+  Value r = reduceExp(x, n);
+  return scale(polynomial(r, kExp), integer);
+}
+
+Value MathExpansion::exp2(Value x) {
+  x = clamp(x, -152.0, 130.0);
+  auto [n, integer] = round(x);
+  Value r = mul(sub(x, n), constant(0x1.62e42fefap-1));
+  return scale(polynomial(r, kExp), integer);
+}
+
+Value MathExpansion::expm1(Value x) {
+  // exp(x) - 1 = 2^n (exp(r) - 1) + (2^n - 1), all by one half of it so that
+  // 2^n is in range up to the overflow. Below -25 the result is -1.
+  Value y = clamp(x, -25.0, 89.0);
+  auto [n, integer] = round(mul(y, constant(0x1.715476p0)));
+  Value r = reduceExp(y, n);
+  // exp(r) - 1 = r + r^2 * p(r)
+  Value p = polynomial(
+      r, ArrayRef<double>({0x1.9e76fcp-13, 0x1.6d3d38p-10, 0x1.1112d8p-7,
+                           0x1.5554f6p-5, 0x1.555554p-3, 0.5}));
+  Value q = fma(mul(r, r), p, r);
+  Value halfPower = powerOfTwo(arith::SubIOp::create(b, integer, bits(1)));
+  Value half = fma(halfPower, q, sub(halfPower, constant(0.5)));
+  return add(half, half);
+}
+
+Value MathExpansion::sigmoid(Value x) {
+  Value e = exp(sub(constant(-0.0), x));
+  return div(constant(1.0), add(constant(1.0), e));
+}
+
+Value MathExpansion::tanh(Value x) {
+  // With e = exp(2 |x|) - 1: tanh |x| = e / (e + 2). Above 10 it is 1.
+  Value y = abs(x);
+  Value limit = constant(10.0);
+  y = select(less(limit, y), limit, y);
+  Value e = expm1(add(y, y));
+  return copySign(div(e, add(e, constant(2.0))), x);
+}
+
+//===----------------------------------------------------------------------===//
+// Logarithms
+//===----------------------------------------------------------------------===//
+
+Value MathExpansion::logOfParts(Value f, Value e) {
+  // log(1 + f) = f - f^2 / 2 + f^3 * p(f)
+  Value p = polynomial(
+      f, ArrayRef<double>({-0x1.717abap-5, 0x1.acd6d4p-4, -0x1.0da16ap-3,
+                           0x1.28871ep-3, -0x1.54ee1cp-3, 0x1.99694ep-3,
+                           -0x1.000044p-2, 0x1.5555a4p-2}));
+  Value square = mul(f, f);
+  Value small = mul(mul(square, f), p);
+  small = fma(e, constant(-2.12194440e-4), small);
+  small = fma(square, constant(-0.5), small);
+  return fma(e, constant(0.693359375), add(f, small));
+}
+
+Value MathExpansion::log(Value x) {
+  // Denormals are brought into the range of normal numbers.
+  Value tiny = less(x, constant(0x1p-126));
+  Value y = select(tiny, mul(x, constant(0x1p23)), x);
+  // y = m * 2^e, m in [3/4, 3/2)
+  Value offset = arith::SubIOp::create(b, toBits(y), bits(0x3f400000));
+  Value exponent = arith::ShRSIOp::create(b, offset, bits(23));
+  Value m = fromBits(arith::SubIOp::create(
+      b, toBits(y), arith::ShLIOp::create(b, exponent, bits(23))));
+  Value e = arith::SIToFPOp::create(b, type, exponent);
+  e = select(tiny, sub(e, constant(23.0)), e);
+  Value result = logOfParts(sub(m, constant(1.0)), e);
+  // +inf and NaN are their own logarithms; 0 gives -inf, negatives NaN.
+  Value infinity = constant(__builtin_inf());
+  result = select(less(x, infinity), result, x);
+  result = select(equal(x, constant(0.0)), constant(-__builtin_inf()), result);
+  return select(less(x, constant(0.0)), constant(__builtin_nan("")), result);
+}
+
+Value MathExpansion::log1p(Value x) {
+  // 1 + x = m * 2^e, m in [3/4, 3/2); m - 1 is found from x itself, so that
+  // nothing of a small x is lost: (x - (2^e - 1)) / 2^e.
+  Value u = add(x, constant(1.0));
+  Value offset = arith::SubIOp::create(b, toBits(u), bits(0x3f400000));
+  Value exponent = arith::ShRSIOp::create(b, offset, bits(23));
+  Value down = fromBits(arith::SubIOp::create(
+      b, bits(0x3f800000), arith::ShLIOp::create(b, exponent, bits(23))));
+  Value f = fma(x, down, sub(down, constant(1.0)));
+  Value e = arith::SIToFPOp::create(b, type, exponent);
+  Value result = logOfParts(f, e);
+  result = select(less(x, constant(0x1p126)), result, log(x));
+  result = select(equal(x, constant(-1.0)), constant(-__builtin_inf()), result);
+  result = select(less(x, constant(-1.0)), constant(__builtin_nan("")), result);
+  // Keeps the sign of zero, and NaN.
+  Value same = arith::OrIOp::create(b, equal(x, constant(0.0)), isNaN(x));
+  return select(same, x, result);
+}
+
+Value MathExpansion::softplus(Value x) {
+  // max(x, 0) + log1p(exp(-|x|)). The argument of log1p lies in (0, 1]: no
+  // special case can occur.
+  Value z = exp(sub(constant(-0.0), abs(x)));
+  Value u = add(z, constant(1.0));
+  Value half = less(constant(1.5), u);
+  Value down = select(half, constant(0.5), constant(1.0));
+  Value f = fma(z, down, sub(down, constant(1.0)));
+  Value e = select(half, constant(1.0), constant(0.0));
+  Value positive = select(less(x, constant(0.0)), constant(0.0), x);
+  return add(positive, logOfParts(f, e));
+}
+
+//===----------------------------------------------------------------------===//
+// erf, sin, cos
+//===----------------------------------------------------------------------===//
+
+Value MathExpansion::erf(Value x) {
+  Value t = abs(x), s = mul(x, x);
+  // Above 0.93: 1 - exp(-t - t * p(t)).
+  Value limit = constant(4.0);
+  Value tail = select(less(limit, t), limit, t);
+  Value r = fma(constant(-1.72853470e-5), tail, constant(3.83197126e-4));
+  Value u = fma(constant(-3.88396438e-3), tail, constant(2.42546219e-2));
+  r = fma(r, mul(tail, tail), u);
+  r = fma(r, tail, constant(-1.06777877e-1));
+  r = fma(r, tail, constant(-6.34846687e-1));
+  r = fma(r, tail, constant(-1.28717512e-1));
+  r = fma(r, tail, sub(constant(-0.0), tail));
+  Value large = copySign(sub(constant(1.0), exp(r)), x);
+  // Below: x + x * q(x^2).
+  Value q = polynomial(
+      s, ArrayRef<double>({-5.96761703e-4, 4.99119423e-3, -2.67681349e-2,
+                           1.12819925e-1, -3.76125336e-1, 1.28379166e-1}));
+  Value small = fma(q, x, x);
+  return select(less(constant(0.927734375), t), large, small);
+}
+
+Value MathExpansion::sinOrCos(Value x, bool isCos) {
+  // x = k * pi / 2 + r, |r| <= pi / 4, in f64: with pi / 2 in two parts r is
+  // right to f32 precision for |x| < 2^50. Beyond, and for a NaN or infinity,
+  // the result is NaN or without meaning but in [-1, 1].
+  Type wideType = withElement(type, b.getF64Type());
+  Type wideBits = withElement(type, b.getI64Type());
+  auto wide = [&](double value) {
+    return createFloat(b, b.getLoc(), wideType, value);
+  };
+  Value y = arith::ExtFOp::create(b, wideType, x);
+  Value shift = wide(0x1.8p52);
+  Value shifted = fma(y, wide(0x1.45f306dc9c883p-1), shift);
+  Value k = sub(shifted, shift);
+  Value quadrant = arith::TruncIOp::create(
+      b, getBitsType(), arith::BitcastOp::create(b, wideBits, shifted));
+  Value r = fma(k, wide(-0x1.921fb54442d18p0), y);
+  r = fma(k, wide(-0x1.1a62633145c07p-54), r);
+  r = clamp(arith::TruncFOp::create(b, type, r), -0.8, 0.8);
+
+  Value s = mul(r, r);
+  Value sine = polynomial(s, ArrayRef<double>({0x1.7c3226p-19, -0x1.a0595ep-13,
+                                               0x1.111174p-7, -0x1.555556p-3}));
+  sine = fma(mul(sine, s), r, r);
+  Value cosine =
+      polynomial(s, ArrayRef<double>({0x1.99e80cp-16, -0x1.6c0c28p-10,
+                                      0x1.55554ap-5, -0.5, 1.0}));
+  // cos x = sin(x + pi / 2)
+  if (isCos)
+    quadrant = arith::AddIOp::create(b, quadrant, bits(1));
+  Value odd = arith::CmpIOp::create(b, arith::CmpIPredicate::ne,
+                                    arith::AndIOp::create(b, quadrant, bits(1)),
+                                    bits(0));
+  Value result = select(odd, cosine, sine);
+  Value sign = arith::ShLIOp::create(
+      b, arith::AndIOp::create(b, quadrant, bits(2)), bits(30));
+  return fromBits(arith::XOrIOp::create(b, toBits(result), sign));
+}

@@ -1,0 +1,78 @@
+//===- MathExpansions.h - Elementary functions as polynomials ---*- C++ -*-===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RONDO_PASSES_CPU_MATHEXPANSIONS_H
+#define RONDO_PASSES_CPU_MATHEXPANSIONS_H
+
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "passes/CPU/Target.h"
+
+namespace rondo::cpu {
+
+/// Emits arithmetic on f32 scalars or vectors; all values have the type of the
+/// argument of the function being expanded.
+class MathExpansion {
+public:
+  MathExpansion(mlir::ImplicitLocOpBuilder &builder, mlir::Type type,
+                const Target &target)
+      : b(builder), type(type), target(target) {}
+
+  mlir::Value exp(mlir::Value x);
+  mlir::Value exp2(mlir::Value x);
+  mlir::Value expm1(mlir::Value x);
+  mlir::Value log(mlir::Value x);
+  mlir::Value log1p(mlir::Value x);
+  mlir::Value tanh(mlir::Value x);
+  mlir::Value erf(mlir::Value x);
+  mlir::Value sigmoid(mlir::Value x);
+  mlir::Value softplus(mlir::Value x);
+  mlir::Value sinOrCos(mlir::Value x, bool isCos);
+
+private:
+  using Value = mlir::Value;
+  // Floats.
+  Value constant(double value);
+  Value add(Value lhs, Value rhs);
+  Value sub(Value lhs, Value rhs);
+  Value mul(Value lhs, Value rhs);
+  Value div(Value lhs, Value rhs);
+  Value fma(Value a, Value b, Value c);
+  Value abs(Value x);
+  Value copySign(Value magnitude, Value sign);
+  Value select(Value condition, Value lhs, Value rhs);
+  Value less(Value lhs, Value rhs);
+  Value equal(Value lhs, Value rhs);
+  Value isNaN(Value x);
+  /// min(max(x, low), high); NaN stays NaN.
+  Value clamp(Value x, double low, double high);
+  /// Highest power first.
+  Value polynomial(Value x, llvm::ArrayRef<double> coefficients);
+  // The bits of floats.
+  mlir::Type getBitsType();
+  Value bits(int64_t value);
+  Value toBits(Value x);
+  Value fromBits(Value x);
+
+  /// Nearest integer to x, as float and as bits; |x| < 2^22.
+  std::pair<Value, Value> round(Value x);
+  /// x * 2^n, correct also when the result is denormal or overflows.
+  Value scale(Value x, Value n);
+  /// 2^n for -126 <= n <= 127.
+  Value powerOfTwo(Value n);
+  /// x = n * ln 2 + r, |r| <= ln 2 / 2.
+  Value reduceExp(Value x, Value n);
+  /// log((1 + f) * 2^e) for 1 + f in [3/4, 3/2).
+  Value logOfParts(Value f, Value e);
+
+  mlir::ImplicitLocOpBuilder &b;
+  mlir::Type type;
+  const Target &target;
+};
+
+} // namespace rondo::cpu
+
+#endif // RONDO_PASSES_CPU_MATHEXPANSIONS_H

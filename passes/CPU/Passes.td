@@ -1,0 +1,114 @@
+//===- Passes.td - Passes of the CPU code generator --------*- tablegen -*-===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RONDO_PASSES_CPU_PASSES
+#define RONDO_PASSES_CPU_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def ResolveSizes : Pass<"rondo-resolve-sizes", "::mlir::ModuleOp"> {
+  let summary = "Replace the dims of a kernel's tensors by expressions of its sizes";
+  let description = [{
+    In a function with `rondo.signature`, `memref.dim` of a tensor argument
+    becomes its shape's expression over the size arguments, and a size that is
+    bound at compile time becomes a constant. Equal sizes are then one value.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect",
+                           "::mlir::arith::ArithDialect"];
+}
+
+def VectorizeLoops : Pass<"rondo-vectorize-loops", "::mlir::ModuleOp"> {
+  let summary = "Lower linalg ops on memrefs to loops over vectors";
+  let description = [{
+    Every linalg.generic, linalg.fill, linalg.copy and memref.copy becomes a
+    nest of scf.for. One dim, chosen by the access patterns (see ChooseTile.h),
+    is computed a vector at a time; parallel dims are outside, reduction dims
+    inside with their accumulators in registers. A body that can't be
+    vectorised along any dim becomes scalar loops.
+
+    Pre-condition: operands are memrefs or scalars; bodies hold scalar code
+    (elementwise ops, memref.load) and regions only in ops that do not depend
+    on every dim, such as the report of an index out of range.
+    Post-condition: no linalg op is left.
+
+    ```mlir
+    linalg.generic {iterator_types = ["parallel"], ...}
+        ins(%x : memref<?xf32>) outs(%y : memref<?xf32>) { ... addf ... }
+    // becomes
+    scf.for %i = %c0 to %main step %c64 { vector.load, arith.addf, vector.store }
+    scf.for %i = %main to %n step %c16 { vector.maskedload, ... }
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+  let statistics = [
+    Statistic<"numVectorized", "vectorized", "nests computed by vectors">,
+    Statistic<"numScalar", "scalar", "nests computed one element at a time">];
+}
+
+def ApproximateMath : Pass<"rondo-approximate-math", "::mlir::ModuleOp"> {
+  let summary = "Expand functions of f32 to polynomials";
+  let description = [{
+    exp, exp2, expm1, log, log2, log1p, tanh, erf, sin, cos, rsqrt, sigmoid and
+    softplus of f32 scalars and vectors become arithmetic; errors are given in
+    MathExpansions.cpp. In f64, sigmoid, softplus and rsqrt are expressed by exp
+    and friends, which stay calls of libm.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::LLVM::LLVMDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
+def ExpandScalars : Pass<"rondo-expand-scalars", "::mlir::ModuleOp"> {
+  let summary = "Expand operations that the target has no instruction for";
+  let description = [{
+    rondo.mod, floor and ceiling division; maximumf and minimumf (to a compare
+    and select pair that keeps NaN); conversions between f16 and f32 on targets
+    that lack them. (Roundings to bf16 are expanded in LLVM IR, see compiler/Emit.)
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+def LowerEntry : Pass<"rondo-lower-entry", "::mlir::ModuleOp"> {
+  let summary = "Give kernels the C interface of compiled libraries";
+  let description = [{
+    A function `@f` with `rondo.signature` becomes internal, with one pointer per
+    tensor (and one index per size and stride) in place of memrefs; the new
+    `@f_body(!llvm.ptr)` reads a `rondo_frame` (rondo/abi.h) and calls it.
+    `@f_worker_bytes` becomes internal behind
+    `@f_worker_bytes_entry(!llvm.ptr) -> i64`, which takes the sizes' address.
+    The signature's attributes move to `@f_body`.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::affine::AffineDialect",
+                           "::mlir::func::FuncDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
+def AllowContraction : Pass<"rondo-allow-contraction", "::mlir::ModuleOp"> {
+  let summary = "Let multiplications and additions be fused";
+  let description = [{
+    Adds the fast-math flag `contract`, and no other, to all operations on
+    floats, so that the back end may form fused multiply-adds.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+def LowerToLLVM : Pass<"rondo-lower-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Convert what is left to the LLVM dialect in one step";
+  let description = [{
+    arith, cf, func, index, math, memref, ub and vector to llvm; scf must be
+    lowered to cf and memref views expanded before.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+#endif // RONDO_PASSES_CPU_PASSES
