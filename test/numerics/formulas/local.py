@@ -38,7 +38,7 @@ def dilated_conv(a):
 def causal_norm(a):
     y = np.zeros(a.x.shape)
     for t in range(a.size["T"]):
-        seen = a.x[:, :t + 1].reshape(a.size["B"], -1)
+        seen = a.x[:, :t + 1].reshape(a.size["B"], (t + 1) * a.size["D"])
         mean, var = seen.mean(-1)[:, None], seen.var(-1)[:, None]
         y[:, t] = a.gain * (a.x[:, t] - mean) / np.sqrt(var + 1e-5) + a.bias
     return {"y": y}
