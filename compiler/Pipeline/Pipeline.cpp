@@ -88,9 +88,10 @@ Failure Compiler::lowerProgram() {
   PassManager passes(context.get());
   passes.addPass(algebra::createExpandGrad());
   addCleanup(passes);
-  // Wants the reads that expansion added; makes equal parts that CSE merges.
+  // After the reads that expansion added; makes equal parts, which are merged.
   passes.addPass(algebra::createHoistInvariants());
   addCleanup(passes);
+  passes.addPass(algebra::createMergeEquations());
   return runPasses(passes, *module, Failure::Program);
 }
 
@@ -124,7 +125,7 @@ Failure Compiler::chooseForms() {
 
 /// Loops to the LLVM dialect, once for each processor.
 Failure Compiler::lowerToLLVM() {
-  auto targets = getVariants(options.archs);
+  auto targets = rondo::getVariants(options.archs);
   if (!targets)
     return fail(Failure::Environment, llvm::toString(targets.takeError()));
   for (TargetDescription &target : *targets) {

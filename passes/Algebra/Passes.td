@@ -58,4 +58,22 @@ def HoistInvariants : Pass<"rondo-hoist-invariants", "::mlir::ModuleOp"> {
     Statistic<"numHoisted", "hoisted", "parts that became equations">];
 }
 
+def MergeEquations : Pass<"rondo-merge-equations", "::mlir::ModuleOp"> {
+  let summary = "Merges equations that differ in their name only";
+  let description = [{
+    An equation that says the same as an earlier one of the same block is
+    replaced by it. Common subexpression elimination keeps them apart because
+    their names differ; the first name stays.
+
+    Before:
+    ```
+    y.sum[t] = sum[d] x[t, d]
+    z.sum[t] = sum[d] x[t, d]
+    ```
+    After: `y.sum` serves both.
+  }];
+  let statistics = [
+    Statistic<"numMerged", "merged", "equations that were replaced">];
+}
+
 #endif // RONDO_PASSES_ALGEBRA_PASSES
