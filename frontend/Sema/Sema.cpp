@@ -51,6 +51,8 @@ bool KernelAnalyzer::run(const ast::Kernel &ast) {
     return false;
   for (auto &equation : kernel.equationPool)
     if (!equation->value) { // nothing may pass that lowering cannot take
+      if (ast.broken || file.file.broken)
+        return false; // reported by the parser
       reporter.error(ast.name.range,
                      "kernel `" + ast.name.text + "` could not be analysed");
       return false;
