@@ -55,8 +55,7 @@ private:
   }
   Expr readElse(Value tensor, ArrayRef<Expr> subscripts, Value fallback,
                 ArrayRef<Expr> fallbackSubscripts) {
-    return context.read(tensor, subscripts, fallback, fallbackSubscripts,
-                        type);
+    return context.read(tensor, subscripts, fallback, fallbackSubscripts, type);
   }
   Expr add(Expr a, Expr b) {
     return context.apply("arith.addi", {a, b}, index);
@@ -96,9 +95,9 @@ private:
   Expr meetsStart(Value query, Value states, ArrayRef<Expr> batch, Expr c,
                   Expr r, ArrayRef<Expr> i, ArrayRef<Expr> j) {
     Exprs point = statePoint(i, j);
-    Expr state = readElse(states, concat({batch, {previous(c)}, point}),
-                          s.recurrence.getInitials()[0],
-                          concat({batch, point}));
+    Expr state =
+        readElse(states, concat({batch, {previous(c)}, point}),
+                 s.recurrence.getInitials()[0], concat({batch, point}));
     return context.mul(read(query, concat({batch, {c, r}, i})), state);
   }
   static Exprs concat(std::initializer_list<ArrayRef<Expr>> parts) {
@@ -142,9 +141,9 @@ private:
   /// Of write m: decay without i: D at the end [batch.., c, s]; with i:
   /// x_m decayed to the end [batch.., c, i.., s].
   SmallVector<Value> ends;
-  SmallVector<Value> lefts;    // x_m [batch.., c, r, i..]
-  SmallVector<Value> rights;   // w_m [batch.., c, r, j..]
-  SmallVector<Value> values;   // U_m [batch.., c, r, j..]
+  SmallVector<Value> lefts;                 // x_m [batch.., c, r, i..]
+  SmallVector<Value> rights;                // w_m [batch.., c, r, j..]
+  SmallVector<Value> values;                // U_m [batch.., c, r, j..]
   SmallVector<SmallVector<Value>> feedback; // b_mn [batch.., c, r, j..]
   SmallVector<Query> queries;               // of the c_n
   SmallVector<Value> decayedQueries;        // from the start of the chunk
@@ -157,8 +156,8 @@ private:
 
 Value ChunkEmitter::equation(OpBuilder &at, const Twine &suffix,
                              ValueRange sizes, Body body) {
-  auto op = EquationOp::create(at, loc, (name + "." + suffix).str(), type,
-                               sizes);
+  auto op =
+      EquationOp::create(at, loc, (name + "." + suffix).str(), type, sizes);
   Exprs indices;
   for (BlockArgument each : op.getParallelIndices())
     indices.push_back(context.leaf(each));
@@ -204,8 +203,7 @@ RecurrenceOp ChunkEmitter::alongChunk(OpBuilder &at, ArrayRef<Value> initials,
   SmallVector<Type> types;
   for (unsigned rank : restRanks)
     types.push_back(RankedTensorType::get(
-        SmallVector<int64_t>(numOuter + 1 + rank, ShapedType::kDynamic),
-        type));
+        SmallVector<int64_t>(numOuter + 1 + rank, ShapedType::kDynamic), type));
   SmallVector<Type> results(types);
   for (Value initial : initials)
     results.push_back(initial.getType());
@@ -227,8 +225,7 @@ RecurrenceOp ChunkEmitter::alongChunk(OpBuilder &at, ArrayRef<Value> initials,
 /// `expr` over the state's leaves as [batch.., c, r, (i..), (j..)]; `padding`
 /// behind the end.
 Value ChunkEmitter::chunkTensor(OpBuilder &at, const Twine &suffix, Expr expr,
-                                bool withLeft, bool withRight,
-                                double padding) {
+                                bool withLeft, bool withRight, double padding) {
   SmallVector<Value> extents = sizes({numChunks, chunkSize});
   Exprs leaves(s.batch);
   leaves.append(2, nullptr);
@@ -268,14 +265,13 @@ void ChunkEmitter::emitProduct() {
       alongChunk(builder, ones, {"product"}, {rank}, numBatch + 1);
   OpBuilder inside = OpBuilder::atBlockEnd(&op.getBlock());
   Expr r = context.leaf(op.getAlongIndices()[0]);
-  Value slice =
-      equation(inside, "product", extents, [&](ArrayRef<Expr> at) {
-        ArrayRef<Expr> outer = at.take_front(numBatch + 1);
-        ArrayRef<Expr> rest = at.drop_front(numBatch + 1);
-        Expr past = readElse(op.getPast(0),
-                             concat({outer, {previous(r)}, rest}), ones, at);
-        return context.mul(past, read(decay, concat({outer, {r}, rest})));
-      });
+  Value slice = equation(inside, "product", extents, [&](ArrayRef<Expr> at) {
+    ArrayRef<Expr> outer = at.take_front(numBatch + 1);
+    ArrayRef<Expr> rest = at.drop_front(numBatch + 1);
+    Expr past =
+        readElse(op.getPast(0), concat({outer, {previous(r)}, rest}), ones, at);
+    return context.mul(past, read(decay, concat({outer, {r}, rest})));
+  });
   YieldOp::create(inside, loc, slice);
   product = op.getHistory(0);
   last = op.getFinal(0);
@@ -292,11 +288,10 @@ void ChunkEmitter::emitPairs() {
   Value slice = equation(inside, "pairs", extents, [&](ArrayRef<Expr> at) {
     ArrayRef<Expr> outer = at.take_front(numBatch + 1);
     Expr from = at.back();
-    Expr past = readElse(op.getPast(0), concat({outer, {previous(r), from}}),
-                         none, at);
-    return context.select(
-        context.equal(from, r), real(1),
-        context.mul(past, read(decay, concat({outer, {r}}))));
+    Expr past =
+        readElse(op.getPast(0), concat({outer, {previous(r), from}}), none, at);
+    return context.select(context.equal(from, r), real(1),
+                          context.mul(past, read(decay, concat({outer, {r}}))));
   });
   YieldOp::create(inside, loc, slice);
   pairs = op.getHistory(0);
@@ -307,18 +302,19 @@ void ChunkEmitter::emitPairs() {
 Value ChunkEmitter::decayed(OpBuilder &at, Query query) {
   if (!product)
     return query.tensor;
-  return equation(
-      at, "decayed", sizes({numChunks, chunkSize, leftSizes}),
-      [&](ArrayRef<Expr> at) {
-        ArrayRef<Expr> outer = at.take_front(numBatch + 1);
-        Expr r = at[numBatch + 1];
-        ArrayRef<Expr> left = s.decayUsesLeft ? at.drop_front(numBatch + 2)
+  return equation(at, "decayed", sizes({numChunks, chunkSize, leftSizes}),
+                  [&](ArrayRef<Expr> at) {
+                    ArrayRef<Expr> outer = at.take_front(numBatch + 1);
+                    Expr r = at[numBatch + 1];
+                    ArrayRef<Expr> left = s.decayUsesLeft
+                                              ? at.drop_front(numBatch + 2)
                                               : ArrayRef<Expr>();
-        Expr when = query.before ? previous(r) : r;
-        Expr factor = readElse(product, concat({outer, {when}, left}), ones,
-                               concat({outer, left}));
-        return context.mul(read(query.tensor, at), factor);
-      });
+                    Expr when = query.before ? previous(r) : r;
+                    Expr factor =
+                        readElse(product, concat({outer, {when}, left}), ones,
+                                 concat({outer, left}));
+                    return context.mul(read(query.tensor, at), factor);
+                  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -371,8 +367,8 @@ Scores ChunkEmitter::emitDiagonalScores(OpBuilder &at,
   unsigned numWrites = lefts.size(), rank = s.left.size();
   SmallVector<Value> extents = sizes({numChunks, leftSizes, chunkSize});
   SmallVector<Value> rowExtents = sizes({numChunks, chunkSize});
-  Value none = equation(at, "none", extents,
-                        [&](ArrayRef<Expr>) { return real(0); });
+  Value none =
+      equation(at, "none", extents, [&](ArrayRef<Expr>) { return real(0); });
   SmallVector<Value> initials(numWrites, none);
   SmallVector<std::string> names;
   SmallVector<unsigned> ranks;
@@ -390,16 +386,18 @@ Scores ChunkEmitter::emitDiagonalScores(OpBuilder &at,
   SmallVector<Value> slices;
   for (unsigned m = 0; m < numWrites; ++m) {
     Value left = lefts[m];
-    slices.push_back(equation(inside, names[m], extents, [&](ArrayRef<Expr> at) {
-      ArrayRef<Expr> outer = at.take_front(numBatch + 1);
-      ArrayRef<Expr> i = at.drop_front(numBatch + 1).drop_back();
-      Expr from = at.back();
-      Expr past = readElse(op.getPast(m),
-                           concat({outer, {previous(r)}, i, {from}}), none, at);
-      return context.select(
-          context.equal(from, r), read(left, concat({outer, {r}, i})),
-          context.mul(past, read(decay, concat({outer, {r}, i}))));
-    }));
+    slices.push_back(
+        equation(inside, names[m], extents, [&](ArrayRef<Expr> at) {
+          ArrayRef<Expr> outer = at.take_front(numBatch + 1);
+          ArrayRef<Expr> i = at.drop_front(numBatch + 1).drop_back();
+          Expr from = at.back();
+          Expr past =
+              readElse(op.getPast(m), concat({outer, {previous(r)}, i, {from}}),
+                       none, at);
+          return context.select(
+              context.equal(from, r), read(left, concat({outer, {r}, i})),
+              context.mul(past, read(decay, concat({outer, {r}, i}))));
+        }));
   }
   Scores scores;
   for (Query query : queries)
@@ -415,9 +413,9 @@ Scores ChunkEmitter::emitDiagonalScores(OpBuilder &at,
                                concat({outer, {previous(r)}, i, {from}}), none,
                                concat({outer, i, {from}}))
                     : read(slices[m], concat({outer, i, {from}}));
-            return {context.mul(read(query.tensor, concat({outer, {r}, i})),
-                                write),
-                    nullptr};
+            return {
+                context.mul(read(query.tensor, concat({outer, {r}, i})), write),
+                nullptr};
           }));
   YieldOp::create(inside, loc, slices);
   unsigned number = numWrites;
@@ -455,13 +453,13 @@ SmallVector<Value> ChunkEmitter::emitValues(OpBuilder &at, Expr c, Value past,
   SmallVector<Value> extents = sizes({chunkSize, rightSizes});
   SmallVector<Value> fromStart; // p_n without the writes of this chunk
   for (Value query : decayedQueries)
-    fromStart.push_back(sum(
-        at, "start", extents, leftSizes,
-        [&](ArrayRef<Expr> at, ArrayRef<Expr> i) -> std::pair<Expr, Expr> {
-          return {meetsStart(query, past, at.take_front(numBatch), c,
-                             at[numBatch], i, at.drop_front(numBatch + 1)),
-                  nullptr};
-        }));
+    fromStart.push_back(
+        sum(at, "start", extents, leftSizes,
+            [&](ArrayRef<Expr> at, ArrayRef<Expr> i) -> std::pair<Expr, Expr> {
+              return {meetsStart(query, past, at.take_front(numBatch), c,
+                                 at[numBatch], i, at.drop_front(numBatch + 1)),
+                      nullptr};
+            }));
   // w_m + b_mn p_n at step r, p_n from a function.
   auto value = [&](unsigned m, ArrayRef<Expr> batch, Expr r, ArrayRef<Expr> j,
                    llvm::function_ref<Expr(unsigned)> p) {
@@ -469,8 +467,7 @@ SmallVector<Value> ChunkEmitter::emitValues(OpBuilder &at, Expr c, Value past,
     for (unsigned n = 0; n < s.reads.size(); ++n)
       if (Value factor = feedback[m][n])
         total = context.add(
-            total,
-            context.mul(read(factor, concat({batch, {c, r}, j})), p(n)));
+            total, context.mul(read(factor, concat({batch, {c, r}, j})), p(n)));
     return total;
   };
   bool solves = llvm::any_of(
@@ -499,17 +496,17 @@ SmallVector<Value> ChunkEmitter::emitValues(OpBuilder &at, Expr c, Value past,
     if (each.frozen)
       continue;
     for (unsigned m = 0; m < lefts.size(); ++m)
-      within[n].push_back(sum(
-          inside, "within", rowExtents, chunkSize,
-          [&, n = n](ArrayRef<Expr> at,
-                     ArrayRef<Expr> from) -> std::pair<Expr, Expr> {
-            ArrayRef<Expr> batch = at.take_front(numBatch);
-            ArrayRef<Expr> j = at.drop_front(numBatch);
-            return {context.mul(
-                        read(scores[n][m], concat({batch, {c, r}, from})),
-                        read(op.getPast(m), concat({batch, from, j}))),
-                    happened(from[0], r, /*before=*/true)};
-          }));
+      within[n].push_back(
+          sum(inside, "within", rowExtents, chunkSize,
+              [&, n = n](ArrayRef<Expr> at,
+                         ArrayRef<Expr> from) -> std::pair<Expr, Expr> {
+                ArrayRef<Expr> batch = at.take_front(numBatch);
+                ArrayRef<Expr> j = at.drop_front(numBatch);
+                return {context.mul(
+                            read(scores[n][m], concat({batch, {c, r}, from})),
+                            read(op.getPast(m), concat({batch, from, j}))),
+                        happened(from[0], r, /*before=*/true)};
+              }));
   }
   SmallVector<Value> slices;
   for (unsigned m = 0; m < lefts.size(); ++m)
@@ -548,16 +545,14 @@ void ChunkEmitter::emitStates() {
           SmallVector<int64_t>(numBatch + 2 + s.right.size(),
                                ShapedType::kDynamic),
           type));
-      names.push_back(
-          builder.getStringAttr(name + ".values" + Twine(m)));
+      names.push_back(builder.getStringAttr(name + ".values" + Twine(m)));
     }
   SmallVector<Type> results(types);
   results.push_back(initial.getType());
-  auto op = RecurrenceOp::create(builder, loc, results, ValueRange(numChunks),
-                                 ValueRange(initial),
-                                 builder.getArrayAttr(names),
-                                 builder.getDenseBoolArrayAttr({false}),
-                                 builder.getI64IntegerAttr(numBatch));
+  auto op = RecurrenceOp::create(
+      builder, loc, results, ValueRange(numChunks), ValueRange(initial),
+      builder.getArrayAttr(names), builder.getDenseBoolArrayAttr({false}),
+      builder.getI64IntegerAttr(numBatch));
   SmallVector<Type> arguments{index};
   llvm::append_range(arguments, types);
   {
@@ -596,9 +591,9 @@ void ChunkEmitter::emitStates() {
           Expr value = readsBack
                            ? read(local[m], concat({batch, from, j}))
                            : read(rights[m], concat({batch, {c}, from, j}));
-          return {context.mul(atEndAt(m, concat({batch, {c}}), from[0],
-                                      leftOf(point)),
-                              value),
+          return {context.mul(
+                      atEndAt(m, concat({batch, {c}}), from[0], leftOf(point)),
+                      value),
                   nullptr};
         }));
   Value slice = equation(inside, "next", extents, [&](ArrayRef<Expr> at) {
@@ -646,26 +641,24 @@ void ChunkEmitter::emitReadout(Readout &readout) {
     Scores scores = emitScores(at, query);
     Value fromStart = decayed(at, query);
     SmallVector<Value> sums;
-    sums.push_back(sum(
-        at, "out.start", extents, leftSizes,
-        [&](ArrayRef<Expr> at, ArrayRef<Expr> i) -> std::pair<Expr, Expr> {
-          return {meetsStart(fromStart, history, at.take_front(numBatch),
-                             at[numBatch], at[numBatch + 1], i,
-                             at.drop_front(numBatch + 2)),
-                  nullptr};
-        }));
+    sums.push_back(
+        sum(at, "out.start", extents, leftSizes,
+            [&](ArrayRef<Expr> at, ArrayRef<Expr> i) -> std::pair<Expr, Expr> {
+              return {meetsStart(fromStart, history, at.take_front(numBatch),
+                                 at[numBatch], at[numBatch + 1], i,
+                                 at.drop_front(numBatch + 2)),
+                      nullptr};
+            }));
     for (auto [m, value] : llvm::enumerate(values))
       sums.push_back(sum(
           at, "out.within", extents, chunkSize,
           [&, m = m, value = value](
-              ArrayRef<Expr> at,
-              ArrayRef<Expr> from) -> std::pair<Expr, Expr> {
+              ArrayRef<Expr> at, ArrayRef<Expr> from) -> std::pair<Expr, Expr> {
             ArrayRef<Expr> outer = at.take_front(numBatch + 1);
             Expr r = at[numBatch + 1];
             ArrayRef<Expr> j = at.drop_front(numBatch + 2);
-            return {context.mul(
-                        read(scores[0][m], concat({outer, {r}, from})),
-                        read(value, concat({outer, from, j}))),
+            return {context.mul(read(scores[0][m], concat({outer, {r}, from})),
+                                read(value, concat({outer, from, j}))),
                     happened(from[0], r, term.before)};
           }));
     parts.push_back(equation(at, "out", extents, [&](ArrayRef<Expr> at) {
@@ -680,13 +673,13 @@ void ChunkEmitter::emitReadout(Readout &readout) {
   auto op = EquationOp::create(at, consumer.getLoc(), consumer.getName(), type,
                                consumer.getSizes());
   llvm::DenseMap<Expr, Expr> here;
-  for (auto [old, now] : llvm::zip_equal(consumerIndices,
-                                         op.getParallelIndices()))
+  for (auto [old, now] :
+       llvm::zip_equal(consumerIndices, op.getParallelIndices()))
     here[context.leaf(old)] = context.leaf(now);
   Expr time = here[consumerTime];
   Expr step = timeAt(time); // its own inverse
-  Expr c = context.apply("arith.floordivsi", {step, context.integer(chunk)},
-                         index);
+  Expr c =
+      context.apply("arith.floordivsi", {step, context.integer(chunk)}, index);
   Expr r = context.apply("rondo.mod", {step, context.integer(chunk)}, index);
   Exprs point;
   for (unsigned i = 0; i < numBatch; ++i)
@@ -696,9 +689,8 @@ void ChunkEmitter::emitReadout(Readout &readout) {
     point.push_back(context.leaf(op.getParallelIndices()[i]));
   Expr total = context.substitute(readout.constant, here);
   for (auto [term, part] : llvm::zip_equal(readout.terms, parts))
-    total = context.add(
-        total, context.mul(context.substitute(term.scale, here),
-                           read(part, point)));
+    total = context.add(total, context.mul(context.substitute(term.scale, here),
+                                           read(part, point)));
   OpBuilder inside = OpBuilder::atBlockEnd(&op.getBlock());
   Value value = Exporter(op).emit(inside, total);
   YieldOp::create(inside, loc, value);
@@ -721,10 +713,10 @@ void ChunkEmitter::run() {
     rightSizes.push_back(stateSizes[numBatch + dim]);
 
   for (auto [m, write] : llvm::enumerate(s.writes)) {
-    lefts.push_back(chunkTensor(builder, "x" + Twine(m), write.left, true,
-                                false, 0));
-    rights.push_back(chunkTensor(builder, "w" + Twine(m), write.right, false,
-                                 true, 0));
+    lefts.push_back(
+        chunkTensor(builder, "x" + Twine(m), write.left, true, false, 0));
+    rights.push_back(
+        chunkTensor(builder, "w" + Twine(m), write.right, false, true, 0));
     feedback.emplace_back();
     for (Expr factor : write.feedback)
       feedback.back().push_back(
@@ -732,9 +724,9 @@ void ChunkEmitter::run() {
                  : Value());
   }
   for (auto [n, each] : llvm::enumerate(s.reads))
-    queries.push_back({chunkTensor(builder, "c" + Twine(n), each.left, true,
-                                   false, 0),
-                       !each.frozen});
+    queries.push_back(
+        {chunkTensor(builder, "c" + Twine(n), each.left, true, false, 0),
+         !each.frozen});
   if (!s.decay->isReal(1)) {
     decay = chunkTensor(builder, "a", s.decay, s.decayUsesLeft, false, 1);
     emitProduct();

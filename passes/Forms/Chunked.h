@@ -20,7 +20,8 @@ namespace rondo {
 ///   U_m[c, r, j]  = w_m + b_mn p_n                  (a recurrence along r when
 ///                   the p_n depend on earlier U: a triangular solve)
 ///   S[c, i, j]    = P[c, last, i] S[c-1, i, j]
-///                 + sum over m, s of x_m[s, i] product of a in (s, last] U_m[s, j]
+///                 + sum over m, s of x_m[s, i] product of a in (s, last]
+///                 U_m[s, j]
 ///   o[c, r, j]    = sum over i of q[r, i] P[r, i] S[c-1, i, j]
 ///                 + sum over m, s of L_m[r, s] U_m[s, j]
 ///

@@ -28,9 +28,8 @@ private:
     return false;
   }
   bool usesAny(Expr expr, ArrayRef<Expr> leaves) {
-    return contains(expr, [&](Expr node) {
-      return llvm::is_contained(leaves, node);
-    });
+    return contains(
+        expr, [&](Expr node) { return llvm::is_contained(leaves, node); });
   }
   bool isPast(Expr node) {
     return node->kind == Kind::Read && node->value == op.getPast(0);
@@ -91,8 +90,7 @@ bool Finder::findConsumers() {
 /// The consumer's parallel index behind the time subscript of a read.
 bool Finder::findTimeIndex(Readout &readout, Expr read) {
   Expr subscript = read->subscripts()[op.getBatch()];
-  for (auto [i, index] :
-       llvm::enumerate(readout.consumer.getParallelIndices()))
+  for (auto [i, index] : llvm::enumerate(readout.consumer.getParallelIndices()))
     if (distance(context.leaf(index), subscript)) {
       readout.timeIndex = i;
       return readout.consumer.getSizes()[i] == op.getSizes()[0] ||

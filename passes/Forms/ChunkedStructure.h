@@ -72,8 +72,9 @@ struct ChunkedStructure {
   bool reversed = false;
   algebra::Expr time; // the along index
   algebra::Expr decay;
-  llvm::SmallVector<algebra::Expr> batch;       // leaves of the batch indices
-  llvm::SmallVector<algebra::Expr> left, right; // leaves of dims i and of dims j
+  llvm::SmallVector<algebra::Expr> batch; // leaves of the batch indices
+  llvm::SmallVector<algebra::Expr> left,
+      right; // leaves of dims i and of dims j
   llvm::SmallVector<unsigned> leftDims, rightDims; // their positions
   bool decayUsesLeft = false;
   llvm::SmallVector<ChunkedWrite> writes;
@@ -85,9 +86,9 @@ struct ChunkedStructure {
 
 /// The chunkwise structure of a recurrence, or none with the reason in the
 /// user's words.
-std::optional<ChunkedStructure>
-findChunkedStructure(algebra::Context &context, RecurrenceOp op,
-                     std::string &reason);
+std::optional<ChunkedStructure> findChunkedStructure(algebra::Context &context,
+                                                     RecurrenceOp op,
+                                                     std::string &reason);
 
 } // namespace rondo
 

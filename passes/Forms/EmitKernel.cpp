@@ -1,0 +1,434 @@
+//===- EmitKernel.cpp - The function of a kernel --------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// @f(sizes.., inputs.., outputs.., %workspace, %begin, %end, %fault):
+//
+//   views of the workspace, scalars of the kernel
+//   for each batch point
+//     for each cluster
+//       fill the rings of what runs along the first loop
+//       for each step: snapshots, then the statements in their order
+//       final values
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "passes/Forms/Emit.h"
+
+using namespace mlir;
+using namespace rondo;
+
+void KernelEmitter::run() {
+  loc = program.kernel.getLoc();
+  createFunction();
+  createWorkerBytes();
+}
+
+//===----------------------------------------------------------------------===//
+// The function
+//===----------------------------------------------------------------------===//
+
+/// A tensor of the signature in memory: innermost stride 1.
+static MemRefType getMemRefType(TensorSpecAttr spec) {
+  unsigned rank = spec.getShape().getNumResults();
+  SmallVector<int64_t> shape(rank, ShapedType::kDynamic);
+  Type element = Storage::getMemoryType(spec.getElementType());
+  if (rank == 0)
+    return MemRefType::get(shape, element);
+  SmallVector<int64_t> strides(rank, ShapedType::kDynamic);
+  strides.back() = 1;
+  return MemRefType::get(
+      shape, element,
+      StridedLayoutAttr::get(spec.getContext(), /*offset=*/0, strides));
+}
+
+/// The kernel's attributes but for its name.
+DictionaryAttr KernelEmitter::getSignature() {
+  SmallVector<NamedAttribute> attrs;
+  for (NamedAttribute attr : program.kernel->getAttrDictionary())
+    if (attr.getName() != SymbolTable::getSymbolAttrName() &&
+        attr.getName() != SymbolTable::getVisibilityAttrName())
+      attrs.push_back(attr);
+  return b.getDictionaryAttr(attrs);
+}
+
+void KernelEmitter::createFunction() {
+  KernelOp kernel = program.kernel;
+  Block &source = kernel.getBody().front();
+  Type index = b.getIndexType();
+  unsigned numSizes = kernel.getSizes().size();
+  SmallVector<Type> types(numSizes, index);
+  SmallVector<Location> locs(numSizes, loc);
+  for (BlockArgument argument : source.getArguments()) {
+    types.push_back(getMemRefType(kernel.getInput(argument.getArgNumber())));
+    locs.push_back(argument.getLoc());
+  }
+  for (auto spec : kernel.getOutputs().getAsRange<TensorSpecAttr>()) {
+    types.push_back(getMemRefType(spec));
+    locs.push_back(NameLoc::get(b.getStringAttr(spec.getName()), loc));
+  }
+  types.push_back(MemRefType::get({ShapedType::kDynamic}, b.getI8Type()));
+  types.append({index, index, MemRefType::get({2}, b.getI64Type())});
+  locs.append(4, loc);
+
+  func = func::FuncOp::create(b, loc, kernel.getSymName(),
+                              b.getFunctionType(types, {}));
+  OpBuilder::InsertionGuard guard(b);
+  Block *entry = b.createBlock(&func.getBody(), {}, types, locs);
+  ValueRange arguments = entry->getArguments();
+  unsigned numInputs = source.getNumArguments();
+  unsigned numOutputs = kernel.getOutputs().size();
+  llvm::append_range(sizes, arguments.take_front(numSizes));
+  for (auto [i, bound] : llvm::enumerate(kernel.getBound()))
+    if (bound >= 0)
+      sizes[i] = constant(bound);
+  llvm::append_range(inputs, arguments.slice(numSizes, numInputs));
+  llvm::append_range(outputs,
+                     arguments.slice(numSizes + numInputs, numOutputs));
+  ValueRange rest = arguments.drop_front(numSizes + numInputs + numOutputs);
+  workspace = rest[0];
+  fault = rest[3];
+
+  createBuffers();
+  for (Operation &op : source) {
+    if (auto size = dyn_cast<SizeOp>(op))
+      map.map(size.getResult(), sizes[kernel.getSizeIndex(size.getName())]);
+    else if (!isa<EquationOp, RecurrenceOp, InitialOp, ReturnOp>(op))
+      emitOp(&op, map);
+  }
+  auto points = scf::ForOp::create(b, loc, rest[1], rest[2], constant(1));
+  entryEnd = points;
+  func::ReturnOp::create(b, loc);
+  b.setInsertionPointToStart(points.getBody());
+  emitBatchPoint(points.getInductionVar());
+
+  func->setAttr("rondo.signature", getSignature());
+  func->setAttr("rondo.faults", b.getArrayAttr(faults));
+  func->setAttr("rondo.form", b.getStringAttr("sequential"));
+}
+
+//===----------------------------------------------------------------------===//
+// The workspace
+//===----------------------------------------------------------------------===//
+
+/// The byte offset of each buffer, and the bytes of all. Buffers that a cluster
+/// uses alone start where those of the other clusters do.
+SmallVector<Value> KernelEmitter::emitLayout(Value &total) {
+  auto bytesOf = [&](const Buffer &buffer) {
+    int64_t bytes = llvm::divideCeil(buffer.element.getIntOrFloatBitWidth(), 8);
+    SmallVector<Value> dynamic;
+    for (AffineExpr size : buffer.sizes) {
+      if (auto value = dyn_cast<AffineConstantExpr>(size))
+        bytes *= std::max<int64_t>(value.getValue(), 1);
+      else
+        dynamic.push_back(
+            b.createOrFold<arith::MaxSIOp>(loc, emitExpr(size), constant(1)));
+    }
+    if (dynamic.empty())
+      return constant(llvm::alignTo(bytes, 64));
+    Value product = constant(bytes);
+    for (Value size : dynamic)
+      product = b.createOrFold<arith::MulIOp>(loc, product, size);
+    product = b.createOrFold<arith::AddIOp>(loc, product, constant(63));
+    return Value(b.createOrFold<arith::AndIOp>(loc, product, constant(-64)));
+  };
+  SmallVector<Value> offsets(storage.buffers.size());
+  auto place = [&](int cluster, Value start) {
+    for (auto [i, buffer] : llvm::enumerate(storage.buffers)) {
+      if (buffer.cluster != cluster)
+        continue;
+      offsets[i] = start;
+      start = b.createOrFold<arith::AddIOp>(loc, start, bytesOf(buffer));
+    }
+    return start;
+  };
+  Value shared = place(-1, constant(0));
+  total = shared;
+  for (unsigned cluster = 0; cluster < clusters.list.size(); ++cluster) {
+    Value end = place(cluster, shared);
+    if (end != shared)
+      total = total == shared ? end
+                              : b.createOrFold<arith::MaxSIOp>(loc, total, end);
+  }
+  for (const Buffer &buffer : standInBuffers)
+    total = b.createOrFold<arith::MaxSIOp>(loc, total, bytesOf(buffer));
+  return offsets;
+}
+
+void KernelEmitter::createBuffers() {
+  Value total;
+  SmallVector<Value> offsets = emitLayout(total);
+  for (auto [buffer, offset] : llvm::zip(storage.buffers, offsets)) {
+    SmallVector<int64_t> shape;
+    SmallVector<Value> dynamic;
+    for (AffineExpr size : buffer.sizes) {
+      auto value = dyn_cast<AffineConstantExpr>(size);
+      shape.push_back(value ? value.getValue() : ShapedType::kDynamic);
+      if (!value)
+        dynamic.push_back(emitExpr(size));
+    }
+    buffers.push_back(
+        memref::ViewOp::create(b, loc, MemRefType::get(shape, buffer.element),
+                               workspace, offset, dynamic));
+  }
+}
+
+void KernelEmitter::createWorkerBytes() {
+  unsigned numSizes = sizes.size();
+  SmallVector<Type> types(numSizes, b.getIndexType());
+  auto bytes =
+      func::FuncOp::create(b, loc, (func.getSymName() + "_worker_bytes").str(),
+                           b.getFunctionType(types, b.getIndexType()));
+  OpBuilder::InsertionGuard guard(b);
+  Block *entry = bytes.addEntryBlock();
+  b.setInsertionPointToStart(entry);
+  sizes.assign(entry->args_begin(), entry->args_end());
+  Value total;
+  emitLayout(total);
+  func::ReturnOp::create(b, loc, total);
+}
+
+//===----------------------------------------------------------------------===//
+// A batch point
+//===----------------------------------------------------------------------===//
+
+void KernelEmitter::emitBatchPoint(Value point) {
+  batchPoint.assign(program.numBatch, Value());
+  for (unsigned i = program.numBatch; i-- > 0;) {
+    if (i == 0) {
+      batchPoint[i] = point;
+      break;
+    }
+    Value size = emitExpr(program.batchSizes[i]);
+    batchPoint[i] = arith::RemUIOp::create(b, loc, point, size);
+    point = arith::DivUIOp::create(b, loc, point, size);
+  }
+  positive.assign(program.batchSizes.begin(), program.batchSizes.end());
+  for (const std::unique_ptr<Cluster> &cluster : clusters.list)
+    emitCluster(*cluster);
+}
+
+/// Binds a statement's batch and time indices.
+void KernelEmitter::mapIndices(const Statement &statement) {
+  for (unsigned dim = 0; dim < program.numBatch; ++dim)
+    map.map(statement.indices[dim], batchPoint[dim]);
+  for (auto [l, dim] : llvm::enumerate(statement.timeDims))
+    map.map(statement.indices[dim], timePoint[l]);
+}
+
+void KernelEmitter::emitCluster(const Cluster &cluster) {
+  if (auto initial = dyn_cast<InitialOp>(cluster.nodes[0]->op)) {
+    loc = initial.getLoc();
+    emitInitial(*cluster.nodes[0]);
+    return;
+  }
+  loc = cluster.nodes[0]->op->getLoc();
+  emitLoop(cluster, 0);
+  for (Node *node : cluster.nodes)
+    for (Statement *statement : node->statements)
+      if (statement->result->final)
+        emitFinal(*statement->result);
+}
+
+void KernelEmitter::emitLoop(const Cluster &cluster, unsigned level) {
+  if (level == cluster.loops.size())
+    return emitStepBody(cluster);
+  for (Statement *statement : cluster.schedule) {
+    const TensorStorage &place = storage.of(statement->result);
+    if (place.isContracted() && place.prefilled && place.level == level)
+      emitPrefill(*statement->result);
+  }
+  const Loop &loop = cluster.loops[level];
+  Value size = emitExpr(loop.size);
+  auto steps = scf::ForOp::create(b, loc, constant(0), size, constant(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(steps.getBody());
+  Value step = steps.getInductionVar(), time = step;
+  if (loop.direction == Direction::Reversed) {
+    Value last = arith::SubIOp::create(b, loc, size, constant(1));
+    time = arith::SubIOp::create(b, loc, last, step);
+  }
+  this->steps.push_back(step);
+  timePoint.push_back(time);
+  positive.push_back(loop.size);
+  emitLoop(cluster, level + 1);
+  this->steps.pop_back();
+  timePoint.pop_back();
+  positive.pop_back();
+}
+
+/// All statements at one step.
+void KernelEmitter::emitStepBody(const Cluster &cluster) {
+  for (Statement *statement : cluster.schedule)
+    mapIndices(*statement);
+  for (Node *node : cluster.nodes)
+    if (auto recurrence = dyn_cast<RecurrenceOp>(node->op))
+      for (Operation &op : recurrence.getBlock())
+        if (!isa<EquationOp, YieldOp>(op))
+          emitOp(&op, map);
+  for (const Snapshot &snapshot : storage.snapshots)
+    if (clusters.of(snapshot.tensor->node) == &cluster)
+      emitSnapshot(snapshot, cluster);
+  for (Statement *statement : cluster.schedule)
+    emitAndCopyOut(*statement);
+}
+
+void KernelEmitter::emitAndCopyOut(Statement &statement) {
+  loc = statement.op.getLoc();
+  emitStatement(statement);
+  const Tensor &tensor = *statement.result;
+  if (!storage.of(&tensor).isCopiedOut)
+    return;
+  OpBuilder::InsertionGuard guard(b);
+  TensorSpecAttr spec = program.kernel.getOutput(tensor.output);
+  if (spec.getRole() == Role::Final) {
+    Value given = isGiven(outputs[tensor.output]);
+    auto test = scf::IfOp::create(b, loc, given, /*withElseRegion=*/false);
+    b.setInsertionPointToStart(test.thenBlock());
+  }
+  auto here = [&](unsigned dim) -> Value {
+    if (dim < program.numBatch)
+      return batchPoint[dim];
+    auto loop = llvm::find(statement.timeDims, dim);
+    return loop == statement.timeDims.end()
+               ? Value()
+               : timePoint[loop - statement.timeDims.begin()];
+  };
+  copy(sliceStorage(tensor, here), sliceOutput(tensor, here));
+}
+
+//===----------------------------------------------------------------------===//
+// States
+//===----------------------------------------------------------------------===//
+
+/// The initial value that the caller gave, else the declared one.
+void KernelEmitter::emitInitial(const Node &node) {
+  const Tensor &tensor = *node.initial;
+  Statement &declared = *node.statements[0];
+  mapIndices(declared);
+  auto given = cast<BlockArgument>(cast<InitialOp>(node.op).getGiven());
+  Value memref = inputs[given.getArgNumber()];
+  auto test =
+      scf::IfOp::create(b, loc, isGiven(memref), /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(test.thenBlock());
+  auto here = [&](unsigned dim) {
+    return dim < program.numBatch ? batchPoint[dim] : Value();
+  };
+  SmallVector<unsigned> dims;
+  SmallVector<OpFoldResult> extents;
+  for (unsigned dim = 0; dim < tensor.getRank(); ++dim) {
+    dims.push_back(dim);
+    extents.push_back(emitExtent(tensor.shape[dim]));
+  }
+  copy(slice(memref, dims, extents, here), sliceStorage(tensor, here));
+  b.setInsertionPointToStart(test.elseBlock());
+  emitStatement(declared);
+}
+
+/// Fills a ring with what a read before the first step must find.
+void KernelEmitter::emitPrefill(const Tensor &tensor) {
+  const TensorStorage &place = storage.of(&tensor);
+  auto nothing = [](unsigned) { return Value(); };
+  Slice ring = sliceStorage(tensor, nothing);
+  if (!tensor.initial) {
+    Type element = cast<MemRefType>(ring.memref.getType()).getElementType();
+    Value zero = emitZero(element);
+    if (ring.dims.empty())
+      memref::StoreOp::create(b, loc, zero, ring.memref);
+    else
+      linalg::FillOp::create(b, loc, zero, ring.memref);
+    return;
+  }
+  const TensorStorage &initial = storage.of(tensor.initial);
+  if (initial.kind == place.kind && initial.number == place.number)
+    return; // it was computed in the slot
+  auto here = [&](unsigned dim) {
+    return dim < program.numBatch ? batchPoint[dim] : Value();
+  };
+  Slice value = sliceStorage(*tensor.initial, here);
+  for (unsigned &dim : value.dims)
+    dim += tensor.producer->timeDims.size();
+  copy(value, ring);
+}
+
+/// buffer = tensor at the step before, if time mod period = 0.
+void KernelEmitter::emitSnapshot(const Snapshot &snapshot,
+                                 const Cluster &cluster) {
+  const Tensor &tensor = *snapshot.tensor;
+  Value time = timePoint[0];
+  Value rest = b.createOrFold<ModOp>(loc, time, emitExpr(snapshot.period));
+  Value isStart = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, rest,
+                                        constant(0));
+  auto test = scf::IfOp::create(b, loc, isStart, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(test.thenBlock());
+  Value before = arith::SubIOp::create(b, loc, time, constant(1));
+  unsigned timeDim = tensor.producer->timeDims[0];
+  Slice from = sliceStorage(
+      tensor, [&](unsigned dim) { return dim == timeDim ? before : Value(); });
+  copy(from, {buffers[snapshot.buffer], from.dims});
+}
+
+/// to = the state at its last point, or its initial value.
+void KernelEmitter::copyFinal(const Tensor &state, const Slice &to) {
+  const Cluster &cluster = *clusters.of(state.node);
+  const TensorStorage &place = storage.of(&state);
+  ArrayRef<unsigned> timeDims = state.producer->timeDims;
+  auto copyLast = [&]() {
+    Slice last = sliceStorage(state, [&](unsigned dim) -> Value {
+      if (dim < program.numBatch)
+        return batchPoint[dim];
+      auto it = llvm::find(timeDims, dim);
+      if (it == timeDims.end())
+        return Value();
+      const Loop &loop = cluster.loops[it - timeDims.begin()];
+      if (loop.direction == Direction::Reversed)
+        return constant(0);
+      return b.createOrFold<arith::SubIOp>(loc, emitExpr(loop.size),
+                                           constant(1));
+    });
+    // The final value has no along dims.
+    for (unsigned &dim : last.dims)
+      dim -= timeDims.size();
+    copy(last, to);
+  };
+  if (cluster.loops.size() == 1 && place.prefilled)
+    return copyLast();
+  Value hasSteps;
+  for (const Loop &loop : cluster.loops)
+    hasSteps = emitAnd(hasSteps,
+                       arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt,
+                                             emitExpr(loop.size), constant(0)));
+  auto test = scf::IfOp::create(b, loc, hasSteps, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(test.thenBlock());
+  copyLast();
+  b.setInsertionPointToStart(test.elseBlock());
+  copy(sliceStorage(*state.initial,
+                    [&](unsigned dim) {
+                      return dim < program.numBatch ? batchPoint[dim] : Value();
+                    }),
+       to);
+}
+
+void KernelEmitter::emitFinal(const Tensor &state) {
+  const Tensor &final = *state.final;
+  auto here = [&](unsigned dim) {
+    return dim < program.numBatch ? batchPoint[dim] : Value();
+  };
+  if (!final.uses.empty())
+    copyFinal(state, sliceStorage(final, here));
+  if (final.output < 0)
+    return;
+  auto test = scf::IfOp::create(b, loc, isGiven(outputs[final.output]),
+                                /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(test.thenBlock());
+  copyFinal(state, sliceOutput(final, here));
+}

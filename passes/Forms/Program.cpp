@@ -1,0 +1,242 @@
+//===- Program.cpp - A kernel as statements and tensors -------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Forms/Program.h"
+
+using namespace mlir;
+using namespace rondo;
+
+Access *Statement::getAccess(Operation *read) {
+  for (std::unique_ptr<Access> &access : accesses)
+    if (access->op == read)
+      return access.get();
+  return nullptr;
+}
+
+Program::Program(KernelOp kernel)
+    : kernel(kernel), exprs(kernel), numBatch(kernel.getBatch().size()) {
+  for (auto name : kernel.getBatch().getAsRange<StringAttr>())
+    batchSizes.push_back(exprs.getOfSizes(getAffineSymbolExpr(
+        kernel.getSizeIndex(name.getValue()), kernel.getContext())));
+}
+
+std::unique_ptr<Program> Program::create(KernelOp kernel) {
+  std::unique_ptr<Program> program(new Program(kernel));
+  if (failed(program->build()))
+    return nullptr;
+  return program;
+}
+
+Tensor *Program::addTensor(Tensor::Kind kind, Value value, StringRef name) {
+  tensors.push_back(std::make_unique<Tensor>());
+  Tensor *tensor = tensors.back().get();
+  tensor->kind = kind;
+  tensor->name = name.str();
+  tensor->element = cast<RankedTensorType>(value.getType()).getElementType();
+  byValue[value] = tensor;
+  return tensor;
+}
+
+void Program::addArguments() {
+  for (BlockArgument argument : kernel.getBody().getArguments()) {
+    TensorSpecAttr spec = kernel.getInput(argument.getArgNumber());
+    Tensor *tensor =
+        addTensor(Tensor::Kind::Argument, argument, spec.getName());
+    tensor->argument = argument.getArgNumber();
+    for (AffineExpr size : spec.getShape().getResults())
+      tensor->shape.push_back(exprs.getOfSizes(size));
+  }
+}
+
+/// Buffers are laid out before any loop: their shapes need sizes only.
+LogicalResult Program::checkShape(const Tensor &tensor) {
+  for (AffineExpr size : tensor.shape)
+    if (!exprs.isOfSizes(size))
+      return tensor.node->op->emitOpError()
+             << "expects the sizes of '" << tensor.name
+             << "' to be sums, products and quotients of the kernel's sizes";
+  return success();
+}
+
+Statement *Program::addStatement(EquationOp op, Node *node, Tensor *result,
+                                 RecurrenceOp recurrence) {
+  statements.push_back(std::make_unique<Statement>());
+  Statement *statement = statements.back().get();
+  statement->op = op;
+  statement->node = node;
+  statement->result = result;
+  statement->recurrence = recurrence;
+  statement->order = statements.size() - 1;
+  node->statements.push_back(statement);
+  result->producer = statement;
+  result->node = node;
+
+  AffineExpr zero = exprs.getConstant(0);
+  for (auto [i, index] : llvm::enumerate(op.getParallelIndices())) {
+    if (recurrence && i == numBatch)
+      llvm::append_range(statement->indices, recurrence.getAlongIndices());
+    statement->indices.push_back(index);
+    exprs.addIndex(index, zero, exprs.get(op.getSizes()[i]));
+  }
+  if (recurrence && op.getSizes().size() == numBatch)
+    llvm::append_range(statement->indices, recurrence.getAlongIndices());
+  for (auto [i, index] : llvm::enumerate(op.getReductionIndices()))
+    exprs.addIndex(index, exprs.get(op.getLowers()[i]),
+                   exprs.get(op.getUppers()[i]));
+  statement->write.reader = statement;
+  statement->write.tensor = result;
+  statement->write.subscripts = statement->indices;
+  return statement;
+}
+
+void Program::addAccesses(Statement &statement) {
+  auto resolve = [&](Value source, ValueRange subscripts) {
+    SmallVector<Value> full(subscripts);
+    if (slices.contains(source)) {
+      auto along = statement.recurrence.getAlongIndices();
+      full.insert(full.begin() + numBatch, along.begin(), along.end());
+    }
+    return full;
+  };
+  statement.op.getBody().walk([&](Operation *op) {
+    auto read = dyn_cast<ReadOp>(op);
+    auto gather = dyn_cast<GatherOp>(op);
+    if (!read && !gather)
+      return;
+    auto access = std::make_unique<Access>();
+    access->op = op;
+    access->reader = &statement;
+    access->isGather = static_cast<bool>(gather);
+    Value source = read ? read.getSource() : gather.getSource();
+    access->tensor = getTensor(source);
+    access->isPast = isa<BlockArgument>(source) &&
+                     access->tensor->kind == Tensor::Kind::Member;
+    access->tensor->uses.push_back(access.get());
+    access->subscripts = resolve(source, read ? ValueRange(read.getSubscripts())
+                                              : gather.getSubscripts());
+    if (read && read.getFallback()) {
+      access->fallback = getTensor(read.getFallback());
+      access->fallback->uses.push_back(access.get());
+      access->fallbackSubscripts =
+          resolve(read.getFallback(), read.getFallbackSubscripts());
+    }
+    statement.accesses.push_back(std::move(access));
+  });
+}
+
+LogicalResult Program::addEquation(EquationOp op, Node *node) {
+  Tensor *tensor =
+      addTensor(Tensor::Kind::Equation, op.getResult(), op.getName());
+  tensor->numBatch = numBatch;
+  for (Value size : op.getSizes())
+    tensor->shape.push_back(exprs.get(size));
+  Statement *statement = addStatement(op, node, tensor, RecurrenceOp());
+  addAccesses(*statement);
+  return checkShape(*tensor);
+}
+
+LogicalResult Program::addInitial(InitialOp op, Node *node) {
+  auto declared = op.getDeclared().getDefiningOp<EquationOp>();
+  Tensor *tensor =
+      addTensor(Tensor::Kind::Initial, op.getResult(), declared.getName());
+  tensor->numBatch = numBatch;
+  node->initial = tensor;
+  for (Value size : declared.getSizes())
+    tensor->shape.push_back(exprs.get(size));
+  Statement *statement = addStatement(declared, node, tensor, RecurrenceOp());
+  addAccesses(*statement);
+  return checkShape(*tensor);
+}
+
+LogicalResult Program::addRecurrence(RecurrenceOp op, Node *node) {
+  SmallVector<AffineExpr> along;
+  AffineExpr zero = exprs.getConstant(0);
+  for (auto [index, size] : llvm::zip(op.getAlongIndices(), op.getSizes())) {
+    along.push_back(exprs.get(size));
+    exprs.addIndex(index, zero, along.back());
+  }
+  // Members first: equations read the pasts of all of them.
+  for (unsigned i = 0; i < op.getNumMembers(); ++i) {
+    Tensor *tensor =
+        addTensor(Tensor::Kind::Member, op.getHistory(i), op.getName(i));
+    tensor->recurrence = op;
+    tensor->member = i;
+    tensor->node = node;
+    byValue[op.getPast(i)] = tensor;
+    byValue[op.getSlice(i)] = tensor;
+    slices.insert(op.getSlice(i));
+    if (i >= op.getNumStates())
+      continue;
+    tensor->initial = getTensor(op.getInitials()[i]);
+    if (op.getFinal(i).use_empty())
+      continue;
+    Tensor *final =
+        addTensor(Tensor::Kind::Final, op.getFinal(i), op.getName(i));
+    final->recurrence = op;
+    final->member = i;
+    final->node = node;
+    tensor->final = final;
+  }
+  SmallVector<Statement *> added;
+  for (EquationOp equation : op.getBlock().getOps<EquationOp>()) {
+    Tensor *tensor = getTensor(equation.getResult());
+    if (!tensor) {
+      tensor = addTensor(Tensor::Kind::Equation, equation.getResult(),
+                         equation.getName());
+      slices.insert(equation.getResult());
+    }
+    tensor->numBatch = numBatch;
+    for (auto [i, size] : llvm::enumerate(equation.getSizes())) {
+      if (i == numBatch)
+        llvm::append_range(tensor->shape, along);
+      tensor->shape.push_back(exprs.get(size));
+    }
+    if (equation.getSizes().size() == numBatch)
+      llvm::append_range(tensor->shape, along);
+    Statement *statement = addStatement(equation, node, tensor, op);
+    for (unsigned i = 0; i < op.getNumAlong(); ++i)
+      statement->timeDims.push_back(numBatch + i);
+    addAccesses(*statement);
+    if (failed(checkShape(*tensor)))
+      return failure();
+    if (Tensor * final = tensor->final) {
+      final->numBatch = numBatch;
+      final->shape = tensor->shape;
+      final->shape.erase(final->shape.begin() + numBatch,
+                         final->shape.begin() + numBatch + along.size());
+    }
+  }
+  return success();
+}
+
+LogicalResult Program::build() {
+  addArguments();
+  // The equations that declare initial values belong to the rondo.initial.
+  llvm::DenseSet<Operation *> declared;
+  for (auto initial : kernel.getBody().getOps<InitialOp>())
+    declared.insert(initial.getDeclared().getDefiningOp());
+  for (Operation &op : kernel.getBody().front()) {
+    if (!isa<EquationOp, RecurrenceOp, InitialOp>(op) || declared.contains(&op))
+      continue;
+    nodes.push_back(std::make_unique<Node>());
+    Node *node = nodes.back().get();
+    node->op = &op;
+    node->order = nodes.size() - 1;
+    LogicalResult result =
+        isa<EquationOp>(op)     ? addEquation(cast<EquationOp>(op), node)
+        : isa<RecurrenceOp>(op) ? addRecurrence(cast<RecurrenceOp>(op), node)
+                                : addInitial(cast<InitialOp>(op), node);
+    if (failed(result))
+      return failure();
+  }
+  for (auto [i, value] : llvm::enumerate(
+           kernel.getBody().front().getTerminator()->getOperands())) {
+    outputs.push_back(getTensor(value));
+    outputs.back()->output = i;
+  }
+  return success();
+}

@@ -1,0 +1,294 @@
+//===- Storage.cpp - Where tensors are kept -------------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Forms/Storage.h"
+
+using namespace mlir;
+using namespace rondo;
+
+Type Storage::getMemoryType(Type element) {
+  if (element.isInteger(1))
+    return IntegerType::get(element.getContext(), 8);
+  if (element.isIndex())
+    return IntegerType::get(element.getContext(), 64);
+  return element;
+}
+
+Storage::Storage(Program &program, const Clusters &clusters)
+    : program(program), clusters(clusters) {
+  for (std::unique_ptr<Tensor> &tensor : program.tensors)
+    place(tensor.get());
+  placeInitials();
+}
+
+const Snapshot *Storage::getSnapshot(const Access &access) const {
+  auto it = snapshotOf.find(&access);
+  return it == snapshotOf.end() ? nullptr : &snapshots[it->second];
+}
+
+//===----------------------------------------------------------------------===//
+// Buffers
+//===----------------------------------------------------------------------===//
+
+unsigned Storage::addBuffer(SmallVector<AffineExpr> sizes, Type element,
+                            int cluster) {
+  buffers.push_back({std::move(sizes), getMemoryType(element), cluster});
+  return buffers.size() - 1;
+}
+
+/// Gives a tensor a buffer with the dims that its contraction leaves.
+void Storage::makeBuffer(Tensor *tensor, TensorStorage &storage, int cluster) {
+  SmallVector<AffineExpr> sizes;
+  SmallVector<unsigned> timeDims;
+  if (storage.isContracted())
+    timeDims = tensor->producer->timeDims;
+  if (storage.hasRingDim()) {
+    storage.dims.push_back(timeDims[storage.level]);
+    sizes.push_back(program.exprs.getConstant(storage.ring));
+  }
+  for (unsigned dim = tensor->numBatch; dim < tensor->getRank(); ++dim) {
+    auto loop = llvm::find(timeDims, dim);
+    if (loop != timeDims.end() && loop - timeDims.begin() <= storage.level)
+      continue;
+    storage.dims.push_back(dim);
+    sizes.push_back(tensor->shape[dim]);
+  }
+  storage.kind = TensorStorage::Kind::Buffer;
+  storage.number = addBuffer(sizes, tensor->element, cluster);
+}
+
+void Storage::place(Tensor *tensor) {
+  TensorStorage &storage = byTensor[tensor];
+  switch (tensor->kind) {
+  case Tensor::Kind::Argument:
+    storage.kind = TensorStorage::Kind::Input;
+    storage.number = tensor->argument;
+    for (unsigned dim = 0; dim < tensor->getRank(); ++dim)
+      storage.dims.push_back(dim);
+    return;
+  case Tensor::Kind::Initial:
+    return; // placeInitials
+  case Tensor::Kind::Final:
+    if (!tensor->uses.empty())
+      makeBuffer(tensor, storage, /*cluster=*/-1);
+    return;
+  case Tensor::Kind::Equation:
+  case Tensor::Kind::Member:
+    return placeMember(tensor, storage);
+  }
+}
+
+/// Places what a statement defines.
+void Storage::placeMember(Tensor *tensor, TensorStorage &storage) {
+  bool isContracted = contract(tensor, storage);
+  int cluster = isContracted ? clusters.of(tensor->node)->id : -1;
+  if (tensor->output < 0) {
+    makeBuffer(tensor, storage, cluster);
+    return;
+  }
+  TensorSpecAttr spec = program.kernel.getOutput(tensor->output);
+  bool sameType =
+      getMemoryType(spec.getElementType()) == getMemoryType(tensor->element);
+  bool readsOthersOnly = llvm::all_of(tensor->uses, [&](Access *access) {
+    return clusters.isInside(*access) && clusters.getTiming(*access).isSame();
+  });
+  bool inPlace =
+      spec.getRole() == Role::Result &&
+      (sameType ? !isContracted || readsOthersOnly
+                : tensor->uses.empty() && !tensor->producer->isReduction());
+  // The final value of a state is easier to find in a slot.
+  if (tensor->final && isContracted)
+    inPlace = false;
+  if (!inPlace) {
+    storage.isCopiedOut = true;
+    makeBuffer(tensor, storage, cluster);
+    return;
+  }
+  storage = TensorStorage();
+  storage.kind = TensorStorage::Kind::Output;
+  storage.number = tensor->output;
+  for (unsigned d = 0; d < tensor->getRank(); ++d)
+    storage.dims.push_back(spec.getReturnedDim(d));
+}
+
+/// Initial values: in the state's own slot when nobody else needs them.
+void Storage::placeInitials() {
+  for (std::unique_ptr<Tensor> &owned : program.tensors) {
+    Tensor *tensor = owned.get();
+    if (tensor->kind != Tensor::Kind::Initial)
+      continue;
+    SmallVector<Tensor *> states;
+    for (std::unique_ptr<Tensor> &state : program.tensors)
+      if (state->initial == tensor)
+        states.push_back(state.get());
+    TensorStorage &storage = byTensor[tensor];
+    bool alone = states.size() == 1 && tensor->output < 0;
+    if (alone) {
+      const TensorStorage &slot = of(states[0]);
+      alone = slot.ring == 1 && slot.prefilled &&
+              clusters.of(states[0]->node)->loops.size() == 1 &&
+              llvm::all_of(tensor->uses, [&](Access *access) {
+                return access->tensor == states[0] &&
+                       clusters.isInside(*access) && isServedByPrefill(*access);
+              });
+    }
+    if (!alone) {
+      makeBuffer(tensor, storage, /*cluster=*/-1);
+      continue;
+    }
+    storage.kind = TensorStorage::Kind::Buffer;
+    storage.number = of(states[0]).number;
+    for (unsigned dim = tensor->numBatch; dim < tensor->getRank(); ++dim)
+      storage.dims.push_back(dim);
+    // It is written before the loop, maybe by an earlier cluster.
+    buffers[storage.number].cluster = -1;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Contraction
+//===----------------------------------------------------------------------===//
+
+/// A statement that reads, at the point that it computes, the step before.
+bool Storage::isElementwise(const Access &access) const {
+  Statement *writer = access.tensor->producer;
+  if (access.reader != writer || writer->isReduction())
+    return false;
+  for (unsigned dim = 0; dim < access.subscripts.size(); ++dim)
+    if (!llvm::is_contained(writer->timeDims, dim) &&
+        program.exprs.get(access.subscripts[dim]) !=
+            program.exprs.get(writer->indices[dim]))
+      return false;
+  return true;
+}
+
+bool Storage::readsOverwritten(const Access &access) const {
+  const TensorStorage &storage = of(access.tensor);
+  return storage.ring == 1 && storage.prefilled && clusters.isInside(access) &&
+         access.reader == access.tensor->producer && !getSnapshot(access) &&
+         clusters.getTiming(access).isPrevious(storage.level) &&
+         isElementwise(access) && isServedByPrefill(access);
+}
+
+bool Storage::isServedByPrefill(const Access &access) const {
+  const Tensor *tensor = access.tensor;
+  if (!tensor->initial)
+    return !access.fallback;
+  if (access.fallback != tensor->initial)
+    return false;
+  unsigned next = 0;
+  ArrayRef<unsigned> timeDims = tensor->producer->timeDims;
+  for (unsigned dim = 0; dim < tensor->getRank(); ++dim) {
+    if (llvm::is_contained(timeDims, dim))
+      continue;
+    if (program.exprs.get(access.subscripts[dim]) !=
+        program.exprs.get(access.fallbackSubscripts[next++]))
+      return false;
+  }
+  return true;
+}
+
+/// Whether the read is x[t - t mod n - 1] in a forward loop, and the n.
+bool Storage::isBlockEnd(const Access &access, const Timing &timing,
+                         AffineExpr &period) const {
+  const Cluster *cluster = clusters.of(access.reader->node);
+  if (cluster->loops.size() != 1 || !isServedByPrefill(access) ||
+      cluster->loops[0].direction != Direction::Forward)
+    return false;
+  auto mod = dyn_cast<AffineBinaryOpExpr>(
+      program.exprs.simplify(timing.distances[0].expr - 1));
+  AffineExpr now =
+      program.exprs.get(access.reader->indices[access.reader->timeDims[0]]);
+  if (!mod || mod.getKind() != AffineExprKind::Mod || mod.getLHS() != now)
+    return false;
+  period = mod.getRHS();
+  return true;
+}
+
+/// Decides whether a tensor is contracted, and how; fills in ring, level and
+/// prefilled.
+bool Storage::contract(Tensor *tensor, TensorStorage &storage) {
+  const Cluster *cluster = clusters.of(tensor->node);
+  unsigned numLoops = cluster->loops.size();
+  if (!numLoops)
+    return false;
+  SmallVector<Timing> timings;
+  unsigned level = numLoops - 1;
+  bool readsEarlier = false, hasSnapshots = false;
+  for (Access *access : tensor->uses) {
+    if (access->tensor != tensor || access->isGather ||
+        !clusters.isInside(*access))
+      return false;
+    Timing timing = clusters.getTiming(*access);
+    AffineExpr period;
+    readsEarlier |= !timing.isSame();
+    if (isBlockEnd(*access, timing, period)) {
+      hasSnapshots = true;
+      continue;
+    }
+    if (!timing.isAligned())
+      return false;
+    level = std::min(level, timing.getLevel());
+    timings.push_back(timing);
+  }
+  int64_t greatest = 0;
+  for (const Timing &timing : timings) {
+    const Distance &distance = timing.distances[level];
+    if (!distance.max || *distance.max > (1 << 20))
+      return false;
+    greatest = std::max(greatest, *distance.max);
+  }
+  bool keepsFinal = tensor->final && numLoops == 1;
+  storage.level = level;
+  storage.ring = 1;
+  storage.prefilled = readsEarlier || keepsFinal;
+  if (greatest > 1 || (greatest == 1 && needsRingDim(tensor, level)))
+    storage.ring = greatest + 1;
+  if (hasSnapshots)
+    addSnapshots(tensor);
+  return true;
+}
+
+/// Whether some statement reads the step before after it was overwritten.
+bool Storage::needsRingDim(Tensor *tensor, unsigned level) const {
+  Statement *writer = tensor->producer;
+  return llvm::any_of(tensor->uses, [&](Access *access) {
+    Timing timing = clusters.getTiming(*access);
+    AffineExpr period;
+    if (timing.distances[level].isExactly(0) ||
+        isBlockEnd(*access, timing, period))
+      return false;
+    if (!timing.isPrevious(level))
+      return true;
+    return access->reader == writer
+               ? !isElementwise(*access)
+               : access->reader->position > writer->position;
+  });
+}
+
+void Storage::addSnapshots(Tensor *tensor) {
+  Statement *writer = tensor->producer;
+  SmallVector<AffineExpr> sizes;
+  for (unsigned dim = tensor->numBatch; dim < tensor->getRank(); ++dim)
+    if (dim != writer->timeDims[0])
+      sizes.push_back(tensor->shape[dim]);
+  for (Access *access : tensor->uses) {
+    AffineExpr period;
+    if (!isBlockEnd(*access, clusters.getTiming(*access), period))
+      continue;
+    auto it = llvm::find_if(snapshots, [&](const Snapshot &snapshot) {
+      return snapshot.tensor == tensor && snapshot.period == period;
+    });
+    if (it == snapshots.end()) {
+      snapshots.push_back(
+          {tensor, period,
+           addBuffer(sizes, tensor->element, clusters.of(tensor->node)->id)});
+      it = std::prev(snapshots.end());
+    }
+    snapshotOf[access] = it - snapshots.begin();
+  }
+}

@@ -1,0 +1,63 @@
+//===- ToSequential.cpp - Turn kernels into loops over time ---------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Forms/Emit.h"
+#include "passes/Forms/Normalize.h"
+#include "passes/Forms/Passes.h"
+
+using namespace mlir;
+using namespace rondo;
+
+namespace rondo {
+#define GEN_PASS_DEF_TOSEQUENTIAL
+#include "passes/Forms/Passes.h.inc"
+} // namespace rondo
+
+namespace {
+
+class ToSequential : public rondo::impl::ToSequentialBase<ToSequential> {
+public:
+  using ToSequentialBase::ToSequentialBase;
+
+  void runOnOperation() override {
+    SmallVector<KernelOp> kernels(getOperation().getOps<KernelOp>());
+    for (KernelOp kernel : kernels)
+      if (failed(lower(kernel)))
+        return signalPassFailure();
+  }
+
+private:
+  LogicalResult lower(KernelOp kernel) {
+    WalkResult hasGrad = kernel.walk([](GradOp grad) {
+      grad.emitOpError("must be expanded before (rondo-expand-grad)");
+      return WalkResult::interrupt();
+    });
+    if (hasGrad.wasInterrupted())
+      return failure();
+    normalize(kernel);
+    std::unique_ptr<Program> program = Program::create(kernel);
+    if (!program)
+      return failure();
+    Clusters clusters(*program);
+    Storage storage(*program, clusters);
+    OpBuilder builder(kernel);
+    KernelEmitter(*program, clusters, storage, builder).run();
+    kernel.erase();
+
+    numClusters += clusters.list.size();
+    for (const std::unique_ptr<Tensor> &tensor : program->tensors) {
+      const TensorStorage &place = storage.of(tensor.get());
+      if (place.isContracted())
+        ++numContracted;
+      else if (place.kind == TensorStorage::Kind::Buffer)
+        ++numWhole;
+    }
+    return success();
+  }
+};
+
+} // namespace
