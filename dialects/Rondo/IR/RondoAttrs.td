@@ -20,6 +20,13 @@ def Combiner : I32EnumAttr<"Combiner", "how a reduction combines its terms", [
   let cppNamespace = "::rondo";
 }
 
+def Normaliser : I32EnumAttr<"Normaliser", "what an attention divides its scores by", [
+  I32EnumAttrCase<"Softmax", 0, "softmax">, I32EnumAttrCase<"Sum", 1, "sum">,
+  I32EnumAttrCase<"None", 2, "none">
+]> {
+  let cppNamespace = "::rondo";
+}
+
 def Role : I32EnumAttr<"Role", "what a tensor is to the caller of a kernel", [
   I32EnumAttrCase<"Argument", 0, "argument">,
   I32EnumAttrCase<"Initial", 1, "initial">,

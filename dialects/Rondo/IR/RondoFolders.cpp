@@ -40,5 +40,6 @@ OpFoldResult ModOp::fold(FoldAdaptor adaptor) {
   auto lhs = dyn_cast_or_null<IntegerAttr>(adaptor.getLhs());
   if (!lhs)
     return {};
-  return Builder(getContext()).getIndexAttr(llvm::mod(lhs.getInt(), rhs.getInt()));
+  return Builder(getContext())
+      .getIndexAttr(llvm::mod(lhs.getInt(), rhs.getInt()));
 }

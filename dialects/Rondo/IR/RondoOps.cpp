@@ -10,16 +10,19 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Rondo/IR/RondoOps.h"
+#include "dialects/Rondo/IR/OpHelpers.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
-#include "mlir/Dialect/Utils/IndexingUtils.h"
 
 using namespace mlir;
 using namespace rondo;
 
-/// The scalar type a body sees for an element type in memory: real numbers
-/// are checked by the caller (f32 or f64), integers are index.
-static bool scalarFits(Type element, Type scalar) {
+//===----------------------------------------------------------------------===//
+// Helpers
+//===----------------------------------------------------------------------===//
+
+bool rondo::scalarFits(Type element, Type scalar) {
   if (element.isInteger(1))
     return scalar.isInteger(1);
   if (element.isIntOrIndex())
@@ -27,6 +30,60 @@ static bool scalarFits(Type element, Type scalar) {
   if (isa<FloatType>(element))
     return scalar.isF64() || (scalar.isF32() && !element.isF64());
   return false;
+}
+
+LogicalResult rondo::verifyCombined(YieldOp yield, Combiner combiner,
+                                    Type scalar) {
+  bool logical = combiner == Combiner::Any || combiner == Combiner::All;
+  if (logical == scalar.isInteger(1))
+    return success();
+  return yield.emitOpError()
+         << "gives " << scalar << " to a reduction by "
+         << stringifyCombiner(combiner) << ", which expects "
+         << (logical ? "conditions" : "numbers");
+}
+
+LogicalResult rondo::verifyIndices(Operation *op, Block &block,
+                                   unsigned count) {
+  if (block.getNumArguments() == count &&
+      llvm::all_of(block.getArgumentTypes(),
+                   [](Type type) { return type.isIndex(); }))
+    return success();
+  return op->emitOpError() << "expects " << count
+                           << " block arguments of type index";
+}
+
+ParseResult
+rondo::parseRanges(OpAsmParser &parser,
+                   SmallVectorImpl<OpAsmParser::Argument> &indices,
+                   SmallVectorImpl<OpAsmParser::UnresolvedOperand> &lowers,
+                   SmallVectorImpl<OpAsmParser::UnresolvedOperand> &uppers) {
+  auto parseRange = [&]() -> ParseResult {
+    OpAsmParser::Argument &index = indices.emplace_back();
+    index.type = parser.getBuilder().getIndexType();
+    return failure(parser.parseArgument(index) || parser.parseEqual() ||
+                   parser.parseOperand(lowers.emplace_back()) ||
+                   parser.parseKeyword("to") ||
+                   parser.parseOperand(uppers.emplace_back()));
+  };
+  return parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren,
+                                        parseRange);
+}
+
+void rondo::printRanges(OpAsmPrinter &p, ArrayRef<BlockArgument> indices,
+                        ValueRange lowers, ValueRange uppers) {
+  p << '(';
+  for (auto [i, index] : llvm::enumerate(indices))
+    p << (i ? ", " : "") << index << " = " << lowers[i] << " to " << uppers[i];
+  p << ')';
+}
+
+CombinerAttr rondo::parseOptionalCombiner(OpAsmParser &parser) {
+  StringRef keyword;
+  if (failed(parser.parseOptionalKeyword(
+          &keyword, {"sum", "prod", "max", "min", "any", "all"})))
+    return {};
+  return CombinerAttr::get(parser.getContext(), *symbolizeCombiner(keyword));
 }
 
 //===----------------------------------------------------------------------===//
@@ -64,17 +121,17 @@ LogicalResult KernelOp::verify() {
     for (auto spec : list.getAsRange<TensorSpecAttr>()) {
       if (spec.getShape().getNumSymbols() != getSizes().size() ||
           spec.getShape().getNumDims() != 0)
-        return emitOpError()
-               << "expects the shape of '" << spec.getName()
-               << "' as a map without dims over " << getSizes().size()
-               << " size symbols, found " << AffineMapAttr::get(spec.getShape());
+        return emitOpError() << "expects the shape of '" << spec.getName()
+                             << "' as a map without dims over "
+                             << getSizes().size() << " size symbols, found "
+                             << AffineMapAttr::get(spec.getShape());
       bool isInput =
           spec.getRole() == Role::Argument || spec.getRole() == Role::Initial;
       if (isInput != (list == getInputs()))
-        return emitOpError() << "expects '" << spec.getName() << "' among its "
-                             << (isInput ? "inputs" : "outputs")
-                             << " because its role is "
-                             << stringifyRole(spec.getRole());
+        return emitOpError()
+               << "expects '" << spec.getName() << "' among its "
+               << (isInput ? "inputs" : "outputs") << " because its role is "
+               << stringifyRole(spec.getRole());
     }
   }
   // kernel_c5
@@ -125,8 +182,7 @@ LogicalResult KernelOp::verifyRegions() {
     if (!order.empty() &&
         (static_cast<int64_t>(order.size()) != type.getRank() ||
          !isPermutationVector(order)))
-      return emitOpError() << "expects the order of '"
-                           << getOutput(i).getName()
+      return emitOpError() << "expects the order of '" << getOutput(i).getName()
                            << "' to be a permutation of its dims";
   }
   return success();
@@ -151,9 +207,9 @@ LogicalResult SizeOp::verify() {
 LogicalResult InitialOp::verify() {
   // initial_c1
   auto argument = dyn_cast<BlockArgument>(getGiven());
-  auto kernel =
-      argument ? dyn_cast<KernelOp>(argument.getOwner()->getParentOp())
-               : KernelOp();
+  auto kernel = argument
+                    ? dyn_cast<KernelOp>(argument.getOwner()->getParentOp())
+                    : KernelOp();
   // The number of block arguments is checked only after this (kernel_c2).
   if (!kernel || argument.getArgNumber() >= kernel.getInputs().size() ||
       kernel.getInput(argument.getArgNumber()).getRole() != Role::Initial)
@@ -219,21 +275,17 @@ LogicalResult EquationOp::verify() {
   if (getLowers().size() != getUppers().size())
     return emitOpError("expects a lower and an upper bound per reduction dim");
   if (getCombiner().has_value() != !getLowers().empty())
-    return emitOpError(getCombiner()
-                           ? "has a combiner but no reduction index"
-                           : "has reduction indices but no combiner");
+    return emitOpError(getCombiner() ? "has a combiner but no reduction index"
+                                     : "has reduction indices but no combiner");
   return success();
 }
 
 LogicalResult EquationOp::verifyRegions() {
   // equation_c1
   Block &block = getBlock();
-  unsigned expected = getSizes().size() + getLowers().size();
-  if (block.getNumArguments() != expected ||
-      !llvm::all_of(block.getArgumentTypes(),
-                    [](Type type) { return type.isIndex(); }))
-    return emitOpError() << "expects " << expected
-                         << " block arguments of type index";
+  if (failed(
+          verifyIndices(*this, block, getSizes().size() + getLowers().size())))
+    return failure();
   auto yield = dyn_cast<YieldOp>(block.getTerminator());
   if (!yield || yield.getValues().size() != 1)
     return emitOpError("expects to end in a rondo.yield of one value");
@@ -241,17 +293,10 @@ LogicalResult EquationOp::verifyRegions() {
   Type scalar = getScalarType();
   Type element = getResult().getType().getElementType();
   if (!scalarFits(element, scalar))
-    return yield.emitOpError() << "gives " << scalar
-                               << " for a tensor of " << element;
-  if (getCombiner()) {
-    bool logical =
-        *getCombiner() == Combiner::Any || *getCombiner() == Combiner::All;
-    if (logical != scalar.isInteger(1))
-      return yield.emitOpError()
-             << "gives " << scalar << " to a reduction by "
-             << stringifyCombiner(*getCombiner()) << ", which expects "
-             << (logical ? "conditions" : "numbers");
-  }
+    return yield.emitOpError()
+           << "gives " << scalar << " for a tensor of " << element;
+  if (getCombiner() && failed(verifyCombined(yield, *getCombiner(), scalar)))
+    return failure();
   // equation_c5
   if (yield.getFilter() && !getCombiner())
     return yield.emitOpError("has a filter, but the equation no combiner");
@@ -267,11 +312,8 @@ void EquationOp::print(OpAsmPrinter &p) {
     p << (i ? ", " : "") << indices[i] << " < " << size;
   p << ')';
   if (getCombiner()) {
-    p << ' ' << stringifyCombiner(*getCombiner()) << " (";
-    for (unsigned i = 0; i < getLowers().size(); ++i)
-      p << (i ? ", " : "") << indices[getSizes().size() + i] << " = "
-        << getLowers()[i] << " to " << getUppers()[i];
-    p << ')';
+    p << ' ' << stringifyCombiner(*getCombiner()) << ' ';
+    printRanges(p, getReductionIndices(), getLowers(), getUppers());
   }
   p.printOptionalAttrDictWithKeyword(
       (*this)->getAttrs(), {"name", "combiner", "operandSegmentSizes"});
@@ -284,35 +326,20 @@ ParseResult EquationOp::parse(OpAsmParser &parser, OperationState &result) {
   StringAttr name;
   SmallVector<OpAsmParser::Argument> indices;
   SmallVector<OpAsmParser::UnresolvedOperand> sizes, lowers, uppers;
-  auto parseIndex = [&]() {
-    indices.emplace_back();
-    indices.back().type = builder.getIndexType();
-    return parser.parseArgument(indices.back());
-  };
   auto parseSize = [&]() -> ParseResult {
-    return failure(parseIndex() || parser.parseLess() ||
+    OpAsmParser::Argument &index = indices.emplace_back();
+    index.type = builder.getIndexType();
+    return failure(parser.parseArgument(index) || parser.parseLess() ||
                    parser.parseOperand(sizes.emplace_back()));
-  };
-  auto parseRange = [&]() -> ParseResult {
-    return failure(parseIndex() || parser.parseEqual() ||
-                   parser.parseOperand(lowers.emplace_back()) ||
-                   parser.parseKeyword("to") ||
-                   parser.parseOperand(uppers.emplace_back()));
   };
   if (parser.parseAttribute(name) ||
       parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren, parseSize))
     return failure();
   auto &properties = result.getOrAddProperties<Properties>();
   properties.name = name;
-  StringRef keyword;
-  if (succeeded(parser.parseOptionalKeyword(
-          &keyword, {"sum", "prod", "max", "min", "any", "all"}))) {
-    properties.combiner =
-        CombinerAttr::get(parser.getContext(), *symbolizeCombiner(keyword));
-    if (parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren,
-                                       parseRange))
-      return failure();
-  }
+  properties.combiner = parseOptionalCombiner(parser);
+  if (properties.combiner && parseRanges(parser, indices, lowers, uppers))
+    return failure();
   RankedTensorType type;
   if (parser.parseOptionalAttrDictWithKeyword(result.attributes) ||
       parser.parseArrow() || parser.parseType(type))
@@ -335,8 +362,10 @@ ParseResult EquationOp::parse(OpAsmParser &parser, OperationState &result) {
 
 LogicalResult YieldOp::verify() {
   // yield_c1
-  if (getFilter() && !isa<EquationOp>((*this)->getParentOp()))
-    return emitOpError("has a filter, but does not stand in an equation");
+  if (getFilter() &&
+      !isa<EquationOp, ReduceOp, AttentionOp>((*this)->getParentOp()))
+    return emitOpError("has a filter, but stands in a ")
+           << (*this)->getParentOp()->getName();
   return success();
 }
 
@@ -356,10 +385,9 @@ LogicalResult ReadOp::verify() {
     return failure();
   // read_c2
   if (getFallback() &&
-      failed(verifyAccess(*this,
-                          cast<RankedTensorType>(getFallback().getType()),
-                          getFallbackSubscripts().size(),
-                          "fallback subscripts")))
+      failed(
+          verifyAccess(*this, cast<RankedTensorType>(getFallback().getType()),
+                       getFallbackSubscripts().size(), "fallback subscripts")))
     return failure();
   // read_c3
   for (Value tensor : {getSource(), getFallback()}) {
@@ -472,8 +500,7 @@ LogicalResult RecurrenceOp::verifyRegions() {
     auto history = cast<RankedTensorType>(getHistory(i).getType());
     if (getPast(i).getType() != history)
       return emitOpError() << "expects " << history << " for the past of '"
-                           << getName(i) << "', found "
-                           << getPast(i).getType();
+                           << getName(i) << "', found " << getPast(i).getType();
     // recurrence_c4
     auto slice = dyn_cast<RankedTensorType>(getSlice(i).getType());
     if (!slice || slice.getRank() + along != history.getRank() ||

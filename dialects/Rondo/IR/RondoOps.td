@@ -207,14 +207,17 @@ def EquationOp : RondoOp<"equation", [
 }
 
 def YieldOp : RondoOp<"yield", [Pure, Terminator, AttrSizedOperandSegments,
-    ParentOneOf<["EquationOp", "RecurrenceOp"]>]> {
+    ParentOneOf<["EquationOp", "RecurrenceOp", "ReduceOp", "ScanOp",
+                 "AttentionOp"]>]> {
   let summary = "End a body";
   let description = [{
     In an equation: the value at this point and, in a reduction, optionally the
     condition under which it counts. In a recurrence: the tensors at this step.
+    In a scan: the combined values. In an attention: a score, optionally with
+    its mask, and a value.
 
     Constraints:
-    - (C1) A filter stands only in an equation.
+    - (C1) A filter stands only in an equation, a reduce or an attention.
   }];
   let arguments = (ins Variadic<AnyType>:$values,
                        Optional<I1>:$filter /*yield_c1*/);
@@ -455,5 +458,7 @@ def SoftplusOp : RealUnaryOp<"softplus"> {
     accurate everywhere.
   }];
 }
+
+include "dialects/Rondo/IR/SequenceOps.td"
 
 #endif // RONDO_OPS

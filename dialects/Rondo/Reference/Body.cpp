@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Rondo/Reference/Body.h"
+#include "dialects/Rondo/Reference/Points.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include <limits>
 
@@ -85,64 +86,81 @@ Combining Combining::get(Combiner combiner, Type type) {
 llvm::Expected<std::unique_ptr<Body>> Body::compile(Block &block) {
   auto body = std::make_unique<Body>();
   body->parent = block.getParentOp();
-  for (BlockArgument argument : block.getArguments()) {
-    body->registerOf[argument] = body->registers.size();
-    body->registers.push_back(makeInteger(0));
-  }
-  for (Operation &op : block.without_terminator())
-    if (llvm::Error error = body->add(&op))
-      return error;
-  auto yield = cast<YieldOp>(block.getTerminator());
-  body->value = body->getRegister(yield.getValues()[0]);
-  body->valueType = yield.getValues()[0].getType();
-  if (yield.getFilter())
-    body->filter = body->getRegister(yield.getFilter());
+  if (llvm::Error error = body->addBlock(block, body->top))
+    return error;
   return body;
 }
 
-Body::Register Body::getRegister(Value value) {
-  auto [found, isNew] = registerOf.try_emplace(value, registers.size());
-  if (isNew) {
-    // Values of this block are registered before their uses, so this one
-    // comes from outside.
-    captures.push_back({value, found->second});
-    registers.push_back(makeInteger(0));
-  }
-  return found->second;
+Body::Register Body::newRegister(Value value, Scalar scalar) {
+  registerOf[value] = registers.size();
+  registers.push_back(scalar);
+  return registers.size() - 1;
 }
 
-llvm::Error Body::add(Operation *op) {
+Body::Register Body::getRegister(Value value) {
+  auto found = registerOf.find(value);
+  if (found != registerOf.end())
+    return found->second;
+  // Values of the body have a register before their uses are met, so this one
+  // comes from outside.
+  Register target = newRegister(value);
+  captures.push_back({value, target});
+  return target;
+}
+
+llvm::SmallVector<Body::Register, 2> Body::getRegisters(ValueRange values) {
+  return llvm::map_to_vector<2>(
+      values, [this](Value value) { return getRegister(value); });
+}
+
+llvm::Error Body::addBlock(Block &block, Sequence &sequence) {
+  for (BlockArgument argument : block.getArguments())
+    newRegister(argument);
+  for (Operation &op : block.without_terminator())
+    if (llvm::Error error = add(&op, sequence))
+      return error;
+  auto yield = cast<YieldOp>(block.getTerminator());
+  sequence.values = getRegisters(yield.getValues());
+  if (yield.getFilter())
+    sequence.filter = getRegister(yield.getFilter());
+  return llvm::Error::success();
+}
+
+llvm::Error Body::add(Operation *op, Sequence &sequence) {
   if (auto read = dyn_cast<ReadOp>(op)) {
     addAccess(op, Instruction::Read, read.getSource(), read.getSubscripts(),
-              read.getFallback(), read.getFallbackSubscripts());
+              read.getFallback(), read.getFallbackSubscripts(), sequence);
   } else if (auto gather = dyn_cast<GatherOp>(op)) {
     addAccess(op, Instruction::Gather, gather.getSource(),
-              gather.getSubscripts(), {}, {});
+              gather.getSubscripts(), {}, {}, sequence);
+  } else if (auto reduce = dyn_cast<ReduceOp>(op)) {
+    return addReduce(reduce, sequence);
   } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
     if (!constant.getType().isIntOrIndexOrFloat())
       return makeError(op, "is not a number");
-    registerOf[constant] = registers.size();
-    registers.push_back(getConstant(constant.getValue()));
+    newRegister(constant, getConstant(constant.getValue()));
   } else if (auto size = dyn_cast<SizeOp>(op)) {
-    // Every `rondo.size` of a kernel is known to the environment.
-    getRegister(size);
+    getRegister(size); // the environment knows every size of the kernel
   } else if (ScalarFunction function = getScalarFunction(op)) {
-    Instruction instruction{Instruction::Compute, 0, function};
-    for (auto [i, operand] : llvm::enumerate(op->getOperands()))
-      instruction.operands[i] = getRegister(operand);
-    instruction.result = registers.size();
-    registerOf[op->getResult(0)] = instruction.result;
-    registers.push_back(makeInteger(0));
-    instructions.push_back(instruction);
+    addCompute(op, function, sequence);
   } else {
     return makeError(op, "is not known to the interpreter");
   }
   return llvm::Error::success();
 }
 
+void Body::addCompute(Operation *op, ScalarFunction function,
+                      Sequence &sequence) {
+  Instruction instruction{Instruction::Compute, 0, function};
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    instruction.operands[i] = getRegister(operand);
+  instruction.result = newRegister(op->getResult(0));
+  sequence.instructions.push_back(instruction);
+}
+
 void Body::addAccess(Operation *op, Instruction::Kind kind, Value tensor,
                      ValueRange subscripts, Value fallback,
-                     ValueRange fallbackSubscripts) {
+                     ValueRange fallbackSubscripts, Sequence &sequence) {
   Instruction instruction{kind, 0};
   instruction.op = op;
   auto newAccess = [&](Value tensor, ValueRange subscripts) {
@@ -156,10 +174,23 @@ void Body::addAccess(Operation *op, Instruction::Kind kind, Value tensor,
   if (fallback)
     instruction.fallback = newAccess(fallback, fallbackSubscripts);
   instruction.isReal = isa<FloatType>(op->getResult(0).getType());
-  instruction.result = registers.size();
-  registerOf[op->getResult(0)] = instruction.result;
-  registers.push_back(makeInteger(0));
-  instructions.push_back(instruction);
+  instruction.result = newRegister(op->getResult(0));
+  sequence.instructions.push_back(instruction);
+}
+
+llvm::Error Body::addReduce(ReduceOp op, Sequence &sequence) {
+  Instruction instruction{Instruction::Reduce, 0};
+  instruction.reduction = reductions.size();
+  Reduction &reduction = reductions.emplace_back();
+  reduction.combining = Combining::get(op.getCombiner(), op.getType());
+  reduction.lowers = getRegisters(op.getLowers());
+  reduction.uppers = getRegisters(op.getUppers());
+  if (llvm::Error error = addBlock(op.getBlock(), reduction.body))
+    return error;
+  reduction.indices = getRegisters(op.getBlock().getArguments());
+  instruction.result = newRegister(op);
+  sequence.instructions.push_back(instruction);
+  return llvm::Error::success();
 }
 
 llvm::Error Body::bind(const Environment &environment) {
@@ -205,8 +236,8 @@ Scalar Body::read(const Instruction &instruction) const {
                             : makeInteger(toInteger(element));
 }
 
-bool Body::run() {
-  for (const Instruction &instruction : instructions) {
+bool Body::run(const Sequence &sequence) {
+  for (const Instruction &instruction : sequence.instructions) {
     Scalar &result = registers[instruction.result];
     switch (instruction.kind) {
     case Instruction::Compute:
@@ -223,8 +254,35 @@ bool Body::run() {
     case Instruction::Read:
       result = read(instruction);
       break;
+    case Instruction::Reduce:
+      if (!reduce(instruction))
+        return false;
+      break;
     }
   }
+  return true;
+}
+
+// combine over r, lowers <= r < uppers and filter(r), of body(r)
+bool Body::reduce(const Instruction &instruction) {
+  const Reduction &reduction = reductions[instruction.reduction];
+  auto getIntegers = [&](ArrayRef<Register> from) {
+    return llvm::map_to_vector(
+        from, [&](Register r) { return registers[r].integer; });
+  };
+  Scalar result = reduction.combining.identity;
+  for (Points points(getIntegers(reduction.lowers),
+                     getIntegers(reduction.uppers));
+       !points.isDone(); points.next()) {
+    for (auto [index, value] : llvm::zip(reduction.indices, points.get()))
+      registers[index] = makeInteger(value);
+    if (!run(reduction.body))
+      return false;
+    if (passesFilter(reduction.body))
+      result = reduction.combining.combine(
+          result, registers[reduction.body.values[0]], Scalar());
+  }
+  registers[instruction.result] = result;
   return true;
 }
 

@@ -69,15 +69,12 @@ public:
 
   /// Runs the instructions. False when a gather is out of range; `takeFault`
   /// then tells which.
-  bool run();
+  bool run() { return run(top); }
   llvm::Error takeFault() const;
 
-  /// After `run`: the yielded value and its condition (true without one).
-  Scalar getValue() const { return registers[value]; }
-  bool passesFilter() const {
-    return !filter || registers[*filter].integer != 0;
-  }
-  mlir::Type getValueType() const { return valueType; }
+  /// After `run`: the yielded values and their condition (true without one).
+  Scalar getValue(unsigned i = 0) const { return registers[top.values[i]]; }
+  bool passesFilter() const { return passesFilter(top); }
 
 private:
   using Register = unsigned;
@@ -89,7 +86,7 @@ private:
     const Array *array = nullptr; // while bound
   };
   struct Instruction {
-    enum Kind { Compute, Read, Gather };
+    enum Kind { Compute, Read, Gather, Reduce };
     Kind kind;
     Register result;
     /// Compute: the function and its operands.
@@ -98,28 +95,54 @@ private:
     /// Read and Gather: positions among `accesses`; `fallback` is -1 without.
     int access = -1, fallback = -1;
     bool isReal = false;
+    /// Reduce: the position among `reductions`.
+    int reduction = -1;
     mlir::Operation *op = nullptr;
   };
+  /// A block of instructions and what it yields.
+  struct Sequence {
+    std::vector<Instruction> instructions;
+    llvm::SmallVector<Register, 2> values;
+    std::optional<Register> filter;
+  };
+  /// A `rondo.reduce`.
+  struct Reduction {
+    Combining combining;
+    llvm::SmallVector<Register, 2> indices, lowers, uppers;
+    Sequence body;
+  };
 
-  llvm::Error add(mlir::Operation *op);
+  llvm::Error addBlock(mlir::Block &block, Sequence &sequence);
+  llvm::Error add(mlir::Operation *op, Sequence &sequence);
+  void addCompute(mlir::Operation *op, ScalarFunction function,
+                  Sequence &sequence);
   void addAccess(mlir::Operation *op, Instruction::Kind kind,
                  mlir::Value tensor, mlir::ValueRange subscripts,
-                 mlir::Value fallback, mlir::ValueRange fallbackSubscripts);
+                 mlir::Value fallback, mlir::ValueRange fallbackSubscripts,
+                 Sequence &sequence);
+  llvm::Error addReduce(ReduceOp op, Sequence &sequence);
+  /// The register of a value; of a value from outside, after noting that.
   Register getRegister(mlir::Value value);
+  llvm::SmallVector<Register, 2> getRegisters(mlir::ValueRange values);
+  Register newRegister(mlir::Value value, Scalar scalar = makeInteger(0));
+
+  bool run(const Sequence &sequence);
+  bool reduce(const Instruction &instruction);
+  bool passesFilter(const Sequence &sequence) const {
+    return !sequence.filter || registers[*sequence.filter].integer != 0;
+  }
   /// Position of the element, or -1 when a subscript is out of range.
   int64_t locate(const Access &access) const;
   Scalar read(const Instruction &instruction) const;
 
-  std::vector<Instruction> instructions;
+  Sequence top;
   std::vector<Access> accesses;
+  std::deque<Reduction> reductions;
   std::vector<Scalar> registers;
   llvm::DenseMap<mlir::Value, Register> registerOf;
   /// Scalars defined outside, to be looked up by `bind`.
   std::vector<std::pair<mlir::Value, Register>> captures;
   mlir::Operation *parent = nullptr;
-  Register value = 0;
-  std::optional<Register> filter;
-  mlir::Type valueType;
   const Instruction *fault = nullptr;
 };
 

@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Rondo/Reference/Eval.h"
-#include "dialects/Rondo/Reference/Body.h"
+#include "dialects/Rondo/Reference/Evaluator.h"
+#include "dialects/Rondo/Reference/Points.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include <cmath>
 
@@ -23,71 +24,6 @@ int64_t Array::getNumElements() const {
 
 /// More elements than this are refused rather than asked of the system.
 static constexpr int64_t maxElements = int64_t(1) << 32;
-
-namespace {
-
-/// Counts through all points of a box, the last dim fastest.
-class Points {
-public:
-  Points(ArrayRef<int64_t> lowers, ArrayRef<int64_t> uppers)
-      : lowers(lowers), uppers(uppers), point(lowers) {
-    for (auto [lower, upper] : llvm::zip(lowers, uppers))
-      done |= lower >= upper;
-  }
-  explicit Points(ArrayRef<int64_t> sizes)
-      : Points(SmallVector<int64_t>(sizes.size(), 0), sizes) {}
-
-  bool isDone() const { return done; }
-  ArrayRef<int64_t> get() const { return point; }
-  void next() {
-    for (int64_t dim = point.size() - 1; dim >= 0; --dim) {
-      if (++point[dim] < uppers[dim])
-        return;
-      point[dim] = lowers[dim];
-    }
-    done = true;
-  }
-
-private:
-  SmallVector<int64_t> lowers, uppers, point;
-  bool done = false;
-};
-
-/// Evaluates the operations of one kernel in order.
-class Evaluator {
-public:
-  Evaluator(KernelOp kernel, ArrayRef<int64_t> sizes)
-      : kernel(kernel), sizes(sizes) {}
-
-  llvm::Error setInputs(const std::map<std::string, Array> &inputs);
-  llvm::Error evaluateBlock(Block &block);
-  llvm::Expected<std::map<std::string, Array>> takeOutputs();
-
-private:
-  llvm::Error evaluate(Operation *op);
-  llvm::Error evaluateScalar(Operation *op);
-  llvm::Error evaluateInitial(InitialOp op);
-  llvm::Error evaluateEquation(EquationOp op);
-  llvm::Error evaluateReduction(EquationOp op, Body &body,
-                                ArrayRef<int64_t> lowers,
-                                ArrayRef<int64_t> uppers, Scalar &result);
-  llvm::Error evaluateRecurrence(RecurrenceOp op);
-
-  llvm::Error prepareBlock(Block &block);
-  llvm::Error prepareRecurrence(RecurrenceOp op);
-  llvm::Expected<Body *> getBody(EquationOp op);
-  llvm::Expected<SmallVector<int64_t>> getIntegers(Operation *op,
-                                                   ValueRange values);
-  llvm::Error resize(Operation *op, Array &array, ArrayRef<int64_t> shape);
-
-  KernelOp kernel;
-  ArrayRef<int64_t> sizes;
-  Environment environment;
-  std::deque<Array> inputArrays;
-  llvm::DenseMap<Operation *, std::unique_ptr<Body>> bodies;
-};
-
-} // namespace
 
 //===----------------------------------------------------------------------===//
 // Inputs and outputs
@@ -107,7 +43,7 @@ static std::vector<int64_t> getShape(TensorSpecAttr spec,
   return shape;
 }
 
-static std::string spell(ArrayRef<int64_t> shape) {
+std::string rondo::reference::spell(ArrayRef<int64_t> shape) {
   std::string text;
   llvm::raw_string_ostream os(text);
   os << "[";
@@ -216,6 +152,12 @@ llvm::Error Evaluator::evaluate(Operation *op) {
     return evaluateRecurrence(recurrence);
   if (auto initial = dyn_cast<InitialOp>(op))
     return evaluateInitial(initial);
+  if (auto scan = dyn_cast<ScanOp>(op))
+    return evaluateScan(scan);
+  if (auto attention = dyn_cast<AttentionOp>(op))
+    return evaluateAttention(attention);
+  if (auto convolution = dyn_cast<ConvolutionOp>(op))
+    return evaluateConvolution(convolution);
   if (isa<SizeOp>(op))
     return llvm::Error::success(); // known since `setInputs`
   return evaluateScalar(op);
@@ -256,26 +198,21 @@ llvm::Error Evaluator::evaluateInitial(InitialOp op) {
 
 // result[p] = body(p), or the reduction of body(p, r) over r.
 llvm::Error Evaluator::evaluateEquation(EquationOp op) {
-  auto body = getBody(op);
+  auto body = bindBody(op.getBody());
   if (!body)
     return body.takeError();
-  if (llvm::Error error = (*body)->bind(environment))
-    return error;
-  auto extents = getIntegers(op, op.getSizes());
-  if (!extents)
-    return extents.takeError();
   auto lowers = getIntegers(op, op.getLowers());
   if (!lowers)
     return lowers.takeError();
   auto uppers = getIntegers(op, op.getUppers());
   if (!uppers)
     return uppers.takeError();
-  Array &result = environment.defineTensor(op);
-  if (llvm::Error error = resize(op, result, *extents))
+  if (llvm::Error error = prepareResults(op, op.getSizes()))
     return error;
+  Array &result = environment.defineTensor(op);
 
   double *element = result.data.data();
-  for (Points points(*extents); !points.isDone(); points.next()) {
+  for (Points points(result.shape); !points.isDone(); points.next()) {
     for (auto [i, index] : llvm::enumerate(points.get()))
       (*body)->getArgument(i) = makeInteger(index);
     Scalar value;
@@ -288,7 +225,7 @@ llvm::Error Evaluator::evaluateEquation(EquationOp op) {
         return (*body)->takeFault();
       value = (*body)->getValue();
     }
-    *element++ = toElement(value, (*body)->getValueType());
+    *element++ = toElement(value, op.getScalarType());
   }
   return llvm::Error::success();
 }
@@ -298,7 +235,7 @@ llvm::Error Evaluator::evaluateReduction(EquationOp op, Body &body,
                                          ArrayRef<int64_t> lowers,
                                          ArrayRef<int64_t> uppers,
                                          Scalar &result) {
-  Combining combining = Combining::get(*op.getCombiner(), body.getValueType());
+  Combining combining = Combining::get(*op.getCombiner(), op.getScalarType());
   unsigned first = op.getSizes().size();
   result = combining.identity;
   for (Points points(lowers, uppers); !points.isDone(); points.next()) {
@@ -360,25 +297,39 @@ llvm::Error Evaluator::evaluateRecurrence(RecurrenceOp op) {
 // Shapes
 //===----------------------------------------------------------------------===//
 
-/// Gives every tensor that a region defines its shape, and NaN everywhere: the
-/// histories need the shapes of the slices before the first step, and also
-/// when there is none.
+// The histories need the shapes of the slices before the first step, and also
+// when there is none.
 llvm::Error Evaluator::prepareBlock(Block &block) {
   for (Operation &op : block.without_terminator()) {
-    if (auto equation = dyn_cast<EquationOp>(op)) {
-      auto extents = getIntegers(equation, equation.getSizes());
-      if (!extents)
-        return extents.takeError();
-      if (llvm::Error error =
-              resize(equation, environment.defineTensor(equation), *extents))
-        return error;
-    } else if (auto recurrence = dyn_cast<RecurrenceOp>(op)) {
-      if (llvm::Error error = prepareRecurrence(recurrence))
-        return error;
-    } else if (llvm::Error error = evaluate(&op)) {
+    llvm::Error error = llvm::Error::success();
+    if (auto equation = dyn_cast<EquationOp>(op))
+      error = prepareResults(&op, equation.getSizes());
+    else if (auto scan = dyn_cast<ScanOp>(op))
+      error = prepareResults(&op, scan.getSizes());
+    else if (auto convolution = dyn_cast<ConvolutionOp>(op))
+      error = prepareResults(&op, convolution.getSizes());
+    else if (auto attention = dyn_cast<AttentionOp>(op))
+      error = prepareResults(
+          &op, llvm::to_vector(llvm::concat<Value>(attention.getSizes(),
+                                                   attention.getValueSizes())));
+    else if (auto recurrence = dyn_cast<RecurrenceOp>(op))
+      error = prepareRecurrence(recurrence);
+    else
+      error = evaluate(&op);
+    if (error)
       return error;
-    }
   }
+  return llvm::Error::success();
+}
+
+llvm::Error Evaluator::prepareResults(Operation *op, ValueRange extents) {
+  auto shape = getIntegers(op, extents);
+  if (!shape)
+    return shape.takeError();
+  for (Value result : op->getResults())
+    if (llvm::Error error =
+            resize(op, environment.defineTensor(result), *shape))
+      return error;
   return llvm::Error::success();
 }
 
@@ -437,15 +388,28 @@ llvm::Error Evaluator::resize(Operation *op, Array &array,
 // Helpers
 //===----------------------------------------------------------------------===//
 
-llvm::Expected<Body *> Evaluator::getBody(EquationOp op) {
-  std::unique_ptr<Body> &body = bodies[op];
+llvm::Expected<Body *> Evaluator::bindBody(Region &region) {
+  std::unique_ptr<Body> &body = bodies[&region];
   if (!body) {
-    auto compiled = Body::compile(op.getBlock());
+    auto compiled = Body::compile(region.front());
     if (!compiled)
       return compiled.takeError();
     body = std::move(*compiled);
   }
+  if (llvm::Error error = body->bind(environment))
+    return error;
   return body.get();
+}
+
+llvm::Expected<const Array *> Evaluator::getTensor(Operation *op, Value value,
+                                                   ArrayRef<int64_t> shape) {
+  const Array *array = environment.getTensor(value);
+  if (!array)
+    return makeError(op, "uses a tensor that has no value");
+  if (ArrayRef<int64_t>(array->shape) != shape)
+    return makeError(op, "expects a tensor of shape " + spell(shape) +
+                             ", found " + spell(array->shape));
+  return array;
 }
 
 llvm::Expected<SmallVector<int64_t>> Evaluator::getIntegers(Operation *op,

@@ -49,6 +49,11 @@ double rondo::reference::toElement(Scalar value, Type type) {
   return isa<FloatType>(type) ? value.real : static_cast<double>(value.integer);
 }
 
+Scalar rondo::reference::fromElement(double element, Type type) {
+  return isa<FloatType>(type) ? makeReal(element)
+                              : makeInteger(toInteger(element));
+}
+
 //===----------------------------------------------------------------------===//
 // Integer arithmetic, defined for all operands
 //===----------------------------------------------------------------------===//

@@ -46,8 +46,9 @@ Scalar getConstant(mlir::TypedAttr attribute);
 /// The integer of an array's element: toward zero; the nearest one when no
 /// int64 can hold it, and 0 for NaN.
 int64_t toInteger(double value);
-/// The element of an array that holds a body's value.
+/// The element of an array that holds a body's value, and back.
 double toElement(Scalar value, mlir::Type type);
+Scalar fromElement(double element, mlir::Type type);
 
 } // namespace rondo::reference
 

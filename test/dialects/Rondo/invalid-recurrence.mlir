@@ -336,7 +336,7 @@ rondo.kernel @yield_c1 sizes ["T"] bound [-1] batch []
       rondo.yield %1 : f32
     }
     %true = arith.constant true
-    // expected-error@+1 {{has a filter, but does not stand in an equation}}
+    // expected-error@+1 {{has a filter, but stands in a rondo.recurrence}}
     rondo.yield %next where %true : tensor<f32>
   }
   rondo.return

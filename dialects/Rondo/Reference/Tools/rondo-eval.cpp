@@ -17,16 +17,20 @@
 //
 // Sizes follow from them; `rondo.test_sizes = {T = 3 : i64}` gives others.
 // With `rondo.test_shapes`, only the shapes are printed. An error is printed
-// as `error: ...` in the place of the results, and the exit code is 1.
+// as `error: ...` in the place of the results, and the exit code is 1. With
+// --decompose, whole forms are rewritten to equations before.
 //
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Rondo/IR/RondoOps.h"
 #include "dialects/Rondo/Reference/Eval.h"
+#include "dialects/Rondo/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
@@ -123,6 +127,8 @@ int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   llvm::cl::opt<std::string> file(llvm::cl::Positional, llvm::cl::init("-"),
                                   llvm::cl::desc("FILE.mlir"));
+  llvm::cl::opt<bool> decompose("decompose",
+                                llvm::cl::desc("run rondo-decompose before"));
   llvm::cl::ParseCommandLineOptions(
       argc, argv, "evaluates kernels with the reference interpreter\n");
   MLIRContext context;
@@ -130,13 +136,20 @@ int main(int argc, char **argv) {
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(file, &context);
   if (!module)
     return 2;
-  bool failed = false;
+  if (decompose) {
+    PassManager passes(&context);
+    passes.addPass(createDecompose());
+    passes.addPass(createCSEPass());
+    if (failed(passes.run(*module)))
+      return 2;
+  }
+  bool anyError = false;
   for (auto kernel : module->getOps<KernelOp>()) {
     llvm::outs() << '@' << kernel.getSymName() << '\n';
     if (llvm::Error error = run(kernel)) {
       llvm::outs() << "error: " << llvm::toString(std::move(error)) << '\n';
-      failed = true;
+      anyError = true;
     }
   }
-  return failed;
+  return anyError;
 }

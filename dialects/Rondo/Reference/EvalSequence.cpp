@@ -1,0 +1,229 @@
+//===- EvalSequence.cpp - Scan, attention, convolution --------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Rondo/Reference/Evaluator.h"
+#include "dialects/Rondo/Reference/Points.h"
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+using namespace mlir;
+using namespace rondo;
+using namespace rondo::reference;
+
+static int64_t getProduct(ArrayRef<int64_t> extents) {
+  return std::accumulate(extents.begin(), extents.end(), int64_t(1),
+                         std::multiplies<int64_t>());
+}
+
+//===----------------------------------------------------------------------===//
+// Scan
+//===----------------------------------------------------------------------===//
+
+// y[t] = combine(y[t-1], x[t]); without initials, y[0] = x[0].
+llvm::Error Evaluator::evaluateScan(ScanOp op) {
+  auto shape = getIntegers(op, op.getSizes());
+  if (!shape)
+    return shape.takeError();
+  SmallVector<int64_t> sliceShape(*shape);
+  sliceShape.erase(sliceShape.begin() + op.getDim());
+  SmallVector<const Array *> inputs, initials;
+  for (Value input : op.getInputs()) {
+    auto array = getTensor(op, input, *shape);
+    if (!array)
+      return array.takeError();
+    inputs.push_back(*array);
+  }
+  for (Value initial : op.getInitials()) {
+    auto array = getTensor(op, initial, sliceShape);
+    if (!array)
+      return array.takeError();
+    initials.push_back(*array);
+  }
+  if (llvm::Error error = prepareResults(op, op.getSizes()))
+    return error;
+  auto body = bindBody(op.getBody());
+  if (!body)
+    return body.takeError();
+
+  unsigned count = inputs.size();
+  int64_t steps = (*shape)[op.getDim()];
+  int64_t before = getProduct(ArrayRef(*shape).take_front(op.getDim()));
+  int64_t after = getProduct(ArrayRef(*shape).drop_front(op.getDim() + 1));
+  auto getType = [&](unsigned i) {
+    return op.getYield().getValues()[i].getType();
+  };
+  for (int64_t line = 0; line < before * after; ++line) {
+    // y[t-1], or the initial value; not there at the first step without one.
+    SmallVector<Scalar> earlier;
+    for (unsigned i = 0; i < initials.size(); ++i)
+      earlier.push_back(fromElement(initials[i]->data[line], getType(i)));
+    for (int64_t step = 0; step < steps; ++step) {
+      int64_t t = op.getReversed() ? steps - 1 - step : step;
+      int64_t position = (line / after * steps + t) * after + line % after;
+      SmallVector<Scalar> later;
+      for (unsigned i = 0; i < count; ++i)
+        later.push_back(fromElement(inputs[i]->data[position], getType(i)));
+      if (earlier.empty()) {
+        earlier = later;
+      } else {
+        for (unsigned i = 0; i < count; ++i) {
+          (*body)->getArgument(i) = earlier[i];
+          (*body)->getArgument(count + i) = later[i];
+        }
+        if (!(*body)->run())
+          return (*body)->takeFault();
+        for (unsigned i = 0; i < count; ++i)
+          earlier[i] = (*body)->getValue(i);
+      }
+      for (unsigned i = 0; i < count; ++i)
+        environment.defineTensor(op.getResult(i)).data[position] =
+            toElement(earlier[i], getType(i));
+    }
+  }
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+/// Turns the scores of the points that pass the mask into weights.
+static void normalise(Normaliser normaliser, std::vector<double> &scores) {
+  if (normaliser == Normaliser::None)
+    return;
+  if (normaliser == Normaliser::Softmax) {
+    // Relative to the greatest score, which changes no weight and keeps exp
+    // from overflowing.
+    double greatest = -std::numeric_limits<double>::infinity();
+    for (double score : scores)
+      greatest = std::fmax(greatest, score);
+    for (double &score : scores)
+      score = std::exp(score - greatest);
+  }
+  double sum = std::accumulate(scores.begin(), scores.end(), 0.0);
+  for (double &score : scores)
+    score = sum == 0 ? 0 : score / sum;
+}
+
+// result[p, j] = sum over u where mask(p, u) of weight(p, u) * value(p, u, j)
+llvm::Error Evaluator::evaluateAttention(AttentionOp op) {
+  auto sizes = getIntegers(op, op.getSizes());
+  if (!sizes)
+    return sizes.takeError();
+  auto valueSizes = getIntegers(op, op.getValueSizes());
+  if (!valueSizes)
+    return valueSizes.takeError();
+  auto lowers = getIntegers(op, op.getLowers());
+  if (!lowers)
+    return lowers.takeError();
+  auto uppers = getIntegers(op, op.getUppers());
+  if (!uppers)
+    return uppers.takeError();
+  auto score = bindBody(op.getScore());
+  if (!score)
+    return score.takeError();
+  auto value = bindBody(op.getValue());
+  if (!value)
+    return value.takeError();
+  SmallVector<int64_t> shape(*sizes);
+  llvm::append_range(shape, *valueSizes);
+  Array &result = environment.defineTensor(op);
+  if (llvm::Error error = resize(op, result, shape))
+    return error;
+
+  auto setArguments = [](Body &body, unsigned first, ArrayRef<int64_t> point) {
+    for (auto [i, index] : llvm::enumerate(point))
+      body.getArgument(first + i) = makeInteger(index);
+  };
+  double *element = result.data.data();
+  for (Points p(*sizes); !p.isDone(); p.next()) {
+    setArguments(**score, 0, p.get());
+    setArguments(**value, 0, p.get());
+    std::vector<SmallVector<int64_t>> passing;
+    std::vector<double> weights;
+    for (Points u(*lowers, *uppers); !u.isDone(); u.next()) {
+      setArguments(**score, sizes->size(), u.get());
+      if (!(*score)->run())
+        return (*score)->takeFault();
+      if (!(*score)->passesFilter())
+        continue;
+      passing.emplace_back(u.get());
+      weights.push_back((*score)->getValue().real);
+    }
+    normalise(op.getNormaliser(), weights);
+    for (Points j(*valueSizes); !j.isDone(); j.next()) {
+      setArguments(**value, sizes->size() + lowers->size(), j.get());
+      double sum = 0;
+      for (auto [u, weight] : llvm::zip(passing, weights)) {
+        setArguments(**value, sizes->size(), u);
+        if (!(*value)->run())
+          return (*value)->takeFault();
+        sum += weight * (*value)->getValue().real;
+      }
+      *element++ = sum;
+    }
+  }
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Convolution
+//===----------------------------------------------------------------------===//
+
+// y[b, t, c] = sum over w (and e, if dense) of
+//              weights[w, (e,) c] * x[b, t + offset + dilation * w, c or e]
+llvm::Error Evaluator::evaluateConvolution(ConvolutionOp op) {
+  auto shape = getIntegers(op, op.getSizes());
+  if (!shape)
+    return shape.takeError();
+  auto numbers = getIntegers(op, {op.getTaps(), op.getOffset()});
+  if (!numbers)
+    return numbers.takeError();
+  int64_t taps = (*numbers)[0], offset = (*numbers)[1], channels = 1;
+  SmallVector<int64_t> inputShape(*shape), weightsShape = {taps};
+  if (op.isDense()) {
+    auto found = getIntegers(op, {op.getChannels()});
+    if (!found)
+      return found.takeError();
+    channels = inputShape.back() = found->front();
+    weightsShape.push_back(channels);
+  }
+  llvm::append_range(weightsShape,
+                     ArrayRef(*shape).drop_front(op.getDim() + 1));
+  auto input = getTensor(op, op.getInput(), inputShape);
+  if (!input)
+    return input.takeError();
+  auto weights = getTensor(op, op.getWeights(), weightsShape);
+  if (!weights)
+    return weights.takeError();
+  if (llvm::Error error = prepareResults(op, op.getSizes()))
+    return error;
+
+  int64_t steps = (*shape)[op.getDim()];
+  int64_t after = getProduct(ArrayRef(*shape).drop_front(op.getDim() + 1));
+  int64_t inputAfter = op.isDense() ? channels : after;
+  Array &result = environment.defineTensor(op);
+  for (int64_t position = 0, end = result.data.size(); position < end;
+       ++position) {
+    int64_t b = position / (steps * after), t = position / after % steps;
+    int64_t c = position % after;
+    double sum = 0;
+    for (int64_t w = 0; w < taps; ++w) {
+      int64_t from = t + offset + static_cast<int64_t>(op.getDilation()) * w;
+      for (int64_t e = 0; e < channels; ++e) {
+        double x = from < 0 || from >= steps
+                       ? 0
+                       : (*input)->data[(b * steps + from) * inputAfter +
+                                        (op.isDense() ? e : c)];
+        sum += (*weights)->data[(w * channels + e) * after + c] * x;
+      }
+    }
+    result.data[position] = sum;
+  }
+  return llvm::Error::success();
+}
