@@ -297,103 +297,122 @@ void KernelAnalyzer::bindBatch(Scope &caller, Scope &callee,
              [&](unsigned a, unsigned b) { return rank(a) < rank(b); });
 }
 
-bool KernelAnalyzer::bindArguments(Scope &caller, Scope &callee,
-                                   CallInfo &call) {
-  std::vector<Formal> params = formals(callee.ast->arguments);
-  llvm::StringRef kernelName = callee.ast->name.text;
-  std::vector<TensorInfo *> given;
-  std::vector<View *> views;
-  bool good = true;
-  for (size_t i = 0; i < params.size(); ++i) {
-    const ast::Expr *text = call.call->args[i];
-    const Formal &param = params[i];
-    auto *name = llvm::dyn_cast<ast::NameExpr>(text);
-    View *view = name ? lookup(&caller, name->name) : nullptr;
-    given.push_back(nullptr);
-    views.push_back(nullptr);
-    if (param.type->dims.empty() &&
-        !(view && view->info && view->info->dims.empty())) {
-      // A number of the caller.
-      Env env;
-      env.place = Env::Place::CallArgument;
-      env.scope = &caller;
-      const Expr *value = resolve(text, env);
-      Type type = typeOf(param.type->dtype);
-      std::string what = "argument `" + param.name.text.str() + "`";
-      bool fits = type == Type::Int    ? wantInt(value, text, what)
-                  : type == Type::Bool ? wantBool(value, text, what)
-                                       : wantNumber(value, text, what);
-      if (fits)
-        callee.scalars[param.name.text] =
-            type == Type::Real ? builder.toReal(value) : value;
-      good &= fits;
-      continue;
-    }
-    if (!view || !view->info) {
-      if (text->kind != ast::ExprKind::Error && !(view && !view->info))
-        reporter
-            .error(text->range, "argument `" + param.name.text +
-                                    "` of kernel `" + kernelName +
-                                    "` wants a whole tensor")
-            .expected("the name of an argument, a result, a state or a local")
-            .found(name ? "`" + name->name.str() + "`, which is no tensor"
-                        : std::string("an expression"))
-            .hint("define a local for it with an equation")
-            .note(param.name.range, "`" + param.name.text + "` is this");
-      good = false;
-      continue;
-    }
-    if (view->info->dims.size() != param.type->dims.size()) {
-      reporter
-          .error(text->range, "`" + view->name + "` has another rank than `" +
-                                  param.name.text + "` of kernel `" +
-                                  kernelName + "`")
-          .expected(countOf(param.type->dims.size(), "dim", "dims"))
-          .found(countOf(view->info->dims.size(), "dim", "dims") +
-                 ", batch dims included")
-          .note(param.name.range, "`" + param.name.text + "` is this")
-          .note(view->decl, "`" + view->name + "` is this");
-      good = false;
-      continue;
-    }
-    if (typeOf(view->info->tensor->dtype) != typeOf(param.type->dtype)) {
-      reporter
-          .error(text->range, "`" + view->name + "` has another type than `" +
-                                  param.name.text + "` of kernel `" +
-                                  kernelName + "`")
-          .expected(describe(typeOf(param.type->dtype)))
-          .found(describe(typeOf(view->info->tensor->dtype)));
-      good = false;
-      continue;
-    }
-    given.back() = view->info;
-    views.back() = view;
-  }
-  if (!good)
-    return false;
+/// A scalar parameter: a number of the caller.
+bool KernelAnalyzer::bindNumber(Scope &caller, Scope &callee,
+                                const ast::Ident &param, const ast::Type &type,
+                                const ast::Expr *text) {
+  Env env;
+  env.place = Env::Place::CallArgument;
+  env.scope = &caller;
+  const Expr *value = resolve(text, env);
+  std::string what = "argument `" + param.text.str() + "`";
+  Type wanted = typeOf(type.dtype);
+  bool fits = wanted == Type::Int    ? wantInt(value, text, what)
+              : wanted == Type::Bool ? wantBool(value, text, what)
+                                     : wantNumber(value, text, what);
+  if (fits)
+    callee.scalars[param.text] =
+        wanted == Type::Real ? builder.toReal(value) : value;
+  return fits;
+}
 
-  // The shapes of results that are declared may tell sizes, too.
+/// The caller's tensor for a parameter; null after a report.
+View *KernelAnalyzer::tensorArgument(Scope &caller, llvm::StringRef kernelName,
+                                     const ast::Ident &param,
+                                     const ast::Type &type,
+                                     const ast::Expr *text) {
+  auto *name = llvm::dyn_cast<ast::NameExpr>(text);
+  View *view = name ? lookup(&caller, name->name) : nullptr;
+  std::string formal =
+      ("`" + param.text + "` of kernel `" + kernelName + "`").str();
+  if (!view || !view->info) {
+    if (text->kind != ast::ExprKind::Error && !view)
+      reporter
+          .error(text->range, "argument " + formal + " wants a whole tensor")
+          .expected("the name of an argument, a result, a state or a local")
+          .found(name ? "`" + name->name.str() + "`, which is no tensor"
+                      : std::string("an expression"))
+          .hint("define a local for it with an equation")
+          .note(param.range, "`" + param.text + "` is this");
+    return nullptr;
+  }
+  if (view->info->dims.size() != type.dims.size()) {
+    reporter
+        .error(text->range,
+               "`" + view->name + "` has another rank than " + formal)
+        .expected(countOf(type.dims.size(), "dim", "dims"))
+        .found(countOf(view->info->dims.size(), "dim", "dims") +
+               ", batch dims included")
+        .note(param.range, "`" + param.text + "` is this")
+        .note(view->decl, "`" + view->name + "` is this");
+    return nullptr;
+  }
+  Type have = typeOf(view->info->tensor->dtype), want = typeOf(type.dtype);
+  if (have == want)
+    return view;
+  reporter
+      .error(text->range,
+             "`" + view->name + "` has another type than " + formal)
+      .expected(describe(want))
+      .found(describe(have));
+  return nullptr;
+}
+
+/// Where the caller declares the results: their shapes may tell sizes, too.
+bool KernelAnalyzer::checkResultRanks(Scope &caller, Scope &callee,
+                                      CallInfo &call,
+                                      std::vector<TensorInfo *> &given) {
+  bool good = true;
   for (auto [i, output] : llvm::enumerate(formals(callee.ast->outputs))) {
     View *view = lookup(&caller, call.results[i].text);
     given.push_back(nullptr);
     if (!view || !view->info || view->call != &call)
       continue;
-    if (view->info->dims.size() != output.type->dims.size()) {
-      reporter
-          .error(call.results[i].range,
-                 "`" + view->name + "` has another rank than result `" +
-                     output.name.text + "` of kernel `" + kernelName + "`")
-          .expected(countOf(output.type->dims.size(), "dim", "dims"))
-          .found(countOf(view->info->dims.size(), "dim", "dims") +
-                 ", batch dims included")
-          .note(output.name.range, "`" + output.name.text + "` is this")
-          .note(view->decl, "`" + view->name + "` is this");
-      good = false;
-    } else {
+    if (view->info->dims.size() == output.type->dims.size()) {
       given.back() = view->info;
+      continue;
     }
+    reporter
+        .error(call.results[i].range, "`" + view->name +
+                                          "` has another rank than result `" +
+                                          output.name.text + "` of kernel `" +
+                                          callee.ast->name.text + "`")
+        .expected(countOf(output.type->dims.size(), "dim", "dims"))
+        .found(countOf(view->info->dims.size(), "dim", "dims") +
+               ", batch dims included")
+        .note(output.name.range, "`" + output.name.text + "` is this")
+        .note(view->decl, "`" + view->name + "` is this");
+    good = false;
   }
-  if (!good || !unifySizes(caller, callee, call, given))
+  return good;
+}
+
+bool KernelAnalyzer::bindArguments(Scope &caller, Scope &callee,
+                                   CallInfo &call) {
+  std::vector<Formal> params = formals(callee.ast->arguments);
+  std::vector<TensorInfo *> given;
+  std::vector<View *> views;
+  bool good = true;
+  for (size_t i = 0; i < params.size(); ++i) {
+    const ast::Expr *text = call.call->args[i];
+    auto *name = llvm::dyn_cast<ast::NameExpr>(text);
+    View *view = name ? lookup(&caller, name->name) : nullptr;
+    bool isScalar = view && view->info && view->info->dims.empty();
+    given.push_back(nullptr);
+    views.push_back(nullptr);
+    if (params[i].type->dims.empty() && !isScalar) {
+      good &= bindNumber(caller, callee, params[i].name, *params[i].type, text);
+      continue;
+    }
+    views.back() = tensorArgument(caller, callee.ast->name.text, params[i].name,
+                                  *params[i].type, text);
+    if (views.back())
+      given.back() = views.back()->info;
+    else
+      good = false;
+  }
+  if (!good || !checkResultRanks(caller, callee, call, given) ||
+      !unifySizes(caller, callee, call, given))
     return false;
 
   declareBatch(callee);

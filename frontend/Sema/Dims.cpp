@@ -29,6 +29,85 @@ void KernelAnalyzer::collectSizeNames(
   }
 }
 
+/// A constant, a size, or a size that the compile command introduces.
+Poly KernelAnalyzer::namedDim(Scope &scope, const ast::NameExpr *dim) {
+  llvm::StringRef name = dim->name;
+  auto it = scope.sizes.find(name);
+  if (it != scope.sizes.end())
+    return it->second;
+  if (file.consts.count(name)) {
+    const ConstValue *value = constant(name);
+    if (!value)
+      return unknown();
+    if (value->isInt)
+      return Poly(value->integer);
+    reporter
+        .error(dim->range, "constant `" + name +
+                               "` is not an integer, so it cannot be a dim")
+        .expected("an integer constant")
+        .found(llvm::formatv("{0}", llvm::format("%g", value->real)).str());
+    return unknown();
+  }
+  if (!scope.parent)
+    for (auto &[bound, value] : file.options.dims)
+      if (bound == name) {
+        kernel.sizes.push_back({name.str(), value});
+        scope.sizeNames.push_back(name);
+        return scope.sizes[name] = polys.size(name);
+      }
+  std::string list;
+  for (llvm::StringRef size : scope.sizeNames)
+    list += (list.empty() ? "" : ", ") + size.str();
+  auto &&error = reporter.error(dim->range, "unknown size `" + name + "`");
+  error.expected("a size that an argument or a result has" +
+                 (list.empty() ? "" : " (" + list + ")"));
+  llvm::StringRef near = nearest(name, scope.sizeNames);
+  if (!near.empty())
+    error.hint("did you mean `" + near + "`?");
+  else
+    error.hint("bind it with --dims " + name + "=.., or make it a `const`");
+  return unknown();
+}
+
+Poly KernelAnalyzer::computedDim(Scope &scope, const ast::BinaryExpr *dim) {
+  Poly a = dimPoly(scope, dim->lhs), b = dimPoly(scope, dim->rhs);
+  if (a.invalid || b.invalid)
+    return unknown();
+  Poly result;
+  switch (dim->op) {
+  case ast::BinaryOp::Add:
+    result = a + b;
+    break;
+  case ast::BinaryOp::Sub:
+    result = a - b;
+    break;
+  case ast::BinaryOp::Mul:
+    result = a * b;
+    break;
+  case ast::BinaryOp::Div:
+    if (b.isConstant() && b.constant() <= 0) {
+      reporter.error(dim->rhs->range, "a dim is divided by " + polys.str(b))
+          .expected("a positive divisor");
+      return unknown();
+    }
+    result = polys.floorDiv(a, b);
+    break;
+  default:
+    reporter
+        .error(dim->opRange,
+               "`" + ast::spelling(dim->op) + "` cannot be used in a dim")
+        .expected("one of + - * /");
+    return unknown();
+  }
+  if (result.invalid)
+    reporter.error(dim->range, "dim is too large or has too many terms");
+  else if (result.isConstant() && result.constant() < 0)
+    reporter.error(dim->range, "dim is negative")
+        .expected("at least 0")
+        .found(polys.str(result));
+  return result;
+}
+
 /// An invalid polynomial after a report.
 Poly KernelAnalyzer::dimPoly(Scope &scope, const ast::Expr *dim) {
   switch (dim->kind) {
@@ -41,85 +120,10 @@ Poly KernelAnalyzer::dimPoly(Scope &scope, const ast::Expr *dim) {
         .found("`" + number->text + "`");
     return unknown();
   }
-  case ast::ExprKind::Name: {
-    llvm::StringRef name = llvm::cast<ast::NameExpr>(dim)->name;
-    auto it = scope.sizes.find(name);
-    if (it != scope.sizes.end())
-      return it->second;
-    if (file.consts.count(name)) {
-      const ConstValue *value = constant(name);
-      if (!value)
-        return unknown();
-      if (value->isInt)
-        return Poly(value->integer);
-      reporter
-          .error(dim->range, "constant `" + name +
-                                 "` is not an integer, so it "
-                                 "cannot be a dim")
-          .expected("an integer constant")
-          .found(llvm::formatv("{0}", llvm::format("%g", value->real)).str());
-      return unknown();
-    }
-    if (!scope.parent)
-      for (auto &[bound, value] : file.options.dims)
-        if (bound == name) {
-          kernel.sizes.push_back({name.str(), value});
-          scope.sizeNames.push_back(name);
-          return scope.sizes[name] = polys.size(name);
-        }
-    std::string list;
-    for (llvm::StringRef size : scope.sizeNames)
-      list += (list.empty() ? "" : ", ") + size.str();
-    auto &&error = reporter.error(dim->range, "unknown size `" + name + "`");
-    error.expected("a size that an argument or a result has" +
-                   (list.empty() ? "" : " (" + list + ")"));
-    llvm::StringRef near = nearest(name, scope.sizeNames);
-    if (!near.empty())
-      error.hint("did you mean `" + near + "`?");
-    else
-      error.hint("bind it with --dims " + name + "=.., or make it a `const`");
-    return unknown();
-  }
-  case ast::ExprKind::Binary: {
-    auto *binary = llvm::cast<ast::BinaryExpr>(dim);
-    Poly a = dimPoly(scope, binary->lhs), b = dimPoly(scope, binary->rhs);
-    if (a.invalid || b.invalid)
-      return unknown();
-    Poly result;
-    switch (binary->op) {
-    case ast::BinaryOp::Add:
-      result = a + b;
-      break;
-    case ast::BinaryOp::Sub:
-      result = a - b;
-      break;
-    case ast::BinaryOp::Mul:
-      result = a * b;
-      break;
-    case ast::BinaryOp::Div:
-      if (b.isConstant() && b.constant() <= 0) {
-        reporter
-            .error(binary->rhs->range, "a dim is divided by " + polys.str(b))
-            .expected("a positive divisor");
-        return unknown();
-      }
-      result = polys.floorDiv(a, b);
-      break;
-    default:
-      reporter
-          .error(binary->opRange,
-                 "`" + ast::spelling(binary->op) + "` cannot be used in a dim")
-          .expected("one of + - * /");
-      return unknown();
-    }
-    if (result.invalid)
-      reporter.error(dim->range, "dim is too large or has too many terms");
-    else if (result.isConstant() && result.constant() < 0)
-      reporter.error(dim->range, "dim is negative")
-          .expected("at least 0")
-          .found(polys.str(result));
-    return result;
-  }
+  case ast::ExprKind::Name:
+    return namedDim(scope, llvm::cast<ast::NameExpr>(dim));
+  case ast::ExprKind::Binary:
+    return computedDim(scope, llvm::cast<ast::BinaryExpr>(dim));
   case ast::ExprKind::Error:
     return unknown();
   default:

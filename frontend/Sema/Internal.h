@@ -15,10 +15,12 @@
 // computation and check states (Dependences.cpp).
 //
 // Names: an index hides a constant and a tensor that has indices of its own;
-// it may not have the name of a size. In a kernel one name is one thing: sizes,
-// arguments, results, locals, states and lets share one set of names, and they
-// hide constants of the file. The body of a function sees its parameters, the
-// indices of its own reductions and constants, nothing of the kernel.
+// it may not have the name of a size. On the left, where a state has its time,
+// the name of a size, let, constant or scalar is that value: one single point.
+// In a kernel one name is one thing: sizes, arguments, results, locals, states
+// and lets share one set of names, and they hide constants of the file. The
+// body of a function sees its parameters, the indices of its own reductions and
+// constants, nothing of the kernel.
 //
 //===----------------------------------------------------------------------===//
 
@@ -239,6 +241,8 @@ private:
 
   // Dims.cpp
   Poly dimPoly(Scope &scope, const ast::Expr *dim);
+  Poly namedDim(Scope &scope, const ast::NameExpr *dim);
+  Poly computedDim(Scope &scope, const ast::BinaryExpr *dim);
   const Expr *polyExpr(const Poly &poly);
   void collectSizeNames(const ast::Expr *dim,
                         llvm::SmallVectorImpl<const ast::NameExpr *> &out);
@@ -310,6 +314,13 @@ private:
   // Calls.cpp
   bool inlineCall(Scope &scope, CallInfo &call);
   bool bindArguments(Scope &caller, Scope &callee, CallInfo &call);
+  bool bindNumber(Scope &caller, Scope &callee, const ast::Ident &param,
+                  const ast::Type &type, const ast::Expr *text);
+  View *tensorArgument(Scope &caller, llvm::StringRef kernelName,
+                       const ast::Ident &param, const ast::Type &type,
+                       const ast::Expr *text);
+  bool checkResultRanks(Scope &caller, Scope &callee, CallInfo &call,
+                        std::vector<TensorInfo *> &given);
   bool unifySizes(Scope &caller, Scope &callee, CallInfo &call,
                   llvm::ArrayRef<TensorInfo *> given);
   bool unifyDim(Scope &callee, const ast::Expr *dim, const Poly &actual);
@@ -337,6 +348,10 @@ private:
   void reportNoState(Graph &graph, llvm::ArrayRef<unsigned> members);
   void reportSameTime(Graph &graph, llvm::ArrayRef<const Access *> cycle);
   bool matchAlong(Graph &graph, Recurrence &rec);
+  std::vector<unsigned> matchThrough(Graph &graph, Recurrence &rec,
+                                     const Access &access, bool toTarget);
+  std::vector<unsigned> matchByLength(Graph &graph, Recurrence &rec,
+                                      unsigned member);
   bool findDistances(Graph &graph, Recurrence &rec);
   /// Earlier: the distance is at least 1.
   enum class Side { Same, Earlier, Later, EarlierOrSame, LaterOrSame, Unknown };

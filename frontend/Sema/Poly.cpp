@@ -405,73 +405,69 @@ bool Bounds::allNonNegative(const Poly &poly, int sign, unsigned depth) {
   return true;
 }
 
-/// Replaces one atom after the other by the end of its range that makes the
-/// polynomial smallest, until only terms that are not negative are left.
-bool Bounds::direct(Poly poly, unsigned depth) {
-  if (poly.invalid || depth > 16 || ++steps > 500)
-    return false;
-  if (allNonNegative(poly, 1, depth))
-    return true;
-
-  // The atom to replace: divisions first, then the index created last, whose
-  // bounds may mention the earlier ones.
+/// The atom to replace next: divisions first, then the index created last,
+/// whose bounds may mention the earlier ones. Negative when there is none.
+int Bounds::chooseAtom(const Poly &poly) const {
+  auto rank = [&](unsigned id) {
+    return std::pair(polys.atom(id).kind == Atom::Kind::FloorDiv, id);
+  };
   int chosen = -1;
   for (auto &[monomial, k] : poly.terms)
     for (unsigned id : monomial) {
       Atom::Kind kind = polys.atom(id).kind;
       if (kind != Atom::Kind::FloorDiv && kind != Atom::Kind::Index)
         continue;
-      auto rank = [&](unsigned i) {
-        return std::pair(polys.atom(i).kind == Atom::Kind::FloorDiv, i);
-      };
       if (chosen < 0 || rank(id) > rank(unsigned(chosen)))
         chosen = int(id);
     }
-  if (chosen < 0)
-    return false;
+  return chosen;
+}
 
-  // poly = rest + factor * atom
-  Poly rest, factor;
+/// poly = rest + factor * atom; false if the atom stands there squared.
+static bool splitAt(const Poly &poly, unsigned atom, Poly &rest, Poly &factor) {
   for (auto &[monomial, k] : poly.terms) {
-    auto it = std::find(monomial.begin(), monomial.end(), unsigned(chosen));
+    auto it = std::find(monomial.begin(), monomial.end(), atom);
     if (it == monomial.end()) {
       rest.terms[monomial] = k;
       continue;
     }
     Monomial m = monomial;
     m.erase(m.begin() + (it - monomial.begin()));
+    if (std::find(m.begin(), m.end(), atom) != m.end())
+      return false;
     factor.terms[m] = k;
   }
-  for (auto &[monomial, k] : factor.terms)
-    if (std::find(monomial.begin(), monomial.end(), unsigned(chosen)) !=
-        monomial.end())
-      return false; // a square
+  return true;
+}
 
-  const Atom atom = polys.atom(unsigned(chosen));
-  if (atom.kind == Atom::Kind::Index) {
-    if (allNonNegative(factor, 1, depth + 1)) {
-      Poly lower = atom.index->lower
-                       ? substituteBound(polys.fromExpr(atom.index->lower))
-                       : Poly();
-      return direct(rest + factor * lower, depth + 1);
-    }
-    if (allNonNegative(factor, -1, depth + 1) && atom.index->upper) {
-      Poly last = substituteBound(polys.fromExpr(atom.index->upper)) - Poly(1);
-      return direct(rest + factor * last, depth + 1);
-    }
-    return false;
+/// rest + factor * index, with the index at the end of its range that makes
+/// it smallest.
+bool Bounds::withoutIndex(const Poly &rest, const Poly &factor,
+                          const model::Index &index, unsigned depth) {
+  if (allNonNegative(factor, 1, depth)) {
+    Poly lower =
+        index.lower ? substituteBound(polys.fromExpr(index.lower)) : Poly();
+    return direct(rest + factor * lower, depth);
   }
+  if (allNonNegative(factor, -1, depth) && index.upper) {
+    Poly last = substituteBound(polys.fromExpr(index.upper)) - Poly(1);
+    return direct(rest + factor * last, depth);
+  }
+  return false;
+}
 
-  // c * div(a, c) = a - m with m in [0, c - 1].
+/// rest + factor * div(a, c), where c * div(a, c) = a - m with m in [0, c - 1].
+bool Bounds::withoutDivision(Poly rest, const Poly &factor, const Atom &atom,
+                             unsigned depth) {
   const Poly &c = atom.divisor;
   if (!isDivisor(c, depth))
     return false;
   Poly multiple; // factor / c
   bool divides = c.terms.size() == 1;
   for (auto &[monomial, k] : factor.terms) {
-    Monomial m;
     if (!divides)
       break;
+    Monomial m;
     auto &[mc, kc] = *c.terms.begin();
     divides = divideMonomial(monomial, mc, m) && k % kc == 0;
     if (divides)
@@ -483,9 +479,26 @@ bool Bounds::direct(Poly poly, unsigned depth) {
     rest = rest * c; // asks for c * poly >= 0
     multiple = factor;
   }
-  if (allNonNegative(multiple, 1, depth + 1))
-    return direct(rest + multiple * (atom.dividend - c + Poly(1)), depth + 1);
-  if (allNonNegative(multiple, -1, depth + 1))
-    return direct(rest + multiple * atom.dividend, depth + 1);
+  if (allNonNegative(multiple, 1, depth))
+    return direct(rest + multiple * (atom.dividend - c + Poly(1)), depth);
+  if (allNonNegative(multiple, -1, depth))
+    return direct(rest + multiple * atom.dividend, depth);
   return false;
+}
+
+/// Replaces one atom after the other by what makes the polynomial smallest,
+/// until only terms that are not negative are left.
+bool Bounds::direct(const Poly &poly, unsigned depth) {
+  if (poly.invalid || depth > 16 || ++steps > 500)
+    return false;
+  if (allNonNegative(poly, 1, depth))
+    return true;
+  int chosen = chooseAtom(poly);
+  Poly rest, factor;
+  if (chosen < 0 || !splitAt(poly, unsigned(chosen), rest, factor))
+    return false;
+  const Atom atom = polys.atom(unsigned(chosen)); // the table may grow
+  return atom.kind == Atom::Kind::Index
+             ? withoutIndex(rest, factor, *atom.index, depth + 1)
+             : withoutDivision(rest, factor, atom, depth + 1);
 }

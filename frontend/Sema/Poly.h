@@ -111,7 +111,12 @@ public:
   bool nonNegative(const Poly &poly);
 
 private:
-  bool direct(Poly poly, unsigned depth);
+  bool direct(const Poly &poly, unsigned depth);
+  int chooseAtom(const Poly &poly) const;
+  bool withoutIndex(const Poly &rest, const Poly &factor,
+                    const model::Index &index, unsigned depth);
+  bool withoutDivision(Poly rest, const Poly &factor, const Atom &atom,
+                       unsigned depth);
   bool allNonNegative(const Poly &poly, int sign, unsigned depth);
   bool atomNonNegative(unsigned id, unsigned depth);
   bool isDivisor(const Poly &poly, unsigned depth);

@@ -177,93 +177,99 @@ bool KernelAnalyzer::checkStatelessCycles(Graph &graph, Recurrence &rec) {
 // Which index is the time
 //===----------------------------------------------------------------------===//
 
+/// Through one read between a member whose time is known and one whose time is
+/// not: where the same index stands on the other side. Empty when that is not
+/// clear.
+std::vector<unsigned> KernelAnalyzer::matchThrough(Graph &graph,
+                                                   Recurrence &rec,
+                                                   const Access &access,
+                                                   bool toTarget) {
+  const model::Equation &reader = *graph.equations[access.reader]->eq;
+  size_t known = size_t(rec.find(toTarget ? access.reader : access.target));
+  std::vector<unsigned> found;
+  for (unsigned a = 0; a < rec.alongCount; ++a) {
+    unsigned at = rec.position[known][a], count = 0, place = 0;
+    size_t candidates =
+        toTarget ? access.read->args.size() : reader.indices.size();
+    for (unsigned p = 0; p < candidates; ++p) {
+      const Expr *subscript = access.read->args[toTarget ? p : at];
+      const Index *index = reader.indices[toTarget ? at : p];
+      if (!polys.mentions(polys.fromExpr(subscript), index))
+        continue;
+      ++count;
+      place = p;
+    }
+    if (count == 1 && !llvm::is_contained(found, place))
+      found.push_back(place);
+  }
+  if (found.size() != rec.alongCount)
+    found.clear();
+  return found;
+}
+
+/// The dims of a member that are as long as the time, if they are unique.
+std::vector<unsigned>
+KernelAnalyzer::matchByLength(Graph &graph, Recurrence &rec, unsigned member) {
+  const View &view = *graph.equations[member]->target;
+  std::vector<unsigned> found;
+  for (unsigned a = 0; a < rec.alongCount; ++a) {
+    Poly extent;
+    for (size_t s = 0; s < rec.members.size(); ++s) {
+      const View &state = *graph.equations[rec.members[s]]->target;
+      if (state.role == Tensor::Role::State)
+        extent = state.info->dims[rec.position[s][a]].poly;
+    }
+    unsigned count = 0, place = 0;
+    for (unsigned p : view.subscripts)
+      if (view.info->dims[p].poly == extent) {
+        ++count;
+        place = p;
+      }
+    if (count != 1 || llvm::is_contained(found, place))
+      return {};
+    found.push_back(place);
+  }
+  return found;
+}
+
 /// Fills `position` of every member; the states have theirs already.
 bool KernelAnalyzer::matchAlong(Graph &graph, Recurrence &rec) {
-  auto indexAt = [&](size_t m, unsigned a) {
-    return graph.equations[rec.members[m]]->eq->indices[rec.position[m][a]];
-  };
   bool progress = true;
   while (progress) {
     progress = false;
     for (Access *access : rec.accesses) {
-      if (!access->piece || !access->piece->general)
+      if (!access->piece->general)
         continue;
-      size_t reader = size_t(rec.find(access->reader));
-      size_t target = size_t(rec.find(access->target));
-      bool toTarget = rec.position[target].empty();
-      if (toTarget == rec.position[reader].empty())
+      std::vector<unsigned> &reader =
+          rec.position[size_t(rec.find(access->reader))];
+      std::vector<unsigned> &target =
+          rec.position[size_t(rec.find(access->target))];
+      if (reader.empty() == target.empty())
         continue;
-      std::vector<unsigned> found;
-      for (unsigned a = 0; a < rec.alongCount; ++a) {
-        unsigned count = 0, place = 0;
-        if (toTarget) {
-          // Where does the reader's time stand among the subscripts?
-          for (unsigned p = 0; p < access->read->args.size(); ++p)
-            if (polys.mentions(polys.fromExpr(access->read->args[p]),
-                               indexAt(reader, a))) {
-              ++count;
-              place = p;
-            }
-        } else {
-          // Which index of the reader stands at the target's time?
-          const EqInfo &eq = *graph.equations[access->reader];
-          Poly subscript =
-              polys.fromExpr(access->read->args[rec.position[target][a]]);
-          for (unsigned p = 0; p < eq.eq->indices.size(); ++p)
-            if (polys.mentions(subscript, eq.eq->indices[p])) {
-              ++count;
-              place = p;
-            }
-        }
-        if (count == 1 && !llvm::is_contained(found, place))
-          found.push_back(place);
-      }
-      if (found.size() != rec.alongCount)
-        continue;
-      rec.position[toTarget ? target : reader] = found;
-      progress = true;
+      bool toTarget = target.empty();
+      std::vector<unsigned> found = matchThrough(graph, rec, *access, toTarget);
+      progress |= !found.empty();
+      (toTarget ? target : reader) = found;
     }
   }
-  // Else the one dim that is as long as the time.
   for (size_t m = 0; m < rec.members.size(); ++m) {
+    if (rec.position[m].empty())
+      rec.position[m] = matchByLength(graph, rec, rec.members[m]);
     if (!rec.position[m].empty())
       continue;
-    const EqInfo &eq = *graph.equations[rec.members[m]];
-    std::vector<unsigned> found;
-    for (unsigned a = 0; a < rec.alongCount; ++a) {
-      Poly extent;
-      for (size_t s = 0; s < rec.members.size(); ++s) {
-        const EqInfo &state = *graph.equations[rec.members[s]];
-        if (state.target->role == Tensor::Role::State)
-          extent = state.target->info->dims[rec.position[s][a]].poly;
-      }
-      unsigned count = 0;
-      for (unsigned p : eq.target->subscripts)
-        if (eq.target->info->dims[p].poly == extent) {
-          ++count;
-          if (count == 1)
-            found.push_back(p);
-        }
-      if (count != 1)
-        found.clear();
-    }
-    if (found.size() == rec.alongCount) {
-      rec.position[m] = found;
-      continue;
-    }
-    if (reporter.errorCount() == errorsAtStart) {
-      auto &&error = reporter.error(
-          lhsOf(graph, rec.members[m]),
-          "`" + nameOf(graph, rec.members[m]) +
-              "` takes part in a recurrence, but none of its indices is the "
-              "one over which the states run");
-      error.expected("an index that also stands where the states have their "
-                     "time");
-      for (unsigned member : rec.members)
-        if (graph.equations[member]->target->role == Tensor::Role::State)
-          error.note(lhsOf(graph, member),
-                     "with state `" + nameOf(graph, member) + "`");
-    }
+    if (reporter.errorCount() != errorsAtStart)
+      return false; // what could not be resolved may have told it
+    auto &&error = reporter.error(
+        lhsOf(graph, rec.members[m]),
+        "`" + nameOf(graph, rec.members[m]) +
+            "` takes part in a recurrence, but none of its indices is the "
+            "one over which the states run");
+    error.expected("an index that also stands where the states have their "
+                   "time");
+    for (unsigned member : rec.members)
+      if (graph.equations[member]->target->role == Tensor::Role::State)
+        error.note(lhsOf(graph, member),
+                   "with state `" + nameOf(graph, member) + "`");
     return false;
   }
   return true;
