@@ -185,3 +185,33 @@ rondo.kernel @normalised sizes ["T", "K", "V"] bound [-1, -1, -1] batch []
   }
   rondo.return %o : tensor<?x?xf64>
 }
+
+// Values are rows of a table, from the second token on; the first one is not in
+// the table and must not be looked up. Score 0: the mean.
+// CHECK-LABEL: @table
+// CHECK-NEXT: o: [3] 25 25 25
+rondo.kernel @table sizes ["T", "N"] bound [-1, -1] batch []
+    inputs [#rondo.tensor<"tokens", argument, i32, ()[T, N] -> (T)>,
+            #rondo.tensor<"table", argument, f32, ()[T, N] -> (N)>]
+    outputs [#rondo.tensor<"o", result, f32, ()[T, N] -> (T)>]
+    attributes {rondo.test_inputs = {tokens = dense<[-1, 1, 2]> : tensor<3xi32>,
+      table = dense<[10.0, 20.0, 30.0]> : tensor<3xf32>}} {
+^bb0(%tokens: tensor<?xi32>, %table: tensor<?xf32>):
+  %T = rondo.size "T"
+  %c1 = arith.constant 1 : index
+  %zero = arith.constant 0.0 : f32
+  %o = rondo.attention "o" softmax sizes (%T) over (%c1) to (%T) values () -> tensor<?xf32>
+  score {
+  ^bb0(%t: index, %u: index):
+    %row = rondo.read %tokens[%u] : tensor<?xi32> -> index
+    %0 = rondo.gather %table[%row] "table" : tensor<?xf32> -> f32
+    %1 = arith.mulf %0, %zero : f32
+    rondo.yield %1 : f32
+  } value {
+  ^bb0(%t: index, %u: index):
+    %row = rondo.read %tokens[%u] : tensor<?xi32> -> index
+    %0 = rondo.gather %table[%row] "table" : tensor<?xf32> -> f32
+    rondo.yield %0 : f32
+  }
+  rondo.return %o : tensor<?xf32>
+}

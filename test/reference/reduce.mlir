@@ -85,3 +85,26 @@ rondo.kernel @deep sizes ["N"] bound [2] batch [] inputs []
   }
   rondo.return %y : tensor<index>
 }
+
+// The range around it begins at a size: y = sum[u in T-2..T] max[i] (u * x[i]).
+// CHECK-LABEL: @shifted
+// CHECK-NEXT: y: [] 27
+rondo.kernel @shifted sizes ["T"] bound [-1] batch []
+    inputs [#rondo.tensor<"x", argument, i64, ()[T] -> (T)>]
+    outputs [#rondo.tensor<"y", result, i64, ()[T] -> ()>]
+    attributes {rondo.test_inputs = {x = dense<[4, 9, 2]> : tensor<3xi64>}} {
+^bb0(%x: tensor<?xi64>):
+  %T = rondo.size "T"
+  %c0 = arith.constant 0 : index
+  %c2 = arith.constant 2 : index
+  %from = arith.subi %T, %c2 : index
+  %y = rondo.equation "y" () sum (%u = %from to %T) -> tensor<index> {
+    %0 = rondo.reduce max (%i = %c0 to %T) -> index {
+      %1 = rondo.read %x[%i] : tensor<?xi64> -> index
+      %2 = arith.muli %u, %1 : index
+      rondo.yield %2 : index
+    }
+    rondo.yield %0 : index
+  }
+  rondo.return %y : tensor<index>
+}

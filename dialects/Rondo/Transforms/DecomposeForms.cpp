@@ -37,7 +37,7 @@ public:
         builder(op), numSizes(op.getSizes().size()),
         numRanges(op.getLowers().size()) {
     ArrayRef<BlockArgument> indices = op.getScore().front().getArguments();
-    appendRanges(ranges, indices.drop_front(numSizes), op.getLowers(),
+    appendRanges(op, ranges, indices.drop_front(numSizes), op.getLowers(),
                  op.getUppers());
   }
 

@@ -24,8 +24,8 @@ static SmallVector<IndexRange> getScope(ReduceOp op, Operation *top) {
   SmallVector<IndexRange> scope;
   if (auto equation = dyn_cast<EquationOp>(top)) {
     appendExtents(scope, equation.getParallelIndices(), equation.getSizes());
-    appendRanges(scope, equation.getReductionIndices(), equation.getLowers(),
-                 equation.getUppers());
+    appendRanges(top, scope, equation.getReductionIndices(),
+                 equation.getLowers(), equation.getUppers());
   } else {
     auto attention = cast<AttentionOp>(top);
     bool inScore = attention.getScore().isAncestor(op->getParentRegion());
@@ -35,8 +35,8 @@ static SmallVector<IndexRange> getScope(ReduceOp op, Operation *top) {
     unsigned sizes = attention.getSizes().size();
     unsigned ranges = attention.getLowers().size();
     appendExtents(scope, indices.take_front(sizes), attention.getSizes());
-    appendRanges(scope, indices.slice(sizes, ranges), attention.getLowers(),
-                 attention.getUppers());
+    appendRanges(top, scope, indices.slice(sizes, ranges),
+                 attention.getLowers(), attention.getUppers());
     if (!inScore)
       appendExtents(scope, indices.drop_front(sizes + ranges),
                     attention.getValueSizes());
@@ -46,8 +46,8 @@ static SmallVector<IndexRange> getScope(ReduceOp op, Operation *top) {
        parent = parent->getParentOp())
     around.push_back(cast<ReduceOp>(parent));
   for (ReduceOp reduce : llvm::reverse(around))
-    appendRanges(scope, reduce.getBlock().getArguments(), reduce.getLowers(),
-                 reduce.getUppers());
+    appendRanges(top, scope, reduce.getBlock().getArguments(),
+                 reduce.getLowers(), reduce.getUppers());
   return scope;
 }
 

@@ -18,12 +18,23 @@ void rondo::appendExtents(SmallVectorImpl<IndexRange> &ranges,
     ranges.push_back({index, Value(), extent});
 }
 
-void rondo::appendRanges(SmallVectorImpl<IndexRange> &ranges,
+/// Whether points below the lower bound may be computed: reads are total, but
+/// a gather could report an index that the program never uses.
+static bool mayStartAtZero(Operation *top, Value lower) {
+  APInt constant;
+  if (!matchPattern(lower, m_ConstantInt(&constant)) || constant.isNegative())
+    return false;
+  return constant.isZero() ||
+         !top->walk([](GatherOp) { return WalkResult::interrupt(); })
+              .wasInterrupted();
+}
+
+void rondo::appendRanges(Operation *top, SmallVectorImpl<IndexRange> &ranges,
                          ArrayRef<BlockArgument> indices, ValueRange lowers,
                          ValueRange uppers) {
   for (auto [index, lower, upper] : llvm::zip_equal(indices, lowers, uppers))
     ranges.push_back(
-        {index, matchPattern(lower, m_Zero()) ? Value() : lower, upper});
+        {index, mayStartAtZero(top, lower) ? Value() : lower, upper});
 }
 
 Value rondo::buildExtent(OpBuilder &builder, Location loc,

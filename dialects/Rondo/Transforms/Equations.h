@@ -18,17 +18,21 @@
 
 namespace rondo {
 
-/// An index of a body and its range. `lower` is null for 0. A tensor over the
-/// index has the extent upper - lower and is read at index - lower.
+/// An index of a body and its range in a tensor over it: the tensor has the
+/// extent upper - lower and is read at index - lower. `lower` is null for 0. A
+/// constant lower bound counts as 0 where computing points below it does no
+/// harm: sizes stay the kernel's own.
 struct IndexRange {
   mlir::Value index, lower, upper;
 };
 
-/// The ranges of block arguments: of extents, and of lower and upper bounds.
+/// The ranges of block arguments of `top`: of extents, and of lower and upper
+/// bounds.
 void appendExtents(llvm::SmallVectorImpl<IndexRange> &ranges,
                    llvm::ArrayRef<mlir::BlockArgument> indices,
                    mlir::ValueRange extents);
-void appendRanges(llvm::SmallVectorImpl<IndexRange> &ranges,
+void appendRanges(mlir::Operation *top,
+                  llvm::SmallVectorImpl<IndexRange> &ranges,
                   llvm::ArrayRef<mlir::BlockArgument> indices,
                   mlir::ValueRange lowers, mlir::ValueRange uppers);
 
