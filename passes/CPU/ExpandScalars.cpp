@@ -101,6 +101,8 @@ public:
                  ExpandExtremum<arith::MinimumFOp, arith::CmpFPredicate::OLT>>(
         &getContext(), /*benefit=*/2);
     arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+    if (!target.hasBF16)
+      arith::populateExpandBFloat16Patterns(patterns);
     if (!target.hasF16())
       populateExpandF16Patterns(patterns);
     walkAndApplyPatterns(getOperation(), std::move(patterns));

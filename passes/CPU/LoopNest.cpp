@@ -202,6 +202,10 @@ FailureOr<LoopNest> LoopNest::create(linalg::GenericOp op, OpBuilder &builder) {
     index.replaceAllUsesWith(nest.indices[index.getDim()]);
     index.erase();
   }
+  if (!nest.indices.empty())
+    builder.setInsertionPointAfterValue(nest.indices.back());
+  else
+    builder.setInsertionPointToStart(body);
   nest.readInputs(op, builder);
   nest.collectOutputs(op, builder);
   nest.collectOps();

@@ -40,12 +40,14 @@ class AllowContraction
     : public rondo::cpu::impl::AllowContractionBase<AllowContraction> {
 public:
   void runOnOperation() override {
-    getOperation().walk([](arith::ArithFastMathInterface op) {
-      StringRef name = op.getFastMathAttrName();
-      auto flags = arith::FastMathFlags::contract;
-      if (auto attr = op.getFastMathFlagsAttr())
-        flags = flags | attr.getValue();
-      op->setAttr(name, arith::FastMathFlagsAttr::get(op->getContext(), flags));
+    getOperation().walk([](Operation *op) {
+      if (!isa<arith::AddFOp, arith::MulFOp, arith::SubFOp>(op))
+        return;
+      auto fast = cast<arith::ArithFastMathInterface>(op);
+      auto flags = fast.getFastMathFlagsAttr().getValue() |
+                   arith::FastMathFlags::contract;
+      op->setAttr(fast.getFastMathAttrName(),
+                  arith::FastMathFlagsAttr::get(op->getContext(), flags));
     });
   }
 };
@@ -54,12 +56,14 @@ class LowerToLLVM : public rondo::cpu::impl::LowerToLLVMBase<LowerToLLVM> {
 public:
   void runOnOperation() override {
     if (failed(callLibm()) || failed(convert()))
-      signalPassFailure();
+      return signalPassFailure();
+    maskHalfsAsIntegers();
   }
 
 private:
   LogicalResult callLibm();
   LogicalResult convert();
+  void maskHalfsAsIntegers();
 };
 
 } // namespace
@@ -105,4 +109,37 @@ LogicalResult LowerToLLVM::convert() {
   LLVMConversionTarget target(getContext());
   target.addLegalOp<ModuleOp, UnrealizedConversionCastOp>();
   return applyFullConversion(getOperation(), target, std::move(patterns));
+}
+
+/// LLVM splits masked accesses of bf16 and f16 into elements, and rounds each
+/// by a call; those of i16 are instructions.
+void LowerToLLVM::maskHalfsAsIntegers() {
+  OpBuilder b(&getContext());
+  auto isHalf = [](Type type) {
+    Type element = getElementTypeOrSelf(type);
+    return element.isBF16() || element.isF16();
+  };
+  auto cast = [&](Value value, Type element) -> Value {
+    return LLVM::BitcastOp::create(
+        b, value.getLoc(),
+        mlir::cast<VectorType>(value.getType()).clone(element), value);
+  };
+  getOperation().walk([&](Operation *op) {
+    if (!isa<LLVM::MaskedLoadOp, LLVM::MaskedStoreOp, LLVM::masked_gather,
+             LLVM::masked_scatter>(op))
+      return;
+    b.setInsertionPoint(op);
+    for (OpOperand &operand : op->getOpOperands())
+      if (isHalf(operand.get().getType()))
+        operand.set(cast(operand.get(), b.getI16Type()));
+    for (OpResult result : op->getResults()) {
+      Type type = result.getType();
+      if (!isHalf(type))
+        continue;
+      result.setType(mlir::cast<VectorType>(type).clone(b.getI16Type()));
+      b.setInsertionPointAfter(op);
+      Value restored = cast(result, getElementTypeOrSelf(type));
+      result.replaceAllUsesExcept(restored, restored.getDefiningOp());
+    }
+  });
 }

@@ -4,6 +4,20 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+//
+// Largest errors found against f64, in units in the last place, over 4.3
+// million bit patterns spread evenly over all floats and 0.7 million points in
+// the usual ranges, x86-64-v4 (v3 differs in the last digit):
+//
+//   exp 0.88, exp2 0.87, expm1 1.4, log 0.83, log2 1.8, log1p 0.85, tanh 2.2,
+//   erf 0.96, sin and cos 1.0 (|x| < 2^46), sigmoid 1.6 (0 below -88.7, where
+//   the result is denormal), softplus 1.5
+//
+// Infinities, NaN, zeros and overflow give what libm gives. Polynomials were
+// fitted for the least relative error of the function (Lawson's algorithm),
+// then rounded to f32 one coefficient at a time.
+//
+//===----------------------------------------------------------------------===//
 
 #include "passes/CPU/MathExpansions.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -270,8 +284,8 @@ Value MathExpansion::erf(Value x) {
 
 Value MathExpansion::sinOrCos(Value x, bool isCos) {
   // x = k * pi / 2 + r, |r| <= pi / 4, in f64: with pi / 2 in two parts r is
-  // right to f32 precision for |x| < 2^50. Beyond, and for a NaN or infinity,
-  // the result is NaN or without meaning but in [-1, 1].
+  // right to f32 precision for |x| < 2^46. Beyond, the result is in [-1, 1] but
+  // without meaning; that of a NaN or infinity is NaN.
   Type wideType = withElement(type, b.getF64Type());
   Type wideBits = withElement(type, b.getI64Type());
   auto wide = [&](double value) {

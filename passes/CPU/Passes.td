@@ -70,8 +70,8 @@ def ExpandScalars : Pass<"rondo-expand-scalars", "::mlir::ModuleOp"> {
   let summary = "Expand operations that the target has no instruction for";
   let description = [{
     rondo.mod, floor and ceiling division; maximumf and minimumf (to a compare
-    and select pair that keeps NaN); conversions between f16 and f32 on targets
-    that lack them. (Roundings to bf16 are expanded in LLVM IR, see compiler/Emit.)
+    and select pair that keeps NaN); conversions between bf16 or f16 and f32 on
+    targets that lack them.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect"];
 }
@@ -96,8 +96,8 @@ def LowerEntry : Pass<"rondo-lower-entry", "::mlir::ModuleOp"> {
 def AllowContraction : Pass<"rondo-allow-contraction", "::mlir::ModuleOp"> {
   let summary = "Let multiplications and additions be fused";
   let description = [{
-    Adds the fast-math flag `contract`, and no other, to all operations on
-    floats, so that the back end may form fused multiply-adds.
+    Adds the fast-math flag `contract`, and no other, to sums, differences and
+    products of floats, so that the back end may form fused multiply-adds.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect"];
 }

@@ -32,6 +32,8 @@ Target rondo::cpu::getTarget(Operation *op) {
     return target;
   if (auto name = attr.getAs<StringAttr>("name"))
     target.name = name.getValue().str();
+  if (auto bf16 = attr.getAs<BoolAttr>("bf16"))
+    target.hasBF16 = bf16.getValue();
   if (auto bits = attr.getAs<IntegerAttr>("vector_bits"))
     target.vectorBits = bits.getInt();
   if (auto registers = attr.getAs<IntegerAttr>("registers"))

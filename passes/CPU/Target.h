@@ -34,6 +34,8 @@ struct Target {
   /// Conversions between f16 and f32 (F16C).
   bool hasF16() const { return level() >= 3; }
   bool hasAVX512() const { return level() >= 4; }
+  /// Rounding of f32 to bf16 (AVX512-BF16).
+  bool hasBF16 = false;
   /// Loads and stores of part of a vector cost about as much as whole ones.
   bool hasCheapMasks() const { return vectorBits >= 512; }
 };
