@@ -300,26 +300,27 @@ llvm::Error Evaluator::evaluateRecurrence(RecurrenceOp op) {
 // The histories need the shapes of the slices before the first step, and also
 // when there is none.
 llvm::Error Evaluator::prepareBlock(Block &block) {
-  for (Operation &op : block.without_terminator()) {
-    llvm::Error error = llvm::Error::success();
-    if (auto equation = dyn_cast<EquationOp>(op))
-      error = prepareResults(&op, equation.getSizes());
-    else if (auto scan = dyn_cast<ScanOp>(op))
-      error = prepareResults(&op, scan.getSizes());
-    else if (auto convolution = dyn_cast<ConvolutionOp>(op))
-      error = prepareResults(&op, convolution.getSizes());
-    else if (auto attention = dyn_cast<AttentionOp>(op))
-      error = prepareResults(
-          &op, llvm::to_vector(llvm::concat<Value>(attention.getSizes(),
-                                                   attention.getValueSizes())));
-    else if (auto recurrence = dyn_cast<RecurrenceOp>(op))
-      error = prepareRecurrence(recurrence);
-    else
-      error = evaluate(&op);
-    if (error)
+  for (Operation &op : block.without_terminator())
+    if (llvm::Error error = prepare(&op))
       return error;
-  }
   return llvm::Error::success();
+}
+
+llvm::Error Evaluator::prepare(Operation *op) {
+  if (auto equation = dyn_cast<EquationOp>(op))
+    return prepareResults(op, equation.getSizes());
+  if (auto recurrence = dyn_cast<RecurrenceOp>(op))
+    return prepareRecurrence(recurrence);
+  if (auto scan = dyn_cast<ScanOp>(op))
+    return prepareResults(op, scan.getSizes());
+  if (auto convolution = dyn_cast<ConvolutionOp>(op))
+    return prepareResults(op, convolution.getSizes());
+  if (auto attention = dyn_cast<AttentionOp>(op)) {
+    SmallVector<Value> extents(attention.getSizes());
+    llvm::append_range(extents, attention.getValueSizes());
+    return prepareResults(op, extents);
+  }
+  return evaluate(op); // sizes and scalars, which are cheap
 }
 
 llvm::Error Evaluator::prepareResults(Operation *op, ValueRange extents) {

@@ -44,6 +44,7 @@ private:
 
   /// Gives every tensor that a region defines its shape, and NaN everywhere.
   llvm::Error prepareBlock(mlir::Block &block);
+  llvm::Error prepare(mlir::Operation *op);
   llvm::Error prepareRecurrence(RecurrenceOp op);
   /// The same for the results of one operation, which have these extents.
   llvm::Error prepareResults(mlir::Operation *op, mlir::ValueRange extents);
