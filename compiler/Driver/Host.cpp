@@ -7,12 +7,10 @@
 
 #include "compiler/Driver/Host.h"
 #include "compiler/Driver/Driver.h"
+#include "compiler/Driver/TemporaryFolder.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/Path.h"
-#include "llvm/Support/Signals.h"
 #include <unistd.h>
 
 using namespace rondo;
@@ -80,18 +78,6 @@ llvm::Expected<HostKernel> HostKernel::open(StringRef path, StringRef kernel) {
   return host;
 }
 
-/// A folder that vanishes with everything the tool put there.
-namespace {
-struct TemporaryFolder {
-  llvm::SmallString<128> path;
-  bool create() { return !llvm::sys::fs::createUniqueDirectory("rondo", path); }
-  ~TemporaryFolder() {
-    if (!path.empty())
-      llvm::sys::fs::remove_directories(path);
-  }
-};
-} // namespace
-
 std::optional<HostKernel>
 driver::compileAndOpen(StringRef path, CompileOptions options, bool timing) {
   TemporaryFolder folder;
@@ -99,8 +85,7 @@ driver::compileAndOpen(StringRef path, CompileOptions options, bool timing) {
     usageError("no temporary folder can be made");
     return std::nullopt;
   }
-  llvm::SmallString<128> library = folder.path;
-  llvm::sys::path::append(library, "libkernel.so");
+  std::string library = folder.file("libkernel.so");
   // The library is for this machine only.
   if (options.archs.empty())
     options.archs = "native";

@@ -16,6 +16,7 @@
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/PrettyStackTrace.h"
 #include "llvm/Support/Threading.h"
 #include "llvm/Support/WithColor.h"
 #include "llvm/Support/raw_ostream.h"
@@ -62,6 +63,8 @@ void driver::startCommandLine() {
   // libLLVM registers hundreds of options of its own when it is loaded. None
   // is part of our command lines, and some have our names.
   cl::ResetCommandLineParser();
+  llvm::setBugReportMsg("This is a defect of Rondo, not of the program: please "
+                        "report it with the program and the command.\n");
 }
 
 //===----------------------------------------------------------------------===//

@@ -6,10 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/Driver/Driver.h"
+#include "compiler/Driver/TemporaryFolder.h"
 #include "rondo/abi.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
 
 using namespace rondo;
@@ -131,24 +130,22 @@ static llvm::SmallVector<Variant, 2> variantsOf(Compiler &compiler) {
 }
 
 /// Calls `write` with a file name; what it wrote goes to standard output when
-/// `path` is `-`.
+/// `path` is `-`. The name ends up in the file, so it does not vary.
 static llvm::Error
-throughFile(StringRef path,
+throughFile(StringRef path, StringRef name,
             llvm::function_ref<llvm::Error(StringRef path)> write) {
   if (path != "-")
     return write(path);
-  llvm::SmallString<128> temporary;
-  if (std::error_code error =
-          llvm::sys::fs::createTemporaryFile("rondo", "out", temporary))
-    return llvm::createStringError(error,
-                                   "no temporary file: " + error.message());
-  llvm::FileRemover remover(temporary);
-  if (llvm::Error error = write(temporary))
+  TemporaryFolder folder;
+  if (!folder.create())
+    return llvm::createStringError("no temporary folder can be made");
+  std::string file = folder.file(name);
+  if (llvm::Error error = write(file))
     return error;
-  auto content = llvm::MemoryBuffer::getFile(temporary, /*IsText=*/false);
+  auto content = llvm::MemoryBuffer::getFile(file, /*IsText=*/false);
   if (std::error_code error = content.getError())
     return llvm::createStringError(
-        error, temporary + ": cannot be read: " + error.message());
+        error, file + ": cannot be read: " + error.message());
   return writeFile(
       "-", [&](llvm::raw_ostream &os) { os << (*content)->getBuffer(); });
 }
@@ -158,7 +155,7 @@ using EmitFunction = llvm::Error (*)(llvm::ArrayRef<KernelSignature>,
                                      const EmitOptions &, StringRef,
                                      EmitTimings *);
 
-static Failure emitBinary(Compiler &compiler, StringRef path,
+static Failure emitBinary(Compiler &compiler, StringRef path, StringRef name,
                           EmitFunction emit) {
   auto kernels = describeKernels(compiler);
   if (!kernels)
@@ -166,7 +163,7 @@ static Failure emitBinary(Compiler &compiler, StringRef path,
   if (llvm::Error error = checkExports(*kernels))
     return compiler.fail(Failure::Program, llvm::toString(std::move(error)));
   mlir::TimingScope scope = compiler.time("emit");
-  if (llvm::Error error = throughFile(path, [&](StringRef file) {
+  if (llvm::Error error = throughFile(path, name, [&](StringRef file) {
         return emit(*kernels, variantsOf(compiler), emitOptions(compiler), file,
                     nullptr);
       }))
@@ -175,11 +172,13 @@ static Failure emitBinary(Compiler &compiler, StringRef path,
 }
 
 Failure driver::emitLibraryFile(Compiler &compiler, StringRef path) {
-  return emitBinary(compiler, path, emitLibrary);
+  return emitBinary(compiler, path, ("lib" + compiler.getStem() + ".so").str(),
+                    emitLibrary);
 }
 
 Failure driver::emitObjectFile(Compiler &compiler, StringRef path) {
-  return emitBinary(compiler, path, emitObject);
+  return emitBinary(compiler, path, (compiler.getStem() + ".o").str(),
+                    emitObject);
 }
 
 Failure driver::emitLLVMFile(Compiler &compiler, StringRef path) {

@@ -11,7 +11,7 @@
 #include "compiler/Driver/Inputs.h"
 #include "compiler/Driver/Interpret.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cmath>
 
@@ -150,7 +150,7 @@ void summarize(const io::TensorMap &outputs, llvm::raw_ostream &os) {
        << llvm::left_justify(io::formatShape(array.shape()), 20) << ' '
        << io::dtypeName(array.dtype());
     if (any)
-      os << llvm::formatv("  from {0:g} to {1:g}", low, high);
+      os << llvm::format("  from %g to %g", low, high);
     if (odd)
       os << "  " << odd << " points are NaN or infinite";
     os << "\n";

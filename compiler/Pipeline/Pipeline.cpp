@@ -15,6 +15,7 @@
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "dialects/Rondo/Transforms/Passes.h"
 #include "passes/Algebra/Passes.h"
 #include "passes/CPU/Pipeline.h"
 #include "passes/Common/Cleanup.h"
@@ -117,6 +118,9 @@ Failure Compiler::parseIR() {
 /// Recurrences and equations to loops over memrefs.
 Failure Compiler::chooseForms() {
   PassManager passes(context.get());
+  // Nothing of the language becomes these operations; programs in IR may.
+  passes.addPass(createDecompose());
+  addCleanup(passes);
   passes.addPass(createToSequential());
   addCleanup(passes);
   passes.addPass(createVerifyForms());

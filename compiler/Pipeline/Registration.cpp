@@ -23,6 +23,7 @@
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
+#include "dialects/Rondo/Transforms/Passes.h"
 #include "passes/Algebra/Passes.h"
 #include "passes/CPU/Pipeline.h"
 #include "passes/Forms/Passes.h"
@@ -47,6 +48,7 @@ void rondo::registerEveryDialect(mlir::DialectRegistry &registry) {
 
 void rondo::registerEveryPass() {
   mlir::registerAllPasses();
+  registerRondoTransformsPasses();
   algebra::registerAlgebraPasses();
   registerFormsPasses();
   cpu::registerPasses();
