@@ -5,6 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 root=$PWD
 build=$root/build
 llvm=/usr/lib/llvm-22
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 # equal files in another folder
 golden=$(realpath -m "${RONDO_GOLDEN:-../shared/golden}") # relative to the project
 
 # What Debian 12 calls the things that a build and its tests need.
