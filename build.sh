@@ -118,8 +118,8 @@ show_demo() {
     "$(stat -c %s "$out/libgla.so")" $(((end - start) / 1000000))
   ldd "$out/libgla.so" | sed 's/(0x.*//'
   say "its entry in build/demo/gla.h"
-  sed -n '/typedef struct gla_args/,/} gla_args;/p' "$out/gla.h"
-  grep -A 2 '^rondo_status gla_forward' "$out/gla.h"
+  sed -n '/^typedef struct gla_args/,/^} gla_args;/p' "$out/gla.h"
+  grep -A 1 '^rondo_status gla_forward' "$out/gla.h"
   say "a C program calls it: examples/demo/gla.c"
   clang-22 -std=c99 -O2 -Wall -Wextra -pedantic -I "$out" \
     examples/demo/gla.c "$out/libgla.so" -Wl,-rpath,"$out" -lm -o "$out/gla-demo"
