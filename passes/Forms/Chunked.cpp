@@ -46,8 +46,7 @@ private:
   /// The body gives the term and the filter, or null.
   Value sum(OpBuilder &at, const Twine &suffix, ValueRange sizes,
             ValueRange extents, SumBody body);
-  RecurrenceOp alongChunk(OpBuilder &at, ArrayRef<Value> initials,
-                          ArrayRef<std::string> names,
+  RecurrenceOp alongChunk(OpBuilder &at, ArrayRef<std::string> names,
                           ArrayRef<unsigned> restRanks, unsigned numOuter);
   SmallVector<Value> sizes(std::initializer_list<ValueRange> parts);
   Expr read(Value tensor, ArrayRef<Expr> subscripts) {
@@ -134,12 +133,10 @@ private:
   Value zero, length, numChunks, chunkSize;
   SmallVector<Value> batchSizes, leftSizes, rightSizes;
   Value decay;   // a [batch.., c, r, (i..)], 1 behind the end; null for 1
-  Value ones;    // 1 [batch.., c, (i..)]
   Value product; // P [batch.., c, r, (i..)]
-  Value last;    // P of whole chunks [batch.., c, (i..)]
-  Value pairs;   // decay without i: D [batch.., c, r, s]
-  /// Of write m: decay without i: D at the end [batch.., c, s]; with i:
-  /// x_m decayed to the end [batch.., c, i.., s].
+
+  Value pairs; // decay without i: D [batch.., c, r, s]
+  /// With a decay per i: x_m [batch.., c, r, i.., s], decayed from s to r.
   SmallVector<Value> ends;
   SmallVector<Value> lefts;                 // x_m [batch.., c, r, i..]
   SmallVector<Value> rights;                // w_m [batch.., c, r, j..]
@@ -194,9 +191,10 @@ ChunkEmitter::sizes(std::initializer_list<ValueRange> parts) {
   return all;
 }
 
-/// A recurrence along the positions of a chunk with an empty region. Members
-/// have the dims [outer.., r, rest..].
-RecurrenceOp ChunkEmitter::alongChunk(OpBuilder &at, ArrayRef<Value> initials,
+/// A recurrence along the positions of a chunk with an empty region. Its
+/// members are locals with the dims [outer.., r, rest..].
+RecurrenceOp ChunkEmitter::alongChunk(OpBuilder &at,
+
                                       ArrayRef<std::string> names,
                                       ArrayRef<unsigned> restRanks,
                                       unsigned numOuter) {
@@ -204,14 +202,12 @@ RecurrenceOp ChunkEmitter::alongChunk(OpBuilder &at, ArrayRef<Value> initials,
   for (unsigned rank : restRanks)
     types.push_back(RankedTensorType::get(
         SmallVector<int64_t>(numOuter + 1 + rank, ShapedType::kDynamic), type));
-  SmallVector<Type> results(types);
-  for (Value initial : initials)
-    results.push_back(initial.getType());
+
   SmallVector<Attribute> nameAttrs;
   for (const std::string &each : names)
     nameAttrs.push_back(builder.getStringAttr(name + "." + each));
-  auto op = RecurrenceOp::create(at, loc, results, ValueRange(chunkSize),
-                                 initials, builder.getArrayAttr(nameAttrs),
+  auto op = RecurrenceOp::create(at, loc, types, ValueRange(chunkSize),
+                                 ValueRange(), builder.getArrayAttr(nameAttrs),
                                  builder.getDenseBoolArrayAttr({false}),
                                  builder.getI64IntegerAttr(numOuter));
   SmallVector<Type> arguments{index};
@@ -258,44 +254,37 @@ void ChunkEmitter::emitProduct() {
   SmallVector<Value> extents = sizes({numChunks});
   if (s.decayUsesLeft)
     llvm::append_range(extents, leftSizes);
-  ones = equation(builder, "one", extents,
-                  [&](ArrayRef<Expr>) { return real(1); });
   unsigned rank = s.decayUsesLeft ? s.left.size() : 0;
-  RecurrenceOp op =
-      alongChunk(builder, ones, {"product"}, {rank}, numBatch + 1);
+  RecurrenceOp op = alongChunk(builder, {"product"}, {rank}, numBatch + 1);
   OpBuilder inside = OpBuilder::atBlockEnd(&op.getBlock());
   Expr r = context.leaf(op.getAlongIndices()[0]);
   Value slice = equation(inside, "product", extents, [&](ArrayRef<Expr> at) {
     ArrayRef<Expr> outer = at.take_front(numBatch + 1);
     ArrayRef<Expr> rest = at.drop_front(numBatch + 1);
-    Expr past =
-        readElse(op.getPast(0), concat({outer, {previous(r)}, rest}), ones, at);
-    return context.mul(past, read(decay, concat({outer, {r}, rest})));
+    Expr past = read(op.getPast(0), concat({outer, {previous(r)}, rest}));
+    Expr started =
+        context.select(context.equal(r, context.integer(0)), real(1), past);
+    return context.mul(started, read(decay, concat({outer, {r}, rest})));
   });
   YieldOp::create(inside, loc, slice);
   product = op.getHistory(0);
-  last = op.getFinal(0);
 }
 
 /// For a decay without i: D[r, s] = product of a in (s, r], 0 for s > r.
 void ChunkEmitter::emitPairs() {
   SmallVector<Value> extents = sizes({numChunks, chunkSize});
-  Value none = equation(builder, "none", extents,
-                        [&](ArrayRef<Expr>) { return real(0); });
-  RecurrenceOp op = alongChunk(builder, none, {"pairs"}, {1}, numBatch + 1);
+  RecurrenceOp op = alongChunk(builder, {"pairs"}, {1}, numBatch + 1);
   OpBuilder inside = OpBuilder::atBlockEnd(&op.getBlock());
   Expr r = context.leaf(op.getAlongIndices()[0]);
   Value slice = equation(inside, "pairs", extents, [&](ArrayRef<Expr> at) {
     ArrayRef<Expr> outer = at.take_front(numBatch + 1);
     Expr from = at.back();
-    Expr past =
-        readElse(op.getPast(0), concat({outer, {previous(r), from}}), none, at);
+    Expr past = read(op.getPast(0), concat({outer, {previous(r), from}}));
     return context.select(context.equal(from, r), real(1),
                           context.mul(past, read(decay, concat({outer, {r}}))));
   });
   YieldOp::create(inside, loc, slice);
   pairs = op.getHistory(0);
-  ends.assign(lefts.size(), op.getFinal(0));
 }
 
 /// q decayed from the start of the chunk to where it meets the state.
@@ -310,9 +299,11 @@ Value ChunkEmitter::decayed(OpBuilder &at, Query query) {
                                               ? at.drop_front(numBatch + 2)
                                               : ArrayRef<Expr>();
                     Expr when = query.before ? previous(r) : r;
-                    Expr factor =
-                        readElse(product, concat({outer, {when}, left}), ones,
-                                 concat({outer, left}));
+                    Expr factor = read(product, concat({outer, {when}, left}));
+                    if (query.before)
+                      factor =
+                          context.select(context.equal(r, context.integer(0)),
+                                         real(1), factor);
                     return context.mul(read(query.tensor, at), factor);
                   });
 }
@@ -367,9 +358,7 @@ Scores ChunkEmitter::emitDiagonalScores(OpBuilder &at,
   unsigned numWrites = lefts.size(), rank = s.left.size();
   SmallVector<Value> extents = sizes({numChunks, leftSizes, chunkSize});
   SmallVector<Value> rowExtents = sizes({numChunks, chunkSize});
-  Value none =
-      equation(at, "none", extents, [&](ArrayRef<Expr>) { return real(0); });
-  SmallVector<Value> initials(numWrites, none);
+
   SmallVector<std::string> names;
   SmallVector<unsigned> ranks;
   for (unsigned m = 0; m < numWrites; ++m) {
@@ -380,7 +369,7 @@ Scores ChunkEmitter::emitDiagonalScores(OpBuilder &at,
     names.push_back("scores" + std::to_string(n));
     ranks.push_back(1);
   }
-  RecurrenceOp op = alongChunk(at, initials, names, ranks, numBatch + 1);
+  RecurrenceOp op = alongChunk(at, names, ranks, numBatch + 1);
   OpBuilder inside = OpBuilder::atBlockEnd(&op.getBlock());
   Expr r = context.leaf(op.getAlongIndices()[0]);
   SmallVector<Value> slices;
@@ -392,8 +381,7 @@ Scores ChunkEmitter::emitDiagonalScores(OpBuilder &at,
           ArrayRef<Expr> i = at.drop_front(numBatch + 1).drop_back();
           Expr from = at.back();
           Expr past =
-              readElse(op.getPast(m), concat({outer, {previous(r)}, i, {from}}),
-                       none, at);
+              read(op.getPast(m), concat({outer, {previous(r)}, i, {from}}));
           return context.select(
               context.equal(from, r), read(left, concat({outer, {r}, i})),
               context.mul(past, read(decay, concat({outer, {r}, i}))));
@@ -407,12 +395,10 @@ Scores ChunkEmitter::emitDiagonalScores(OpBuilder &at,
           [&](ArrayRef<Expr> at, ArrayRef<Expr> i) -> std::pair<Expr, Expr> {
             ArrayRef<Expr> outer = at.take_front(numBatch + 1);
             Expr from = at.back();
-            Expr write =
-                query.before
-                    ? readElse(op.getPast(m),
-                               concat({outer, {previous(r)}, i, {from}}), none,
-                               concat({outer, i, {from}}))
-                    : read(slices[m], concat({outer, i, {from}}));
+            Expr write = query.before
+                             ? read(op.getPast(m),
+                                    concat({outer, {previous(r)}, i, {from}}))
+                             : read(slices[m], concat({outer, i, {from}}));
             return {
                 context.mul(read(query.tensor, concat({outer, {r}, i})), write),
                 nullptr};
@@ -427,18 +413,20 @@ Scores ChunkEmitter::emitDiagonalScores(OpBuilder &at,
   }
   if (ends.empty())
     for (unsigned m = 0; m < numWrites; ++m)
-      ends.push_back(op.getFinal(m));
+      ends.push_back(op.getHistory(m));
   return scores;
 }
 
 /// x_m[s, i] decayed to the end of the chunk.
 Expr ChunkEmitter::atEndAt(unsigned write, ArrayRef<Expr> outer, Expr from,
                            ArrayRef<Expr> left) {
+  Expr end = context.integer(chunk - 1);
   if (decay && s.decayUsesLeft)
-    return read(ends[write], concat({outer, left, {from}}));
+    return read(ends[write], concat({outer, {end}, left, {from}}));
+
   Expr value = read(lefts[write], concat({outer, {from}, left}));
   if (decay)
-    value = context.mul(value, read(ends[write], concat({outer, {from}})));
+    value = context.mul(value, read(pairs, concat({outer, {end, from}})));
   return value;
 }
 
@@ -487,7 +475,7 @@ SmallVector<Value> ChunkEmitter::emitValues(OpBuilder &at, Expr c, Value past,
   for (unsigned m = 0; m < lefts.size(); ++m)
     names.push_back("u" + std::to_string(m));
   SmallVector<unsigned> ranks(lefts.size(), s.right.size());
-  RecurrenceOp op = alongChunk(at, {}, names, ranks, numBatch);
+  RecurrenceOp op = alongChunk(at, names, ranks, numBatch);
   OpBuilder inside = OpBuilder::atBlockEnd(&op.getBlock());
   Expr r = context.leaf(op.getAlongIndices()[0]);
   SmallVector<Value> rowExtents = sizes({rightSizes});
@@ -603,7 +591,9 @@ void ChunkEmitter::emitStates() {
                           initial, at);
     if (decay) {
       Exprs i = s.decayUsesLeft ? leftOf(point) : Exprs();
-      total = context.mul(read(last, concat({batch, {c}, i})), total);
+      total = context.mul(
+          read(product, concat({batch, {c, context.integer(chunk - 1)}, i})),
+          total);
     }
     for (Value each : written)
       total = context.add(total, read(each, at));

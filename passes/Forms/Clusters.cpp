@@ -85,12 +85,20 @@ Clusters::Clusters(Program &program) : program(program) {
     Cluster *cluster = list.back().get();
     cluster->nodes.push_back(node.get());
     byNode[node.get()] = cluster;
-    if (auto recurrence = dyn_cast<RecurrenceOp>(node->op))
-      for (auto [size, reversed] :
-           llvm::zip(recurrence.getSizes(), recurrence.getReversed()))
-        cluster->loops.push_back(
-            {program.exprs.get(size),
-             reversed ? Direction::Reversed : Direction::Forward});
+    auto recurrence = dyn_cast<RecurrenceOp>(node->op);
+    if (!recurrence)
+      continue;
+    if (program.isInner(recurrence)) {
+      cluster->loops.push_back(
+          {node->statements[0]->result->shape[program.numBatch],
+           Direction::Any});
+      continue;
+    }
+    for (auto [size, reversed] :
+         llvm::zip(recurrence.getSizes(), recurrence.getReversed()))
+      cluster->loops.push_back(
+          {program.exprs.get(size),
+           reversed ? Direction::Reversed : Direction::Forward});
   }
   collectEdges();
   mergeAll();
@@ -415,32 +423,49 @@ void Clusters::schedule(Cluster &cluster) {
     llvm::append_range(statements, node->statements);
   llvm::sort(statements,
              [](Statement *a, Statement *b) { return a->order < b->order; });
+  // An inner recurrence is scheduled as a whole, by its first statement.
+  llvm::DenseMap<Operation *, Statement *> first;
+  auto unitOf = [&](Statement *statement) {
+    if (!statement->inner)
+      return statement;
+    return first.try_emplace(statement->inner, statement).first->second;
+  };
+  SmallVector<Statement *> units;
+  for (Statement *statement : statements)
+    if (unitOf(statement) == statement)
+      units.push_back(statement);
+
   Precedence before;
   for (Statement *statement : statements)
     for (std::unique_ptr<Access> &access : statement->accesses)
-      if (isInside(*access) && !isEarlier(*access))
-        before[statement].push_back(access->tensor->producer);
-  SmallVector<Statement *> sorted = sort(statements, before);
+      if (isInside(*access) && !isEarlier(*access) &&
+          unitOf(access->tensor->producer) != unitOf(statement))
+        before[unitOf(statement)].push_back(unitOf(access->tensor->producer));
+  SmallVector<Statement *> sorted = sort(units, before);
 
   for (Statement *writer : statements) {
     Precedence extended = before;
     bool useful = false;
     for (Access *access : writer->result->uses) {
-      if (access->tensor != writer->result || access->reader == writer ||
-          !isInside(*access) || !isEarlier(*access))
+      if (access->tensor != writer->result ||
+          unitOf(access->reader) == unitOf(writer) || !isInside(*access) ||
+          !isEarlier(*access))
         continue;
-      extended[writer].push_back(access->reader);
+      extended[unitOf(writer)].push_back(unitOf(access->reader));
       useful = true;
     }
     if (!useful)
       continue;
-    SmallVector<Statement *> better = sort(statements, extended);
+    SmallVector<Statement *> better = sort(units, extended);
     if (better.empty())
       continue;
     before = extended;
     sorted = better;
   }
-  cluster.schedule = sorted;
-  for (auto [i, statement] : llvm::enumerate(sorted))
+  for (Statement *unit : sorted)
+    for (Statement *statement : statements)
+      if (unitOf(statement) == unit)
+        cluster.schedule.push_back(statement);
+  for (auto [i, statement] : llvm::enumerate(cluster.schedule))
     statement->position = i;
 }

@@ -136,6 +136,9 @@ private:
   void emitInitial(const Node &node);
   void emitPrefill(const Tensor &tensor);
   void emitSnapshot(const Snapshot &snapshot, const Cluster &cluster);
+  void emitRegionScalars(RecurrenceOp recurrence);
+  void emitInner(RecurrenceOp inner, llvm::ArrayRef<Statement *> statements,
+                 unsigned level);
   void emitAndCopyOut(Statement &statement);
   void emitFinal(const Tensor &state);
   void copyFinal(const Tensor &state, const Slice &to);

@@ -153,7 +153,8 @@ void EquationEmitter::collectFree() {
   const Tensor &result = *statement.result;
   AffineExpr zero = exprs.getConstant(0);
   for (unsigned dim = result.numBatch; dim < result.getRank(); ++dim)
-    if (!llvm::is_contained(statement.timeDims, dim))
+    if (!llvm::is_contained(statement.timeDims, dim) &&
+        !llvm::is_contained(statement.innerDims, dim))
       free.push_back({statement.indices[dim], /*isReduction=*/false,
                       /*isLooped=*/false, zero, result.shape[dim]});
   for (auto [i, index] : llvm::enumerate(op.getReductionIndices()))

@@ -268,14 +268,55 @@ void KernelEmitter::emitStepBody(const Cluster &cluster) {
     mapIndices(*statement);
   for (Node *node : cluster.nodes)
     if (auto recurrence = dyn_cast<RecurrenceOp>(node->op))
-      for (Operation &op : recurrence.getBlock())
-        if (!isa<EquationOp, YieldOp>(op))
-          emitOp(&op, map);
+      if (!program.isInner(recurrence))
+        emitRegionScalars(recurrence);
   for (const Snapshot &snapshot : storage.snapshots)
     if (clusters.of(snapshot.tensor->node) == &cluster)
       emitSnapshot(snapshot, cluster);
-  for (Statement *statement : cluster.schedule)
-    emitAndCopyOut(*statement);
+  ArrayRef<Statement *> schedule = cluster.schedule;
+  while (!schedule.empty()) {
+    RecurrenceOp inner = schedule.front()->inner;
+    ArrayRef<Statement *> together = schedule.take_while(
+        [&](Statement *statement) { return statement->inner == inner; });
+    schedule = schedule.drop_front(together.size());
+    if (inner)
+      emitInner(inner, together, 0);
+    else
+      for (Statement *statement : together)
+        emitAndCopyOut(*statement);
+  }
+}
+
+/// The scalar code between the equations of a region.
+void KernelEmitter::emitRegionScalars(RecurrenceOp recurrence) {
+  for (Operation &op : recurrence.getBlock())
+    if (!isa<EquationOp, RecurrenceOp, YieldOp>(op))
+      emitOp(&op, map);
+}
+
+/// An inner recurrence: its own loops around its statements.
+void KernelEmitter::emitInner(RecurrenceOp inner,
+                              ArrayRef<Statement *> statements,
+                              unsigned level) {
+  if (level == inner.getNumAlong()) {
+    emitRegionScalars(inner);
+    for (Statement *statement : statements)
+      emitAndCopyOut(*statement);
+    return;
+  }
+  Value size = emitExpr(program.exprs.get(inner.getSizes()[level]));
+  auto steps = scf::ForOp::create(b, loc, constant(0), size, constant(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(steps.getBody());
+  Value time = steps.getInductionVar();
+  if (inner.getReversed()[level]) {
+    Value last = arith::SubIOp::create(b, loc, size, constant(1));
+    time = arith::SubIOp::create(b, loc, last, time);
+  }
+  map.map(inner.getAlongIndices()[level], time);
+  positive.push_back(program.exprs.get(inner.getSizes()[level]));
+  emitInner(inner, statements, level + 1);
+  positive.pop_back();
 }
 
 void KernelEmitter::emitAndCopyOut(Statement &statement) {
@@ -352,8 +393,10 @@ void KernelEmitter::emitPrefill(const Tensor &tensor) {
     return dim < program.numBatch ? batchPoint[dim] : Value();
   };
   Slice value = sliceStorage(*tensor.initial, here);
+  unsigned along = RecurrenceOp(tensor.recurrence).getBatch();
   for (unsigned &dim : value.dims)
-    dim += tensor.producer->timeDims.size();
+    if (dim >= along)
+      dim += tensor.producer->timeDims.size();
   copy(value, ring);
 }
 
@@ -394,8 +437,10 @@ void KernelEmitter::copyFinal(const Tensor &state, const Slice &to) {
                                            constant(1));
     });
     // The final value has no along dims.
+    unsigned along = RecurrenceOp(state.recurrence).getBatch();
     for (unsigned &dim : last.dims)
-      dim -= timeDims.size();
+      if (dim > along)
+        dim -= timeDims.size();
     copy(last, to);
   };
   if (cluster.loops.size() == 1 && place.prefilled)

@@ -10,6 +10,43 @@
 
 include "mlir/Pass/PassBase.td"
 
+def ToChunked : Pass<"rondo-to-chunked", "::mlir::ModuleOp"> {
+  let summary = "Turn recurrences into recurrences over chunks of steps";
+  let description = [{
+    A recurrence whose state is a matrix (or a vector) that decays, is written by
+    outer products and is read by contractions, and whose writes may depend on
+    contractions of the old state, is replaced by its chunkwise form: matrix
+    products within chunks and one recurrence over chunks. ChunkedStructure.h
+    defines the class, Chunked.h the form. The result is made of equations and
+    recurrences again; the reference interpreter evaluates it like any other.
+
+    Before:
+    ```
+    S[t, i, j] = a[t] * S[t-1, i, j] + k[t, i] * v[t, j]
+    o[t, j]    = sum[i] q[t, i] * S[t, i, j]
+    ```
+    After (C steps a chunk; D[c, r, s] is the product of a in (s, r]):
+    ```
+    L[c, r, s] = D[c, r, s] * sum[i] q[c, r, i] * k[c, s, i]
+    S[c, i, j] = P[c, last] * S[c-1, i, j]
+               + sum[s] D[c, last, s] * k[c, s, i] * v[c, s, j]
+    o[c, r, j] = sum[i] P[c, r] * q[c, r, i] * S[c-1, i, j]
+               + sum[s] L[c, r, s] * v[c, s, j]
+    ```
+    Other recurrences stay as they are; a remark says why. Sources: Yang et al.,
+    Gated Linear Attention, 2023; Yang et al., Parallelizing Linear Transformers
+    with the Delta Rule, 2024.
+  }];
+  let options = [
+    Option<"chunk", "chunk", "int64_t", "0",
+           "Steps a chunk; 0: 64, or 16 where the decay uses a contracted dim">,
+    Option<"required", "required", "bool", "false",
+           "Fail for a kernel in which nothing has a chunkwise form">];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let statistics = [
+    Statistic<"numChunked", "chunked", "recurrences that were replaced">];
+}
+
 def ToSequential : Pass<"rondo-to-sequential", "::mlir::ModuleOp"> {
   let summary = "Turn kernels into loops over time";
   let description = [{

@@ -62,6 +62,22 @@ LogicalResult Program::checkShape(const Tensor &tensor) {
   return success();
 }
 
+/// Inserts what belongs to the along dims of a recurrence and of those around
+/// it into a list that has an entry per dim of a slice.
+template <typename T, typename Along>
+static void insertAlong(RecurrenceOp recurrence, SmallVector<T> &list,
+                        Along along) {
+  for (; recurrence; recurrence = recurrence->getParentOfType<RecurrenceOp>()) {
+    SmallVector<T> dims = along(recurrence);
+    list.insert(list.begin() + recurrence.getBatch(), dims.begin(),
+                dims.end());
+  }
+}
+
+bool Program::isInner(RecurrenceOp op) const {
+  return op.getBatch() > numBatch || isa<RecurrenceOp>(op->getParentOp());
+}
+
 Statement *Program::addStatement(EquationOp op, Node *node, Tensor *result,
                                  RecurrenceOp recurrence) {
   statements.push_back(std::make_unique<Statement>());
@@ -77,13 +93,12 @@ Statement *Program::addStatement(EquationOp op, Node *node, Tensor *result,
 
   AffineExpr zero = exprs.getConstant(0);
   for (auto [i, index] : llvm::enumerate(op.getParallelIndices())) {
-    if (recurrence && i == numBatch)
-      llvm::append_range(statement->indices, recurrence.getAlongIndices());
     statement->indices.push_back(index);
     exprs.addIndex(index, zero, exprs.get(op.getSizes()[i]));
   }
-  if (recurrence && op.getSizes().size() == numBatch)
-    llvm::append_range(statement->indices, recurrence.getAlongIndices());
+  insertAlong(recurrence, statement->indices, [](RecurrenceOp each) {
+    return SmallVector<Value>(each.getAlongIndices());
+  });
   for (auto [i, index] : llvm::enumerate(op.getReductionIndices()))
     exprs.addIndex(index, exprs.get(op.getLowers()[i]),
                    exprs.get(op.getUppers()[i]));
@@ -94,12 +109,16 @@ Statement *Program::addStatement(EquationOp op, Node *node, Tensor *result,
 }
 
 void Program::addAccesses(Statement &statement) {
+  // Inside a region, tensors lack the along dims of the recurrences around.
   auto resolve = [&](Value source, ValueRange subscripts) {
     SmallVector<Value> full(subscripts);
-    if (slices.contains(source)) {
-      auto along = statement.recurrence.getAlongIndices();
-      full.insert(full.begin() + numBatch, along.begin(), along.end());
-    }
+    Operation *home = source.getDefiningOp();
+    if (!home)
+      home = cast<BlockArgument>(source).getOwner()->getParentOp();
+    insertAlong(home->getParentOfType<RecurrenceOp>(), full,
+                [](RecurrenceOp each) {
+                  return SmallVector<Value>(each.getAlongIndices());
+                });
     return full;
   };
   statement.op.getBody().walk([&](Operation *op) {
@@ -153,12 +172,15 @@ LogicalResult Program::addInitial(InitialOp op, Node *node) {
 }
 
 LogicalResult Program::addRecurrence(RecurrenceOp op, Node *node) {
-  SmallVector<AffineExpr> along;
+  if (isInner(op) && (op.getNumStates() > 0 ||
+                      op.getBatch() > numBatch + 1 ||
+                      (op.getBatch() > numBatch &&
+                       isa<RecurrenceOp>(op->getParentOp()))))
+    return op.emitOpError("can't run within a step of loops: it has states or "
+                          "too many leading dims");
   AffineExpr zero = exprs.getConstant(0);
-  for (auto [index, size] : llvm::zip(op.getAlongIndices(), op.getSizes())) {
-    along.push_back(exprs.get(size));
-    exprs.addIndex(index, zero, along.back());
-  }
+  for (auto [index, size] : llvm::zip(op.getAlongIndices(), op.getSizes()))
+    exprs.addIndex(index, zero, exprs.get(size));
   // Members first: equations read the pasts of all of them.
   for (unsigned i = 0; i < op.getNumMembers(); ++i) {
     Tensor *tensor =
@@ -168,7 +190,6 @@ LogicalResult Program::addRecurrence(RecurrenceOp op, Node *node) {
     tensor->node = node;
     byValue[op.getPast(i)] = tensor;
     byValue[op.getSlice(i)] = tensor;
-    slices.insert(op.getSlice(i));
     if (i >= op.getNumStates())
       continue;
     tensor->initial = getTensor(op.getInitials()[i]);
@@ -181,34 +202,56 @@ LogicalResult Program::addRecurrence(RecurrenceOp op, Node *node) {
     final->node = node;
     tensor->final = final;
   }
-  SmallVector<Statement *> added;
-  for (EquationOp equation : op.getBlock().getOps<EquationOp>()) {
-    Tensor *tensor = getTensor(equation.getResult());
-    if (!tensor) {
-      tensor = addTensor(Tensor::Kind::Equation, equation.getResult(),
-                         equation.getName());
-      slices.insert(equation.getResult());
-    }
-    tensor->numBatch = numBatch;
-    for (auto [i, size] : llvm::enumerate(equation.getSizes())) {
-      if (i == numBatch)
-        llvm::append_range(tensor->shape, along);
-      tensor->shape.push_back(exprs.get(size));
-    }
-    if (equation.getSizes().size() == numBatch)
-      llvm::append_range(tensor->shape, along);
-    Statement *statement = addStatement(equation, node, tensor, op);
-    for (unsigned i = 0; i < op.getNumAlong(); ++i)
-      statement->timeDims.push_back(numBatch + i);
-    addAccesses(*statement);
-    if (failed(checkShape(*tensor)))
+  for (Operation &each : op.getBlock()) {
+    LogicalResult result = success();
+    if (auto equation = dyn_cast<EquationOp>(each))
+      result = addStep(equation, op, node);
+    else if (auto inner = dyn_cast<RecurrenceOp>(each))
+      result = addRecurrence(inner, node);
+    if (failed(result))
       return failure();
-    if (Tensor * final = tensor->final) {
-      final->numBatch = numBatch;
-      final->shape = tensor->shape;
-      final->shape.erase(final->shape.begin() + numBatch,
-                         final->shape.begin() + numBatch + along.size());
-    }
+  }
+  return success();
+}
+
+/// An equation in the region of a recurrence.
+LogicalResult Program::addStep(EquationOp op, RecurrenceOp recurrence,
+                               Node *node) {
+  Tensor *tensor = getTensor(op.getResult());
+  if (!tensor)
+    tensor =
+        addTensor(Tensor::Kind::Equation, op.getResult(), op.getName());
+  tensor->numBatch = numBatch;
+  for (Value size : op.getSizes())
+    tensor->shape.push_back(exprs.get(size));
+  insertAlong(recurrence, tensor->shape, [&](RecurrenceOp each) {
+    SmallVector<AffineExpr> sizes;
+    for (Value size : each.getSizes())
+      sizes.push_back(exprs.get(size));
+    return sizes;
+  });
+  Statement *statement = addStatement(op, node, tensor, recurrence);
+  // The loops of the cluster run over the outermost along dims, or over the
+  // leading dim of an inner recurrence of the kernel.
+  RecurrenceOp outer = recurrence;
+  while (auto parent = dyn_cast<RecurrenceOp>(outer->getParentOp()))
+    outer = parent;
+  unsigned numLoops = isInner(outer) ? 1 : outer.getNumAlong();
+  for (unsigned i = 0; i < numLoops; ++i)
+    statement->timeDims.push_back(numBatch + i);
+  if (isInner(recurrence)) {
+    statement->inner = recurrence;
+    for (unsigned i = 0; i < recurrence.getNumAlong(); ++i)
+      statement->innerDims.push_back(numBatch + numLoops + i);
+  }
+  addAccesses(*statement);
+  if (failed(checkShape(*tensor)))
+    return failure();
+  if (Tensor *final = tensor->final) {
+    final->numBatch = numBatch;
+    final->shape = tensor->shape;
+    final->shape.erase(final->shape.begin() + numBatch,
+                       final->shape.begin() + numBatch + numLoops);
   }
   return success();
 }

@@ -15,7 +15,13 @@
 //   Tensor     what a statement defines, an argument, or a final value. A
 //              recurrence's slice, its past and its history are one tensor:
 //              dims are always [batch.., along.., rest..]; the same holds for
-//              equations in a region that are not yielded
+//              equations in a region that are not yielded. (A recurrence may
+//              count more dims as batch than the kernel: those of a kernel that
+//              was inlined)
+//   Inner      a recurrence that runs whole within a step of the loops around it:
+//              it stands in another recurrence's region, or has one more leading
+//              dim than the kernel has batch dims and is computed for one value
+//              of it at a time. Its members have no initial values.
 //   Access     one read of a tensor by a statement, with a subscript for every
 //              dim (a read of a slice gets the along indices as subscripts)
 //
@@ -74,6 +80,10 @@ struct Statement {
   Node *node;
   Tensor *result;
   RecurrenceOp recurrence; // that holds it, or null
+  /// The inner recurrence that holds it, or null, and the dims of the result
+  /// that this one runs along.
+  RecurrenceOp inner;
+  llvm::SmallVector<unsigned> innerDims;
   /// The index values of the result's dims.
   llvm::SmallVector<mlir::Value> indices;
   llvm::SmallVector<std::unique_ptr<Access>> accesses;
@@ -112,6 +122,8 @@ public:
 
   Tensor *getTensor(mlir::Value value) const { return byValue.lookup(value); }
   Tensor *getOutput(unsigned i) const { return outputs[i]; }
+  /// Whether a recurrence runs within a step of other loops.
+  bool isInner(RecurrenceOp op) const;
 
 private:
   explicit Program(KernelOp kernel);
@@ -120,6 +132,8 @@ private:
   void addArguments();
   mlir::LogicalResult addEquation(EquationOp op, Node *node);
   mlir::LogicalResult addRecurrence(RecurrenceOp op, Node *node);
+  mlir::LogicalResult addStep(EquationOp op, RecurrenceOp recurrence,
+                              Node *node);
   mlir::LogicalResult addInitial(InitialOp op, Node *node);
   Statement *addStatement(EquationOp op, Node *node, Tensor *result,
                           RecurrenceOp recurrence);
@@ -127,8 +141,6 @@ private:
   mlir::LogicalResult checkShape(const Tensor &tensor);
 
   llvm::DenseMap<mlir::Value, Tensor *> byValue;
-  /// Results of equations in a region: without the along dims.
-  llvm::DenseSet<mlir::Value> slices;
   llvm::SmallVector<Tensor *> outputs;
 };
 
