@@ -75,7 +75,8 @@ static void insertAlong(RecurrenceOp recurrence, SmallVector<T> &list,
 }
 
 bool Program::isInner(RecurrenceOp op) const {
-  return op.getBatch() > numBatch || isa<RecurrenceOp>(op->getParentOp());
+  return isa<RecurrenceOp>(op->getParentOp()) ||
+         (op.getBatch() == numBatch + 1 && op.getNumStates() == 0);
 }
 
 Statement *Program::addStatement(EquationOp op, Node *node, Tensor *result,
@@ -172,12 +173,8 @@ LogicalResult Program::addInitial(InitialOp op, Node *node) {
 }
 
 LogicalResult Program::addRecurrence(RecurrenceOp op, Node *node) {
-  if (isInner(op) && (op.getNumStates() > 0 ||
-                      op.getBatch() > numBatch + 1 ||
-                      (op.getBatch() > numBatch &&
-                       isa<RecurrenceOp>(op->getParentOp()))))
-    return op.emitOpError("can't run within a step of loops: it has states or "
-                          "too many leading dims");
+  if (isInner(op) && op.getNumStates() > 0)
+    return op.emitOpError("can't run within a step of loops: it has states");
   AffineExpr zero = exprs.getConstant(0);
   for (auto [index, size] : llvm::zip(op.getAlongIndices(), op.getSizes()))
     exprs.addIndex(index, zero, exprs.get(size));
@@ -236,13 +233,17 @@ LogicalResult Program::addStep(EquationOp op, RecurrenceOp recurrence,
   RecurrenceOp outer = recurrence;
   while (auto parent = dyn_cast<RecurrenceOp>(outer->getParentOp()))
     outer = parent;
+  unsigned firstLoop = isInner(outer) ? numBatch : outer.getBatch();
   unsigned numLoops = isInner(outer) ? 1 : outer.getNumAlong();
   for (unsigned i = 0; i < numLoops; ++i)
-    statement->timeDims.push_back(numBatch + i);
+    statement->timeDims.push_back(firstLoop + i);
   if (isInner(recurrence)) {
     statement->inner = recurrence;
+    unsigned first = recurrence.getBatch();
+    if (outer != recurrence)
+      first += outer.getNumAlong();
     for (unsigned i = 0; i < recurrence.getNumAlong(); ++i)
-      statement->innerDims.push_back(numBatch + numLoops + i);
+      statement->innerDims.push_back(first + i);
   }
   addAccesses(*statement);
   if (failed(checkShape(*tensor)))
@@ -250,8 +251,8 @@ LogicalResult Program::addStep(EquationOp op, RecurrenceOp recurrence,
   if (Tensor *final = tensor->final) {
     final->numBatch = numBatch;
     final->shape = tensor->shape;
-    final->shape.erase(final->shape.begin() + numBatch,
-                       final->shape.begin() + numBatch + numLoops);
+    auto first = final->shape.begin() + firstLoop;
+    final->shape.erase(first, first + numLoops);
   }
   return success();
 }

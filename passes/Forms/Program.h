@@ -18,10 +18,10 @@
 //              equations in a region that are not yielded. (A recurrence may
 //              count more dims as batch than the kernel: those of a kernel that
 //              was inlined)
-//   Inner      a recurrence that runs whole within a step of the loops around it:
-//              it stands in another recurrence's region, or has one more leading
-//              dim than the kernel has batch dims and is computed for one value
-//              of it at a time. Its members have no initial values.
+//   Inner      a recurrence without states that runs whole within a step of the
+//              loops around it: it stands in another recurrence's region, or has
+//              one more leading dim than the kernel has batch dims and is
+//              computed for one value of it at a time
 //   Access     one read of a tensor by a statement, with a subscript for every
 //              dim (a read of a slice gets the along indices as subscripts)
 //
