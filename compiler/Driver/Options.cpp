@@ -89,8 +89,8 @@ CompileFlags::CompileFlags()
             cl::desc("Type of tensors declared without one: f32, f64, bf16 or "
                      "f16 (default: f32)")),
       form("form", cl::value_desc("form"), cl::init("auto"), cl::cat(category),
-           cl::desc("How recurrences are computed: auto or sequential "
-                    "(default: auto)")),
+           cl::desc("How recurrences are computed: auto, sequential or "
+                    "chunked (default: auto)")),
       chunk("chunk", cl::value_desc("steps"), cl::cat(category),
             cl::desc("Length of a chunk, for forms that have chunks")),
       dumpAfter("dump-after", cl::value_desc("phase"), cl::cat(category),
@@ -142,7 +142,9 @@ std::string CompileFlags::firstProgramOption() const {
 
 /// Refuses forms that this version can't make; true if `form` is usable.
 static bool checkForm(StringRef form, bool hasChunk) {
-  if (llvm::is_contained({"scan", "chunked", "newton"}, form)) {
+  if (form == "chunked")
+    return true;
+  if (llvm::is_contained({"scan", "newton"}, form)) {
     usageError("--form=" + form +
                " is not available yet; "
                "use --form=sequential, which compiles every program");
@@ -150,13 +152,13 @@ static bool checkForm(StringRef form, bool hasChunk) {
   }
   if (form != "auto" && form != "sequential") {
     usageError("--form: `" + form +
-               "` is not a form; expected auto or "
-               "sequential");
+               "` is not a form; expected auto, sequential or "
+               "chunked");
     return false;
   }
   if (hasChunk) {
     usageError("--chunk is the length of a chunk, and the form `" + form +
-               "` has no chunks; leave it out");
+               "` has no chunks; leave it out, or ask for --form=chunked");
     return false;
   }
   return true;
@@ -188,6 +190,13 @@ std::optional<CompileOptions> CompileFlags::get() const {
   }
   if (!checkForm(form, chunk.getNumOccurrences()))
     return std::nullopt;
+  options.form = form == "chunked" ? Form::Chunked : Form::Sequential;
+  if (chunk.getNumOccurrences() &&
+      (StringRef(chunk).getAsInteger(10, options.chunk) || options.chunk < 1)) {
+    usageError("--chunk: expected a number of steps of at least 1, found `" +
+               chunk + "`");
+    return std::nullopt;
+  }
   if (grad) {
     usageError("--grad is not available yet: kernels compute the forward pass");
     return std::nullopt;

@@ -121,6 +121,16 @@ Failure Compiler::chooseForms() {
   // Nothing of the language becomes these operations; programs in IR may.
   passes.addPass(createDecompose());
   addCleanup(passes);
+  if (options.form == Form::Chunked) {
+    PassManager derivation(context.get());
+    derivation.addPass(createToChunked({options.chunk, /*required=*/true}));
+    addCleanup(derivation);
+    derivation.addPass(algebra::createMergeEquations());
+    if (Failure failure =
+            runPasses(derivation, *module, Failure::Program);
+        failure != Failure::None)
+      return failure;
+  }
   passes.addPass(createToSequential());
   addCleanup(passes);
   passes.addPass(createVerifyForms());

@@ -45,12 +45,22 @@ enum class Phase {
 llvm::StringRef phaseName(Phase phase);
 std::optional<Phase> parsePhase(llvm::StringRef name);
 
+/// How recurrences are computed.
+enum class Form {
+  Sequential, // one step after the other: every program
+  Chunked,    // matrix products within chunks of steps, where there is such a
+              // form; a kernel without any is an error in the program
+};
+
 struct CompileOptions {
   /// Only this kernel; empty: all kernels of the file.
   std::string kernel;
   /// Sizes fixed at compile time.
   std::vector<std::pair<std::string, int64_t>> dims;
   frontend::model::DType io = frontend::model::DType::F32;
+  Form form = Form::Sequential;
+  /// Steps a chunk; 0: the form's own choice.
+  int64_t chunk = 0;
   /// Names of processors, separated by commas; empty: the default variants.
   std::string archs;
   /// Phases after which the program is printed on the error stream.

@@ -20,7 +20,7 @@
 // attention, retention, GLA, DeltaNet, Gated DeltaNet, KDA, RWKV-6/7,
 // DeltaProduct, mLSTM's states and TTT are of this class; nothing here knows
 // their names. Sources: Yang et al. 2023 (GLA), Yang et al. 2024 (DeltaNet's
-// UT transform); systems.md gives the common form.
+// UT transform).
 //
 //===----------------------------------------------------------------------===//
 

@@ -39,7 +39,7 @@ def ToChunked : Pass<"rondo-to-chunked", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"chunk", "chunk", "int64_t", "0",
-           "Steps a chunk; 0: 64, or 16 where the decay uses a contracted dim">,
+           "Steps a chunk; 0: 16, or the block of a frozen read">,
     Option<"required", "required", "bool", "false",
            "Fail for a kernel in which nothing has a chunkwise form">];
   let dependentDialects = ["::mlir::arith::ArithDialect"];

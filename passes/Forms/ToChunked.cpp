@@ -20,12 +20,10 @@ using namespace rondo;
 
 namespace {
 
-/// Steps a chunk when nobody says: with a decay per contracted index the
-/// scores of a chunk cost C multiplications per key and step, without one only
-/// a matrix product.
-int64_t defaultChunk(const ChunkedStructure &structure) {
-  return structure.decayUsesLeft ? 16 : 64;
-}
+/// Steps a chunk when nobody says. Measured on the CPU (bench/RESULTS.md): the
+/// work within a chunk grows with its length, and 16 steps are enough to use a
+/// loaded state well.
+constexpr int64_t defaultChunk = 16;
 
 struct ToChunked : rondo::impl::ToChunkedBase<ToChunked> {
   using ToChunkedBase::ToChunkedBase;
@@ -49,34 +47,31 @@ struct ToChunked : rondo::impl::ToChunkedBase<ToChunked> {
       }
       if (!structure) {
         remark::missed(recurrence.getLoc(),
-                       remark::RemarkOpts::name("ToChunked")
-                           .category("form"))
-            << "'" << recurrence.getName(0) << "' stays sequential: "
-            << remark::reason("{0}", reason);
+                       remark::RemarkOpts::name("ToChunked").category("form"))
+            << "'" << recurrence.getName(0)
+            << "' stays sequential: " << remark::reason("{0}", reason);
         if (numReplaced == 0)
-          firstReason =
-              "'" + recurrence.getName(0).str() + "': " + reason;
+          firstReason = "'" + recurrence.getName(0).str() + "': " + reason;
         continue;
       }
       int64_t steps = structure->block ? structure->block
                       : chunk > 0      ? static_cast<int64_t>(chunk)
-                                       : defaultChunk(*structure);
+                                       : defaultChunk;
       toChunked(context, *structure, steps);
       ++numReplaced;
       ++numChunked;
     }
     if (required && numReplaced == 0)
-      return kernel.emitError()
-             << "'" << kernel.getSymName()
-             << "' has no chunkwise form (" << firstReason
-             << "); compile it with --form=sequential";
+      return emitError(kernel.getLoc())
+             << "'" << kernel.getSymName() << "' has no chunkwise form ("
+             << firstReason << "); compile it with --form=sequential";
     return success();
   }
 
   void runOnOperation() override {
     if (chunk < 0) {
-      getOperation().emitError() << "expects at least one step a chunk, found "
-                                 << chunk.getValue();
+      getOperation().emitError()
+          << "expects at least one step a chunk, found " << chunk.getValue();
       return signalPassFailure();
     }
     for (KernelOp kernel : getOperation().getOps<KernelOp>())

@@ -33,7 +33,7 @@ LogicalResult verifyTensor(func::FuncOp func, unsigned argument,
   unsigned rank = spec.getShape().getNumResults();
   if (type && type.getRank() == int64_t(rank) &&
       hasMemoryType(spec.getElementType(), type.getElementType()) &&
-      type.getNumDynamicDims() == static_cast<int64_t>(rank) &&
+      type.getNumDynamicDims() == rank &&
       succeeded(type.getStridesAndOffset(strides, offset)) && offset == 0 &&
       (rank == 0 || strides.back() == 1))
     return success();

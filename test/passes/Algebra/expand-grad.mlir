@@ -5,15 +5,16 @@
 // 2 (sum over i' of W[i', j] k[i']) k[i]: the sum over j' ends at j' = j.
 // CHECK-LABEL: rondo.kernel @matrix
 // CHECK: rondo.recurrence
-// CHECK: ^bb0(%{{.*}}: index, %[[PAST:.*]]: tensor<?x?x?xf32>):
-// CHECK: %[[DOT:.*]] = rondo.equation {{.*}} (%[[J:.*]] < %{{.*}}) sum (%[[I:.*]] = %{{.*}} to %{{.*}}) -> tensor<?xf32>
+// CHECK: ^bb0(%{{.*}}: index, %[[PAST:[^:]*]]: tensor<?x?x?xf32>,
+// CHECK: %[[DOT:.*]] = rondo.equation "W.sum" (%[[J:.*]] < %{{.*}}) sum (%[[I:.*]] = %{{.*}} to %{{.*}}) -> tensor<?xf32>
 // CHECK:   rondo.read %[[PAST]][%{{.*}}, %[[I]], %[[J]]]
 // CHECK:   rondo.read %arg0[%{{.*}}, %[[I]]]
 // CHECK: rondo.equation "W" (%[[I:.*]] < %{{.*}}, %[[J:.*]] < %{{.*}}) -> tensor<?x?xf32> {
 // CHECK-NOT: rondo.grad
 // CHECK-DAG: %[[D:.*]] = rondo.read %[[DOT]][%[[J]]]
 // CHECK-DAG: %[[K:.*]] = rondo.read %arg0[%{{.*}}, %[[I]]]
-// CHECK-DAG: arith.mulf %[[K]], %[[D]]
+// CHECK: %[[ONE:.*]] = arith.mulf %[[K]], %[[D]]
+// CHECK: arith.addf %[[ONE]], %[[ONE]]
 // CHECK: rondo.yield
 rondo.kernel @matrix sizes ["T", "K", "V"] bound [-1, -1, -1] batch []
     inputs [#rondo.tensor<"k", argument, f32, ()[T, K, V] -> (T, K)>,
