@@ -195,7 +195,7 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
     tile.vectors = tile.rowDim >= 0 ? 2 : 4;
   } else if (reduces) {
     tile.rows = tile.rowDim >= 0 ? 4 : 1;
-    tile.vectors = wide || tile.rowDim < 0 ? 4 : 2;
+    tile.vectors = tile.rowDim < 0 ? (wide ? 8 : 4) : wide ? 4 : 2;
     if (tile.rowDim < 0 && nest.isReorderable())
       tile.splits = 2;
   } else {

@@ -109,6 +109,8 @@ SmallVector<LoopPart> NestEmitter::splitDim(unsigned dim) {
   };
   if (int(dim) == tile.vectorDim) {
     add(tile.vectors, tile.lanes);
+    if (tile.vectors >= 8)
+      add(tile.vectors / 2, tile.lanes);
     if (tile.masked) {
       LoopPart &rest = add(1, 1);
       rest.step = tile.lanes;
