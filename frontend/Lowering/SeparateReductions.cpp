@@ -124,6 +124,23 @@ bool hasGather(const Expr *expr) {
   return any(expr, [](const Expr *e) { return e->gather; });
 }
 
+/// Surely not negative, whatever the sizes are.
+bool isNonNegative(const Expr *expr) {
+  switch (expr->kind) {
+  case Expr::Kind::IntConst:
+    return expr->integer >= 0;
+  case Expr::Kind::Size:
+    return true;
+  case Expr::Kind::Apply:
+    return (expr->op == Op::Add || expr->op == Op::Mul ||
+            expr->op == Op::FloorDiv || expr->op == Op::Mod ||
+            expr->op == Op::Max || expr->op == Op::Min) &&
+           llvm::all_of(expr->args, isNonNegative);
+  default:
+    return false;
+  }
+}
+
 /// Indices that `expr` uses and does not bind.
 void collectFree(const Expr *expr, IndexSet &free) {
   llvm::DenseSet<const Expr *> seen;
@@ -369,8 +386,11 @@ const Expr *Separator::hoist(const Expr *value, llvm::StringRef suffix) {
   llvm::DenseMap<const Index *, const Expr *> replacements;
   std::vector<const Expr *> subscripts;
   for (const Index *index : wanted) {
-    // A fresh index from 0; bounds that use indices are widened.
+    // A fresh index from 0; bounds that use indices are widened. Points below
+    // a positive bound are computed in vain, which keeps sizes simple.
     const Expr *lower = index->lower ? bound(index->lower, false) : nullptr;
+    if (lower && isNonNegative(lower) && !hasGather(value))
+      lower = nullptr;
     const Expr *upper = bound(index->upper, true);
     const Expr *extent =
         lower ? nodes.apply(Op::Sub, Type::Int, {upper, lower}) : upper;
