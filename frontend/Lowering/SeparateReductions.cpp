@@ -168,12 +168,16 @@ public:
   void run() {
     std::vector<Component> old = std::move(kernel.components);
     kernel.components.clear();
+    for (unsigned i = 0, e = kernel.tensorPool.size(); i < e; ++i)
+      if (kernel.tensorPool[i]->role == Tensor::Role::State)
+        separateInitial(*kernel.tensorPool[i]);
     for (Component &component : old)
       separate(component);
   }
 
 private:
   void separate(Component &old);
+  void separateInitial(Tensor &state);
   const Expr *rewrite(const Expr *expr, const Expr *guard, bool isRoot);
   const Expr *rewriteReduce(const Expr *expr, const Expr *guard, bool isRoot);
   const Expr *rewriteSoftmax(const Expr *expr, const Expr *guard);
@@ -538,6 +542,23 @@ const Expr *Separator::rewrite(const Expr *expr, const Expr *guard,
   if (!hasGather(result))
     done[expr] = result;
   return result;
+}
+
+/// An initial value is computed before everything else.
+void Separator::separateInitial(Tensor &state) {
+  Equation start{&state, state.initialIndices, state.initial, state.loc};
+  equation = &start;
+  component = nullptr;
+  done.clear();
+  batchIndices.clear();
+  for (const std::string &name : kernel.batch)
+    for (unsigned dim = 0; dim < state.alongBegin; ++dim)
+      if (state.shape[dim]->kind == Expr::Kind::Size &&
+          state.shape[dim]->name == name) {
+        batchIndices.push_back(state.initialIndices[dim]);
+        break;
+      }
+  state.initial = rewrite(state.initial, nullptr, /*isRoot=*/true);
 }
 
 void Separator::separate(Component &old) {

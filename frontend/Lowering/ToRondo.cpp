@@ -258,8 +258,6 @@ SmallVector<unsigned> withRest(SmallVector<unsigned> first, unsigned rank) {
 
 void KernelLowering::run() {
   createKernel();
-  for (const Tensor *state : kernel.states)
-    lowerInitial(*state);
   for (const Component &component : kernel.components) {
     if (component.recurrence)
       lowerRecurrence(component);
@@ -401,6 +399,9 @@ void KernelLowering::lowerRecurrence(const Component &component) {
   unsigned numAlong = component.alongCount;
   unsigned numBatch = kernel.batch.size();
 
+  for (unsigned i : numbering)
+    if (component.equations[i]->target->role == Tensor::Role::State)
+      lowerInitial(*component.equations[i]->target);
   members.clear();
   slices.clear();
   SmallVector<Value> alongSizes, initials;

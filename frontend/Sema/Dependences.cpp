@@ -276,7 +276,14 @@ bool KernelAnalyzer::finishBoundary(EqInfo &eq, const Piece &piece,
       if (i != tensor->alongBegin)
         replacement[eq.eq->indices[i]] = tensor->initialIndices[next++];
     llvm::DenseMap<const Expr *, const Expr *> done;
-    if (const Expr *value = substitute(piece.value, replacement, done))
+    const Expr *value = substitute(piece.value, replacement, done);
+    if (const Expr *read = value ? readBesidesArguments(value) : nullptr)
+      reporter
+          .error(piece.item->lhsRange, "the initial value of a state can only "
+                                       "use arguments")
+          .expected("a number, an argument or an expression of them")
+          .found("`" + read->tensor->name + "`, which is computed");
+    else if (value)
       tensor->initial = value;
     return true;
   }

@@ -399,7 +399,7 @@ void KernelAnalyzer::resolveEquation(EqInfo &eq) {
 // Initial values
 //===----------------------------------------------------------------------===//
 
-static const Expr *readBesidesArguments(const Expr *expr) {
+const Expr *sema::readBesidesArguments(const Expr *expr) {
   if (expr->kind == Expr::Kind::Read &&
       expr->tensor->role != Tensor::Role::Argument)
     return expr;

@@ -399,6 +399,10 @@ bool isBuiltin(llvm::StringRef name);
 /// "2 indices", "1 index".
 std::string countOf(size_t n, llvm::StringRef one, llvm::StringRef many);
 
+/// A read in `expr` of something that is not an argument; null if there is
+/// none.
+const model::Expr *readBesidesArguments(const model::Expr *expr);
+
 } // namespace rondo::frontend::sema
 
 #endif // RONDO_FRONTEND_SEMA_INTERNAL_H
