@@ -163,7 +163,7 @@ int main(int argc, char **argv) {
       for (i = 0; i < KEYS; ++i) {
         q[at + i] = codes[text[t] * KEYS + i];
         k[at + i] = t ? codes[text[t - 1] * KEYS + i] : 0.0f;
-        g[at + i] = h ? -0.02f : -0.0005f;
+        g[at + i] = h ? -0.1f : -0.005f;
       }
       v[(t * HEADS + h) * VALUES + text[t]] = 1.0f;
     }

@@ -9,8 +9,9 @@
     @example("q k: B T H K; v: B T H V; g: B T H K decay", init="S: B H K V")
     def gla(a): ...
 
-registers a formula. Every argument has its dims, and after them the kind of its
-values (a key of KINDS, normal by default). `a` holds the arguments as float64
+registers a formula. Every argument has its dims (before them f32 if the program
+fixes its dtype), and after them the kind of its values (a key of KINDS, normal
+by default). `a` holds the arguments as float64
 (or integer) arrays in their declared layout; the result is a dict of expected
 tensors by name, `S.final` among them. Formulas are written from the published
 equations, one step after the other, and share no code with the compiler.
@@ -65,7 +66,7 @@ KINDS = {
     "period": lambda rng, shape: rng.choice([1, 2, 4, 8], shape),
     "count": lambda rng, shape: rng.integers(1, 4, shape),
     "documents": documents,
-    "low": lambda rng, shape: -20.0 * np.ones(shape),
+    "low": lambda rng, shape: -7.625 * np.ones(shape),
 }
 INTEGERS = {"window", "token", "period", "count", "documents"}
 
@@ -92,6 +93,7 @@ class Example:
                  long, kernel, loosen):
         self.name = formula.__name__
         self.formula = formula
+        self.fixed = set()  # arguments with a dtype of their own, f32
         self.args = self.parse(args)
         self.init = self.parse(init)
         self.split = split  # where a sequence may be cut: multiples of it
@@ -102,8 +104,7 @@ class Example:
         self.kernel = kernel  # None: the file holds one
         self.loosen = loosen  # tolerances are multiplied by it
 
-    @staticmethod
-    def parse(text):
+    def parse(self, text):
         """{name: (dims, kind)}"""
         tensors = {}
         for group in filter(None, (g.strip() for g in text.split(";"))):
@@ -111,7 +112,9 @@ class Example:
             dims = words.split()
             kind = dims.pop() if dims and dims[-1] in KINDS else "normal"
             for name in names.split():
-                tensors[name] = (dims, kind)
+                if dims[:1] == ["f32"]:
+                    self.fixed.add(name)
+                tensors[name] = ([dim for dim in dims if dim != "f32"], kind)
         return tensors
 
     def has(self, size):
