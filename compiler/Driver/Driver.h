@@ -35,7 +35,7 @@ describeKernels(Compiler &compiler);
 
 /// Says for each recurrence of a module in the rondo dialect what runs in it
 /// and how it is computed.
-void explain(mlir::ModuleOp module, llvm::raw_ostream &os);
+void explain(mlir::ModuleOp module, Form form, llvm::raw_ostream &os);
 
 } // namespace rondo::driver
 

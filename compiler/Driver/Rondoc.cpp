@@ -113,7 +113,8 @@ int compile(Compiler &compiler, const Command &command) {
   if (command.explain) {
     if (Failure failure = compiler.run(Phase::Rondo); failure != Failure::None)
       return exitCode(failure);
-    explain(compiler.getModule(), output == "-" ? llvm::errs() : llvm::outs());
+    explain(compiler.getModule(), compiler.getOptions().form,
+            output == "-" ? llvm::errs() : llvm::outs());
   }
   Phase last = lastPhase(command.level);
   if (Failure failure = compiler.run(last); failure != Failure::None)

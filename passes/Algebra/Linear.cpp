@@ -81,9 +81,8 @@ std::optional<Affine> Linearizer::visitApply(Expr expr) {
     if (!a || !b)
       return std::nullopt;
     bool negate = expr->isOp("arith.subf");
-    Affine rest = negate
-                      ? scaled(*b, [&](Expr e) { return context.neg(e); })
-                      : *b;
+    Affine rest =
+        negate ? scaled(*b, [&](Expr e) { return context.neg(e); }) : *b;
     Affine result = *a;
     result.constant = negate ? context.sub(a->constant, b->constant)
                              : context.add(a->constant, b->constant);
@@ -119,14 +118,11 @@ std::optional<Affine> Linearizer::visitApply(Expr expr) {
     if (!a || !b)
       return std::nullopt;
     Expr zero = context.real(0, expr->type);
-    Affine result = scaled(*a, [&](Expr e) {
-      return context.select(args[0], e, zero);
-    });
-    Affine rest = scaled(*b, [&](Expr e) {
-      return context.select(args[0], zero, e);
-    });
-    result.constant =
-        context.select(args[0], a->constant, b->constant);
+    Affine result =
+        scaled(*a, [&](Expr e) { return context.select(args[0], e, zero); });
+    Affine rest =
+        scaled(*b, [&](Expr e) { return context.select(args[0], zero, e); });
+    result.constant = context.select(args[0], a->constant, b->constant);
     // The same read in both branches is one term.
     for (LinearTerm &term : rest.terms) {
       auto same = llvm::find_if(result.terms, [&](const LinearTerm &each) {
@@ -159,8 +155,8 @@ std::optional<Affine> Linearizer::visitReduce(Expr expr) {
     term.variables.append(expr->variables.begin(), expr->variables.end());
     result.terms.push_back(term);
   }
-  result.constant = context.reduce(Combiner::Sum, expr->variables,
-                                   inner->constant, filter);
+  result.constant =
+      context.reduce(Combiner::Sum, expr->variables, inner->constant, filter);
   return result;
 }
 
@@ -194,23 +190,6 @@ rondo::algebra::linearize(Context &context, Expr expr,
 // Products and sums
 //===----------------------------------------------------------------------===//
 
-/// exp of each summand of an exponent.
-static void exponentFactors(Context &context, Expr exponent, bool negate,
-                            SmallVectorImpl<Expr> &out) {
-  if (exponent->isOp("arith.addf") || exponent->isOp("arith.subf")) {
-    exponentFactors(context, exponent->args[0], negate, out);
-    exponentFactors(context, exponent->args[1],
-                    negate != exponent->isOp("arith.subf"), out);
-    return;
-  }
-  if (exponent->isOp("arith.negf")) {
-    exponentFactors(context, exponent->args[0], !negate, out);
-    return;
-  }
-  Expr argument = negate ? context.neg(exponent) : exponent;
-  out.push_back(context.apply("math.exp", {argument}, exponent->type));
-}
-
 static void collectFactors(Context &context, Expr expr, bool inverse,
                            SmallVectorImpl<Expr> &out) {
   if (expr->isOp("arith.mulf")) {
@@ -222,8 +201,6 @@ static void collectFactors(Context &context, Expr expr, bool inverse,
   } else if (expr->isOp("arith.negf")) {
     out.push_back(context.real(-1, expr->type));
     collectFactors(context, expr->args[0], inverse, out);
-  } else if (expr->isOp("math.exp")) {
-    exponentFactors(context, expr->args[0], inverse, out);
   } else if (!expr->isReal(1)) {
     out.push_back(inverse ? context.div(context.real(1, expr->type), expr)
                           : expr);
@@ -270,6 +247,28 @@ SmallVector<Expr> rondo::algebra::summands(Context &context, Expr expr) {
   if (result.size() > maxTerms)
     result = {expr};
   return result;
+}
+
+Expr rondo::algebra::sumOut(Context &context, Expr expr,
+                            ArrayRef<const Variable *> variables) {
+  if (variables.empty())
+    return expr;
+  Expr total = context.real(0, expr->type);
+  for (Expr summand : summands(context, expr)) {
+    SmallVector<Expr> summed, rest;
+    for (Expr factor : factors(context, summand)) {
+      bool uses = contains(factor, [&](Expr node) {
+        return node->kind == Kind::Variable &&
+               llvm::is_contained(variables, node->variable);
+      });
+      (uses ? summed : rest).push_back(factor);
+    }
+    Expr sum = context.reduce(Combiner::Sum, variables,
+                              product(context, summed, expr->type), nullptr);
+    rest.push_back(sum);
+    total = context.add(total, product(context, rest, expr->type));
+  }
+  return total;
 }
 
 Expr rondo::algebra::logarithm(Context &context, Expr expr) {

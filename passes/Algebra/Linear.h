@@ -41,9 +41,9 @@ std::optional<Affine> linearize(Context &context, Expr expr,
 /// Whether `expr` contains a node that `test` accepts.
 bool contains(Expr expr, llvm::function_ref<bool(Expr)> test);
 
-/// A product of factors, with quotients as reciprocals, and exponentials of
-/// sums as products of exponentials: exp(a - b) * c / d -> exp(a), exp(-b), c,
-/// 1 / d. A leading sign is a factor -1.
+/// A product of factors, with quotients as reciprocals: -a * b / c -> -1, a, b,
+/// 1 / c. Exponentials of sums stay whole: exp(a - b) may be finite where exp(a)
+/// and exp(-b) are not.
 llvm::SmallVector<Expr> factors(Context &context, Expr expr);
 
 /// A sum of products: `expr` with products distributed over sums (outside of
@@ -52,6 +52,11 @@ llvm::SmallVector<Expr> summands(Context &context, Expr expr);
 
 /// The product of the factors, 1 for none.
 Expr product(Context &context, llvm::ArrayRef<Expr> factors, mlir::Type type);
+
+/// The sum of a product over variables, with the factors that do not use them
+/// in front: sum over i of a b[i] c[i] -> a sum over i of b[i] c[i].
+Expr sumOut(Context &context, Expr expr,
+            llvm::ArrayRef<const Variable *> variables);
 
 /// The logarithm of `expr` as an expression that is finite wherever the
 /// logarithm is: known for exponentials, sigmoids, positive constants, powers

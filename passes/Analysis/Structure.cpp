@@ -214,11 +214,12 @@ bool StateAnalysis::addTerm(const LinearTerm &term) {
     contracted = k;
     llvm::erase(left, subscript->variable);
   }
-  if (!left.empty())
-    return false; // summed over something that is not a dim of the state
+  // What is summed over besides the state's dims belongs to the coefficient.
+  LinearTerm closed{sumOut(context, term.coefficient, left), term.read,
+                    term.variables};
   if (contracted)
-    return addLowRank(term, *contracted);
-  state.decay = context.add(state.decay, term.coefficient);
+    return addLowRank(closed, *contracted);
+  state.decay = context.add(state.decay, closed.coefficient);
   return true;
 }
 

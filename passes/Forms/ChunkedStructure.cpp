@@ -42,6 +42,7 @@ private:
   bool findTimeIndex(Readout &readout, Expr read);
   bool addConsumer(EquationOp consumer);
   bool addReadoutTerm(Readout &readout, const LinearTerm &term);
+  bool usesOtherIndex(Readout &readout, Expr factor);
   bool findTransition();
   bool addTerm(const LinearTerm &term);
   bool findWrites();
@@ -100,6 +101,18 @@ bool Finder::findTimeIndex(Readout &readout, Expr read) {
               "' reads the state at a point that is not t or t - 1");
 }
 
+/// Whether a factor uses an index of the consumer other than batch and time.
+bool Finder::usesOtherIndex(Readout &readout, Expr factor) {
+  return contains(factor, [&](Expr node) {
+    auto argument = node->kind == Kind::Value
+                        ? dyn_cast<BlockArgument>(node->value)
+                        : BlockArgument();
+    return argument && argument.getOwner() == &readout.consumer.getBlock() &&
+           argument.getArgNumber() >= op.getBatch() &&
+           argument.getArgNumber() != readout.timeIndex;
+  });
+}
+
 bool Finder::addReadoutTerm(Readout &readout, const LinearTerm &term) {
   Expr time =
       context.leaf(readout.consumer.getParallelIndices()[readout.timeIndex]);
@@ -145,6 +158,11 @@ bool Finder::addReadoutTerm(Readout &readout, const LinearTerm &term) {
   contracted = dims;
   readout.rightIndices = rightIndices;
 
+  for (unsigned i = 0; i < op.getBatch(); ++i)
+    if (term.read->subscripts()[i] !=
+        context.leaf(readout.consumer.getParallelIndices()[i]))
+      return fail("'" + readout.consumer.getName() +
+                  "' reads the state of another batch point");
   SmallVector<Expr> rightLeaves;
   for (unsigned index : rightIndices)
     rightLeaves.push_back(
@@ -159,6 +177,10 @@ bool Finder::addReadoutTerm(Readout &readout, const LinearTerm &term) {
       if (usesLeft && usesAny(factor, rightLeaves))
         return fail("the weight of the state in '" +
                     readout.consumer.getName() + "' is not a product");
+      if (usesLeft && usesOtherIndex(readout, factor))
+        return fail("the weight of the state in '" +
+                    readout.consumer.getName() +
+                    "' uses an index that the state does not have");
       (usesLeft ? left : scale).push_back(factor);
     }
     Type type = term.coefficient->type;
@@ -264,18 +286,18 @@ bool Finder::addTerm(const LinearTerm &term) {
       return fail("the update contracts other dims of the state than its "
                   "readouts");
   }
-  if (!open.empty())
-    return fail("the update sums over more than dims of the state");
+  // What is summed over besides the state's dims belongs to the coefficient.
+  Expr coefficient = sumOut(context, term.coefficient, open);
   if (variables.empty()) {
     if (frozen)
       return fail("the state itself, not a contraction of it, is frozen");
-    result.decay = context.add(result.decay, term.coefficient);
+    result.decay = context.add(result.decay, coefficient);
     return true;
   }
   if (variables.size() != result.left.size())
     return fail("the update contracts a part of the contracted dims only");
-  Type type = term.coefficient->type;
-  for (Expr summand : summands(context, term.coefficient)) {
+  Type type = coefficient->type;
+  for (Expr summand : summands(context, coefficient)) {
     SmallVector<Expr> left, summed, scale;
     for (Expr factor : factors(context, summand)) {
       bool usesLeft = usesAny(factor, result.left);

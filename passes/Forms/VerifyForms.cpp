@@ -113,7 +113,7 @@ public:
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    WalkResult result = module.walk([&](Operation *op) {
+    WalkResult result = module.walk<WalkOrder::PreOrder>([&](Operation *op) {
       if (failed(verifyOp(op)))
         return WalkResult::interrupt();
       auto func = dyn_cast<func::FuncOp>(op);
