@@ -8,6 +8,7 @@
 #include "compiler/Pipeline/Pipeline.h"
 #include "compiler/Pipeline/Registration.h"
 #include "dialects/Rondo/IR/RondoOps.h"
+#include "dialects/Rondo/Transforms/Passes.h"
 #include "frontend/Lowering/ToRondo.h"
 #include "frontend/Parser/Parser.h"
 #include "frontend/Sema/Sema.h"
@@ -15,7 +16,6 @@
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
-#include "dialects/Rondo/Transforms/Passes.h"
 #include "passes/Algebra/Passes.h"
 #include "passes/CPU/Pipeline.h"
 #include "passes/Common/Cleanup.h"
@@ -126,15 +126,25 @@ Failure Compiler::chooseForms() {
     derivation.addPass(createToChunked({options.chunk, /*required=*/true}));
     addCleanup(derivation);
     derivation.addPass(algebra::createMergeEquations());
-    if (Failure failure =
-            runPasses(derivation, *module, Failure::Program);
+    if (Failure failure = runPasses(derivation, *module, Failure::Program);
         failure != Failure::None)
       return failure;
   }
   passes.addPass(createToSequential());
   addCleanup(passes);
   passes.addPass(createVerifyForms());
-  return runPasses(passes, *module, Failure::Internal);
+  if (Failure failure = runPasses(passes, *module, Failure::Internal);
+      failure != Failure::None || options.form != Form::Chunked)
+    return failure;
+
+  // What is sequential now are the chunks; callers are told what they hold.
+  std::string form = "chunked";
+  if (options.chunk)
+    form += " " + std::to_string(options.chunk);
+  for (Operation &op : module->getOps())
+    if (op.hasAttr("rondo.form"))
+      op.setAttr("rondo.form", StringAttr::get(context.get(), form));
+  return Failure::None;
 }
 
 /// Loops to the LLVM dialect, once for each processor.
