@@ -78,7 +78,7 @@ def ToSequential : Pass<"rondo-to-sequential", "::mlir::ModuleOp"> {
     }
     ```
 
-    Pre-condition: no `rondo.grad`. Post-condition: see `rondo-verify-forms`.
+    Pre-condition: rondo-expand-grad and rondo-decompose have run. Post-condition: see `rondo-verify-forms`.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",

@@ -31,12 +31,24 @@ public:
   }
 
 private:
-  LogicalResult lower(KernelOp kernel) {
-    WalkResult hasGrad = kernel.walk([](GradOp grad) {
-      grad.emitOpError("must be expanded before (rondo-expand-grad)");
+  /// Operations that other passes replace by equations first.
+  LogicalResult checkOps(KernelOp kernel) {
+    WalkResult result = kernel.walk([](Operation *op) {
+      if (!isa<RondoDialect>(op->getDialect()) ||
+          isa<KernelOp, ReturnOp, SizeOp, InitialOp, EquationOp, YieldOp,
+              ReadOp, GatherOp, RecurrenceOp, ModOp, SigmoidOp, SoftplusOp>(op))
+        return WalkResult::advance();
+      op->emitOpError() << "must be expanded to equations before (by "
+                        << (isa<GradOp>(op) ? "rondo-expand-grad"
+                                            : "rondo-decompose")
+                        << ")";
       return WalkResult::interrupt();
     });
-    if (hasGrad.wasInterrupted())
+    return failure(result.wasInterrupted());
+  }
+
+  LogicalResult lower(KernelOp kernel) {
+    if (failed(checkOps(kernel)))
       return failure();
     normalize(kernel);
     std::unique_ptr<Program> program = Program::create(kernel);
