@@ -1,0 +1,327 @@
+#===- check.py - One kernel in all its forms -------------------------------===#
+#
+# Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+"""Compiles kernels and compares, on the same random arguments,
+
+    the evaluator of this folder   with   the interpreter     at 1e-9
+    the interpreter                with   compiled f64 code   at 1e-9
+                                          compiled f32 code   at 2e-4
+                                          f16 and bf16 code   plus one rounding
+
+where the error is relative to the largest value of a tensor. When one is
+larger, the interpreter says whether the program is to blame: if rounding its
+arguments in the same precision changes the results as much, it is
+ill-conditioned, and no claim is made. Integers and conditions are equal."""
+
+import os
+import pickle
+import random
+import signal
+import subprocess
+
+import numpy as np
+
+import artifact
+import generate
+import safetensors
+from evaluate import Evaluator
+from program import REAL, file_text
+
+# mode: (tolerance, relative rounding of results, of arithmetic)
+MODES = {"f64": (1e-9, 0.0, 2.0 ** -53), "f32": (2e-4, 0.0, 2.0 ** -24),
+         "bf16": (2e-4, 2.0 ** -8, 2.0 ** -24),
+         "f16": (2e-4, 2.0 ** -11, 2.0 ** -24)}
+RESULT_ROUNDING = {"bf16": 2.0 ** -8, "f16": 2.0 ** -11, "f32": 2.0 ** -24}
+TINY_WORK, LARGE_WORK = 6000, 300000
+TIME_LIMIT = 60  # seconds, of every step
+
+
+class Failure(Exception):
+
+    def __init__(self, category, detail):
+        super().__init__(category + ": " + detail)
+        self.category, self.detail = category, detail
+
+
+def execute(command):
+    """(exit code, output); None: it took too long."""
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=TIME_LIMIT)
+    except subprocess.TimeoutExpired:
+        return None, "it takes more than %d seconds" % TIME_LIMIT
+    return done.returncode, (done.stdout + done.stderr).decode(
+        errors="replace")
+
+
+def round_f16(x):
+    return x.astype(np.float16).astype(np.float32)
+
+
+ROUND = {"bf16": lambda x: artifact.from_bf16(artifact.to_bf16(x)),
+         "f16": round_f16}
+
+
+class Case:
+    """Arguments for a kernel, and what is expected of it."""
+
+    def __init__(self, title, sizes, inputs):
+        self.title, self.sizes, self.inputs = title, sizes, inputs
+        self.expected = None
+
+    def __str__(self):
+        return "%s [%s]" % (self.title, " ".join(
+            "%s=%d" % entry for entry in self.sizes.items()))
+
+
+class Plan:
+    """What is done with a kernel; a function of its seed."""
+
+    def __init__(self, seed, bound=None):
+        rng = random.Random("plan %d" % seed)
+        self.seed, self.bound = seed, bound or {}
+        self.modes = ["f64", "f32"]
+        small = rng.random()
+        if small < 0.2:
+            self.modes.append("bf16" if small < 0.1 else "f16")
+        self.round = ROUND.get(self.modes[-1], np.float32)
+
+    def cases(self, kernel):
+        result = []
+        for title, table, most in (
+                ("tiny", generate.TINY, TINY_WORK),
+                ("large", generate.LARGE, LARGE_WORK)):
+            rng = random.Random("%s %d" % (title, self.seed))
+            sizes = generate.draw_sizes(kernel, rng, table, most, self.bound)
+            numbers = np.random.default_rng(rng.getrandbits(32))
+            result.append(Case(title, sizes, generate.draw_inputs(
+                kernel, sizes, numbers, self.round, rng.random() < 0.5)))
+        return result
+
+
+#===------------------------------------------------------------------------===#
+# Comparison
+#===------------------------------------------------------------------------===#
+
+
+def compare(found, expected, tolerance, rounding):
+    """None, or what is wrong."""
+    if list(found.shape) != list(expected.shape):
+        return "the shape is %s, not %s" % (found.shape, expected.shape)
+    if found.size == 0:
+        return None
+    if expected.dtype.kind != "f" or found.dtype.kind != "f":
+        wrong = found.astype(np.int64) != expected.astype(np.int64)
+        error = wrong.astype(float)
+    else:
+        a, b = found.astype(np.float64), expected.astype(np.float64)
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        finite = np.isfinite(a) & np.isfinite(b)
+        a, b = np.where(finite, a, 0), np.where(finite, b, 0)
+        error = np.where(same, 0, np.where(finite, np.abs(a - b), np.inf))
+        scale = max(np.abs(b).max(), 0.1)
+        wrong = error > tolerance * scale + rounding * np.abs(b)
+    if not wrong.any():
+        return None
+    at = np.unravel_index(np.argmax(np.where(wrong, error, -1)), error.shape)
+    return "%s instead of %s at %s (%d of %d points are wrong)" % (
+        found[at], expected[at], list(map(int, at)), wrong.sum(), wrong.size)
+
+
+def differences(kernel, found, expected, tolerance, rounding):
+    """{name: what is wrong}"""
+    result = {}
+    for name, b in expected.items():
+        if name not in found:
+            result[name] = "there is no such result"
+            continue
+        tensor = kernel.tensors.get(name)
+        own = RESULT_ROUNDING.get(tensor.dtype, 0) if tensor else 0
+        if name.endswith(".final"):
+            own = -rounding  # kept in the accumulation type
+        wrong = compare(found[name], b, tolerance, max(rounding + own, own))
+        if wrong:
+            result[name] = wrong
+    return result
+
+
+#===------------------------------------------------------------------------===#
+# The forms of a kernel
+#===------------------------------------------------------------------------===#
+
+
+class Checker:
+
+    def __init__(self, build, folder):
+        self.build, self.folder = build, folder
+        self.conditions = 0  # comparisons given up
+        os.makedirs(folder, exist_ok=True)
+
+    def tool(self, name):
+        return os.path.join(self.build, "bin", name)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def compile(self, name, text, mode, options):
+        """The path of the library."""
+        source, library = self.path(name + ".rondo"), \
+            self.path("%s-%s.so" % (name, mode))
+        with open(source, "w") as file:
+            file.write(text)
+        if os.path.exists(library):
+            os.remove(library)
+        code, output = execute([self.tool("rondoc"), source, "-o", library,
+                                "--dtype=" + mode] + options)
+        if code == 0:
+            return library
+        lines = [line for line in output.splitlines() if "error" in line] or \
+            output.splitlines() or ["no message"]
+        raise Failure("refused" if code == 1 else "compiler", "exit code %s "
+                      "with --dtype=%s %s: %s" % (code, mode,
+                                                  " ".join(options), lines[0]))
+
+    def interpret(self, kernel, inputs, name="case"):
+        source = self.path(kernel.name + ".rondo")
+        if not os.path.exists(source):
+            with open(source, "w") as file:
+                file.write(file_text(kernel))
+        given, out = self.path(name + ".in"), self.path(name + ".out")
+        safetensors.write(given, inputs)
+        if os.path.exists(out):
+            os.remove(out)
+        code, output = execute([
+            self.tool("rondo-run"), source, "--kernel=" + kernel.name,
+            "--reference", "--in", given, "--out", out])
+        if code != 0:
+            raise Failure("interpreter", "exit code %s: %s" % (
+                code, (output.strip().splitlines() or ["no message"])[0]))
+        return safetensors.read(out)
+
+    def evaluate(self, kernel, case):
+        try:
+            return Evaluator(kernel, case.sizes, case.inputs).results()
+        except Exception as error:
+            raise Failure("evaluator", "%s: %s" % (type(error).__name__,
+                                                   error))
+
+    def expect(self, kernel, case):
+        """The interpreter's results; for tiny cases it is checked too."""
+        case.expected = self.interpret(kernel, case.inputs)
+        if case.title != "tiny":
+            return
+        meaning = self.evaluate(kernel, case)
+        wrong = differences(kernel, case.expected, meaning, 1e-9, 0)
+        for name, what in wrong.items():
+            raise Failure("interpreter", "%s of %s is %s" % (name, case, what))
+
+    def call_all(self, kernel, plan, cases, libraries):
+        """[(mode, case, results or a sentence)], from a process of its own,
+        as compiled code may do anything."""
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.close(reader)
+                signal.alarm(TIME_LIMIT)
+                rng = np.random.default_rng(plan.seed)
+                with os.fdopen(writer, "wb") as pipe:
+                    for mode, library in libraries.items():
+                        for i, case in enumerate(cases):
+                            pickle.dump((mode, i, self.call(
+                                kernel, case, library, rng)), pipe)
+                            pipe.flush()
+            finally:
+                os._exit(0)
+        os.close(writer)
+        done = []
+        with os.fdopen(reader, "rb") as pipe:
+            while True:
+                try:
+                    done.append(pickle.load(pipe))
+                except (EOFError, pickle.UnpicklingError):
+                    break
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            mode = list(libraries)[len(done) // len(cases)]
+            raise Failure("compiled", "%s in %s code, %s" % (
+                "it takes more than %d seconds" % TIME_LIMIT
+                if number == signal.SIGALRM else
+                signal.Signals(number).name, mode,
+                cases[len(done) % len(cases)]))
+        return done
+
+    def call(self, kernel, case, library, rng):
+        try:
+            info = artifact.open_library(library)[kernel.name]
+            return artifact.call_kernel(info, case.sizes, case.inputs, rng,
+                                        case.title == "tiny")
+        except Exception as error:
+            return "%s: %s" % (type(error).__name__, error)
+
+    def is_ill_conditioned(self, kernel, case, names, found, mode):
+        """Whether rounding the arguments explains the differences."""
+        _, rounding, unit = MODES[mode]
+        spread = {name: 0.0 for name in names}
+        for attempt in range(3):
+            rng = np.random.default_rng(attempt)
+            inputs = {
+                name: x * (1 + unit * rng.choice([-1.0, 1.0], x.shape))
+                if x.dtype.kind == "f" else x
+                for name, x in case.inputs.items()}
+            inputs = {name: np.asarray(x) for name, x in inputs.items()}
+            other = self.interpret(kernel, inputs, "moved")
+            for name in names:
+                a, b = other[name], case.expected[name]
+                if a.dtype.kind != "f" or a.size == 0:
+                    continue
+                with np.errstate(invalid="ignore"):
+                    spread[name] = np.fmax(spread[name], np.abs(a - b))
+        for name in names:
+            a, b = found[name], case.expected[name]
+            if a.dtype.kind != "f" or a.shape != b.shape:
+                return False
+            error = np.abs(a.astype(float) - b)
+            if not (error <= 100 * np.max(spread[name]) +
+                    2 * rounding * np.abs(b)).all():
+                return False
+        return True
+
+    def judge(self, kernel, case, mode, found):
+        """Raises when compiled results differ from the interpreter's."""
+        if isinstance(found, str):
+            raise Failure("compiled", "%s code on %s: %s" % (mode, case,
+                                                             found))
+        if mode != "f64" and kernel.jumps:
+            return  # rounding may take another branch
+        tolerance, rounding, _ = MODES[mode]
+        wrong = differences(kernel, found, case.expected, tolerance, rounding)
+        if not wrong:
+            return
+        if self.is_ill_conditioned(kernel, case, wrong, found, mode):
+            self.conditions += 1
+            return
+        for name, what in wrong.items():
+            raise Failure("compiled", "%s of %s in %s code is %s" % (
+                name, case, mode, what))
+
+    def check(self, kernel, plan, libraries):
+        """Raises a Failure. `libraries` by mode, made with plan.bound."""
+        cases = plan.cases(kernel)
+        for case in cases:
+            self.expect(kernel, case)
+        for mode, i, found in self.call_all(kernel, plan, cases, libraries):
+            self.judge(kernel, cases[i], mode, found)
+
+    def check_alone(self, kernel, plan, options):
+        """Compiles a kernel by itself and checks it."""
+        path = self.path(kernel.name + ".rondo")
+        if os.path.exists(path):
+            os.remove(path)
+        text = file_text(kernel)
+        libraries = {mode: self.compile(kernel.name, text, mode, options)
+                     for mode in plan.modes}
+        self.check(kernel, plan, libraries)
