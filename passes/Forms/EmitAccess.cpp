@@ -120,11 +120,12 @@ View KernelEmitter::resolveSnapshot(const Access &access,
                                     ArrayRef<IterationDim> iteration) {
   const Tensor &tensor = *access.tensor;
   View view;
-  view.memref = buffers[snapshot.buffer];
   for (unsigned dim = tensor.numBatch; dim < tensor.getRank(); ++dim)
     if (dim != tensor.producer->timeDims[0])
       resolveDim(view, access, tensor, dim, access.subscripts[dim],
                  /*isTime=*/false, iteration);
+  // A buffer is never empty and needs no stand-in.
+  view.memref = buffers[snapshot.buffer];
   return view;
 }
 
