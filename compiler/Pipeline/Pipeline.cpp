@@ -20,6 +20,7 @@
 #include "passes/CPU/Pipeline.h"
 #include "passes/Common/Cleanup.h"
 #include "passes/Forms/Passes.h"
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -32,7 +33,8 @@ using namespace rondo;
 //===----------------------------------------------------------------------===//
 
 Failure Compiler::runPhase(Phase phase) {
-  TimingScope scope = timing.nest(phaseName(phase));
+  phaseTiming = timing.nest(phaseName(phase));
+  auto stop = llvm::make_scope_exit([&] { phaseTiming.stop(); });
   switch (phase) {
   case Phase::Ast:
     return ir ? Failure::None : parseText();
@@ -237,7 +239,7 @@ Compiler::~Compiler() = default;
 Failure Compiler::runPasses(PassManager &passes, ModuleOp target,
                             Failure blame) {
   (void)applyPassManagerCLOptions(passes);
-  TimingScope scope = timing.nest("passes");
+  TimingScope scope = phaseTiming.nest("passes");
   passes.enableTiming(scope);
   if (succeeded(passes.run(target)))
     return Failure::None;

@@ -129,7 +129,7 @@ private:
 
   CompileOptions options;
   llvm::raw_ostream &errors;
-  mlir::TimingScope timing;
+  mlir::TimingScope timing, phaseTiming;
   llvm::SourceMgr sources;
   frontend::Diagnostics diags;
   std::unique_ptr<mlir::MLIRContext> context;

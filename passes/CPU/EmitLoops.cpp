@@ -17,6 +17,7 @@
 
 #include "passes/CPU/EmitLoops.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -51,6 +52,7 @@ private:
     return arith::ConstantIndexOp::create(builder, loc, value);
   }
   Value roundDown(Value value, int64_t multiple);
+  scf::ForOp createLoop(const LoopPart &part, ValueRange carried = {});
   SmallVector<LoopPart> splitDim(unsigned dim);
   void emitGuard();
   void emitParallel(unsigned position);
@@ -96,6 +98,27 @@ Value NestEmitter::roundDown(Value value, int64_t multiple) {
     return constantIndex(*constant / multiple * multiple);
   assert(llvm::isPowerOf2_64(multiple) && "tiles are powers of two");
   return arith::AndIOp::create(builder, loc, value, constantIndex(-multiple));
+}
+
+/// The tile is all the unrolling that a loop needs; LLVM would unroll again
+/// what is left of it.
+scf::ForOp NestEmitter::createLoop(const LoopPart &part, ValueRange carried) {
+  auto loop =
+      scf::ForOp::create(builder, loc, part.lower, part.upper,
+                         constantIndex(part.count * part.step), carried);
+  if (tile.vectorDim < 0)
+    return loop;
+  MLIRContext *context = builder.getContext();
+  BoolAttr yes = builder.getBoolAttr(true);
+  auto vectorize = LLVM::LoopVectorizeAttr::get(context, /*disable=*/yes, {},
+                                                {}, {}, {}, {}, {});
+  auto unroll = LLVM::LoopUnrollAttr::get(
+      context, {}, {}, /*runtimeDisable=*/yes, {}, {}, {}, {});
+  loop->setAttr("llvm.loop_annotation",
+                LLVM::LoopAnnotationAttr::get(context, {}, vectorize, {},
+                                              unroll, {}, {}, {}, {}, {}, {},
+                                              {}, {}, {}, {}, {}));
+  return loop;
 }
 
 SmallVector<LoopPart> NestEmitter::splitDim(unsigned dim) {
@@ -161,8 +184,7 @@ void NestEmitter::emitParallel(unsigned position) {
   }
   unsigned dim = tile.order[position];
   for (const LoopPart &part : parts[dim]) {
-    auto loop = scf::ForOp::create(builder, loc, part.lower, part.upper,
-                                   constantIndex(part.count * part.step));
+    scf::ForOp loop = createLoop(part);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
     enter(dim, part, loop.getInductionVar());
@@ -269,9 +291,7 @@ SmallVector<Value> NestEmitter::reduce(unsigned position,
     return getNextValues(values);
   unsigned dim = tile.order[position];
   for (const LoopPart &part : parts[dim]) {
-    auto loop =
-        scf::ForOp::create(builder, loc, part.lower, part.upper,
-                           constantIndex(part.count * part.step), values);
+    scf::ForOp loop = createLoop(part, values);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
     SmallVector<Value> carried(loop.getRegionIterArgs());

@@ -109,7 +109,8 @@ def to_bf16(x):
 
 
 def from_bf16(x):
-    return (x.astype(np.uint32) << 16).view(np.float32)
+    bits = np.asarray(np.left_shift(x, 16, dtype=np.uint32))
+    return bits.view(np.float32)
 
 
 #===------------------------------------------------------------------------===#

@@ -46,9 +46,14 @@ class Scope:
 
 
 def stands_alone(node, name):
-    """Whether an index is a whole subscript somewhere."""
-    return any(n.op == "read" and any(a.op == "index" and a.name == name
-                                      for a in n.args) for n in node.walk())
+    """Whether an index is a whole subscript somewhere. A softmax whose range
+    is written has an index of its own."""
+    if node.op == "read" and any(a.op == "index" and a.name == name
+                                 for a in node.args):
+        return True
+    if any(len(entry) > 2 and entry[0] == name for entry in node.ranges):
+        return False
+    return any(stands_alone(arg, name) for arg in node.args)
 
 
 class Expressions:

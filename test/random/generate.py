@@ -84,6 +84,7 @@ class Generator:
             parameters = ["x", "y"][:self.rng.randint(1, 2)]
             scope = Scope({}, [])
             functions, kernel.functions = kernel.functions, {}
+            dims, e.dims = e.dims, []  # a function sees no sizes
 
             def leaf(scope, plain=e.leaf):
                 if self.chance(0.7):
@@ -95,6 +96,7 @@ class Generator:
             scope.reductions = 2
             body = e.real(scope, 2)
             del e.leaf
+            e.dims = dims
             kernel.functions = functions
             kernel.functions[name + suffix] = (parameters, body)
 
@@ -584,8 +586,9 @@ def stands_alone_in(expr, names, tensors):
     allowed = {t.name for t in tensors
                if t.role == "argument" or t.declared and t.role == "local"}
     return all(any(n.op == "read" and n.name in allowed and
-                   any(a.op == "index" and a.name == name for a in n.args)
-                   for n in expr.walk()) for name in names)
+                   stands_alone(n, name) for n in expr.walk())
+               for name in names) and not any(
+                   n.name == "softmax" for n in expr.walk())
 
 
 def generate(seed):

@@ -85,6 +85,12 @@ def save(options, seed, kernel, plan, command, failure, small):
     return path
 
 
+def bound_for(kernel, bound):
+    """A boundary equation must have its point."""
+    points = any(e.point is not None for e in kernel.equations)
+    return {k: v for k, v in bound.items() if k != "T" or not points}
+
+
 def run_batch(work):
     """(programs that passed, reports, comparisons given up)"""
     options = work.options
@@ -92,8 +98,10 @@ def run_batch(work):
     shutil.rmtree(folder, ignore_errors=True)
     checker = Checker(options.build, folder)
     flags, bound = batch_options(work.seeds)
-    kernels = [(seed, generate(seed), Plan(seed, bound))
-               for seed in work.seeds]
+    kernels = []
+    for seed in work.seeds:
+        kernel = generate(seed)
+        kernels.append((seed, kernel, Plan(seed, bound_for(kernel, bound))))
     libraries = {}
     if not bound:
         text = "".join(file_text(kernel) for _, kernel, _ in kernels)
@@ -106,7 +114,7 @@ def run_batch(work):
             libraries = {}  # which one is it?
     passed, reports = 0, []
     for seed, kernel, plan in kernels:
-        command = flags + dims_option(kernel, bound)
+        command = flags + dims_option(kernel, plan.bound)
         try:
             own = dict(libraries)
             for mode in plan.modes:
@@ -115,11 +123,13 @@ def run_batch(work):
                         kernel.name, file_text(kernel), mode, command)
             checker.check(kernel, plan, own)
             passed += 1
-        except Failure as failure:
+        except Exception as error:
+            failure = error if isinstance(error, Failure) else Failure(
+                "test itself", "%s: %s" % (type(error).__name__, error))
             small = None
             if work.number >= 0 and not options.no_shrink:
                 small = shrink(kernel, failure, lambda k: checker.check_alone(
-                    k, plan, flags + dims_option(k, bound)), SHRINK_SECONDS)
+                    k, plan, flags + dims_option(k, plan.bound)), SHRINK_SECONDS)
             path = save(options, seed, kernel, plan, command, failure, small)
             text = file_text(small[0] if small else kernel)
             reports.append("FAIL seed %d: %s\n%s  (%s; repeat with "
