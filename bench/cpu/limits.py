@@ -1,0 +1,165 @@
+#===- limits.py - What this processor can do -------------------------------===#
+#
+# Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#===------------------------------------------------------------------------===#
+"""Measures the limits against which kernels are held, on one core.
+
+    python3 bench/cpu/limits.py
+
+  fma     f32 multiply-adds per second, times 2, from registers
+  triad   bytes per second of a = b + s * c on arrays of 64 MiB: 12 per element
+  copy    bytes per second of a = b on the same arrays: 8 per element
+  triad_nt, copy_nt   the same with non-temporal stores
+  read_l2 bytes per second of reading 512 KiB again and again
+
+The program is C with vectors of the compiler, built by the C compiler that
+--cc or $CC names, for the machine at hand; nothing of Rondo is in it.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+
+SOURCE = r"""
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#ifdef __AVX512F__
+#define LANES 16
+#define CHAINS 24
+#elif defined(__AVX__)
+#define LANES 8
+#define CHAINS 12
+#else
+#define LANES 4
+#define CHAINS 12
+#endif
+typedef float vec __attribute__((vector_size(4 * LANES)));
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec + 1e-9 * t.tv_nsec;
+}
+
+static volatile float sink;
+
+__attribute__((noinline)) static void fma_run(long n, float x, float y) {
+#pragma STDC FP_CONTRACT ON
+  vec acc[CHAINS];
+  for (int i = 0; i < CHAINS; ++i)
+    acc[i] = (vec){0} + (float)i;
+  vec a = (vec){0} + x, b = (vec){0} + y;
+  for (long k = 0; k < n; ++k) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < CHAINS; ++i)
+      acc[i] = acc[i] * a + b;
+  }
+  vec sum = acc[0];
+  for (int i = 1; i < CHAINS; ++i)
+    sum += acc[i];
+  sink = sum[0];
+}
+
+enum { N = 16 << 20 };
+static float *a, *b, *c;
+
+__attribute__((noinline)) static void triad(float s) {
+  for (long i = 0; i < N; i += LANES)
+    *(vec *)(a + i) = *(vec *)(b + i) + s * *(vec *)(c + i);
+}
+__attribute__((noinline)) static void triad_nt(float s) {
+  for (long i = 0; i < N; i += LANES)
+    __builtin_nontemporal_store(*(vec *)(b + i) + s * *(vec *)(c + i),
+                                (vec *)(a + i));
+}
+__attribute__((noinline)) static void copy(float s) {
+  for (long i = 0; i < N; i += LANES)
+    *(vec *)(a + i) = *(vec *)(b + i);
+}
+__attribute__((noinline)) static void copy_nt(float s) {
+  for (long i = 0; i < N; i += LANES)
+    __builtin_nontemporal_store(*(vec *)(b + i), (vec *)(a + i));
+}
+enum { L2 = 128 << 10, L2_TIMES = 200 };
+__attribute__((noinline)) static void read_l2(float s) {
+  vec sum[8] = {{0}};
+  for (int r = 0; r < L2_TIMES; ++r) {
+    for (long i = 0; i < L2; i += 8 * LANES) {
+#pragma clang loop unroll(full)
+      for (int j = 0; j < 8; ++j)
+        sum[j] += *(vec *)(b + i + j * LANES);
+    }
+    __asm__ volatile("" ::: "memory");
+  }
+  for (int j = 0; j < 8; ++j)
+    sink = sum[j][0];
+}
+enum { FMA_STEPS = 2000000 };
+static void fma_call(float s) { fma_run(FMA_STEPS, s, 1e-3f); }
+
+static int compare(const void *x, const void *y) {
+  double p = *(const double *)x, q = *(const double *)y;
+  return p < q ? -1 : p > q;
+}
+/* The median of 15 runs, after two. */
+static double seconds(void (*call)(float)) {
+  double times[15];
+  call(0.5f);
+  call(0.5f);
+  for (int i = 0; i < 15; ++i) {
+    double start = now();
+    call(0.5f);
+    times[i] = now() - start;
+  }
+  qsort(times, 15, sizeof(double), compare);
+  return times[7];
+}
+
+int main(void) {
+  a = aligned_alloc(4096, 4L * N + 64);
+  b = aligned_alloc(4096, 4L * N + 64);
+  c = aligned_alloc(4096, 4L * N + 64);
+  for (long i = 0; i < N; ++i)
+    a[i] = b[i] = c[i] = 1;
+  printf("{\"fma\": %g, ", 2.0 * CHAINS * LANES * FMA_STEPS / seconds(fma_call));
+  printf("\"triad\": %g, ", 12.0 * N / seconds(triad));
+  printf("\"triad_nt\": %g, ", 12.0 * N / seconds(triad_nt));
+  printf("\"copy\": %g, ", 8.0 * N / seconds(copy));
+  printf("\"copy_nt\": %g, ", 8.0 * N / seconds(copy_nt));
+  printf("\"read_l2\": %g}\n", 4.0 * L2 * L2_TIMES / seconds(read_l2));
+  return 0;
+}
+"""
+
+
+def measure(compiler):
+    """The limits as a dict, in operations or bytes per second."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = os.path.join(folder, "limits.c")
+        program = os.path.join(folder, "limits")
+        with open(source, "w") as file:
+            file.write(SOURCE)
+        subprocess.run([compiler, "-O3", "-march=native", "-ffp-contract=fast",
+                        "-mprefer-vector-width=512", "-fno-unroll-loops",
+                        "-o", program, source], check=True)
+        done = subprocess.run([program], check=True, capture_output=True,
+                              text=True)
+    return json.loads(done.stdout)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cc", default=os.environ.get("CC", "clang-22"))
+    for name, value in measure(parser.parse_args().cc).items():
+        print("%-9s %7.1f G/s" % (name, value / 1e9))
+
+
+if __name__ == "__main__":
+    main()
