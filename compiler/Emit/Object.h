@@ -39,9 +39,6 @@ translateVariant(llvm::LLVMContext &context,
                  const Variant &variant, llvm::TargetMachine &machine,
                  VariantSymbols &symbols);
 
-/// Spells out the roundings that the target has no instruction for.
-void expandConversions(llvm::Module &module, const TargetDescription &target);
-
 /// LLVM's optimisation pipeline, as clang runs it at this level.
 void optimize(llvm::Module &module, llvm::TargetMachine &machine,
               unsigned optLevel);

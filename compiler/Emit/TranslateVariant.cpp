@@ -128,6 +128,5 @@ rondo::translateVariant(llvm::LLVMContext &context,
               baseline.contains(&function) ? getBaselineTarget() : target);
     function.setDoesNotThrow();
   }
-  expandConversions(*module, target);
   return module;
 }

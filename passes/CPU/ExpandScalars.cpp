@@ -90,11 +90,38 @@ struct ExpandExtremum : OpRewritePattern<Op> {
   }
 };
 
+/// Roundings of f64 and integers to bf16 and f16 go by way of f32, which may
+/// round a tie the other way; f16 becomes f64 by way of f32, which is exact.
+template <typename Op> struct GoByF32 : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op,
+                                PatternRewriter &rewriter) const override {
+    Type from = getElementTypeOrSelf(op.getIn());
+    Type to = getElementTypeOrSelf(op.getType());
+    auto isHalf = [](Type type) { return type.isF16() || type.isBF16(); };
+    if (!(isHalf(from) || isHalf(to)) || from.isF32() || to.isF32())
+      return rewriter.notifyMatchFailure(op, "f32 does not stand between");
+    Value single = Op::create(rewriter, op.getLoc(),
+                              withElement(op.getType(), rewriter.getF32Type()),
+                              op.getIn());
+    if (to.isF64())
+      rewriter.replaceOpWithNewOp<arith::ExtFOp>(op, op.getType(), single);
+    else
+      rewriter.replaceOpWithNewOp<arith::TruncFOp>(op, op.getType(), single);
+    return success();
+  }
+};
+
 class ExpandScalars
     : public rondo::cpu::impl::ExpandScalarsBase<ExpandScalars> {
 public:
   void runOnOperation() override {
     Target target = getTarget(getOperation());
+    RewritePatternSet byF32(&getContext());
+    byF32.add<GoByF32<arith::TruncFOp>, GoByF32<arith::ExtFOp>,
+              GoByF32<arith::SIToFPOp>, GoByF32<arith::UIToFPOp>>(
+        &getContext());
+    walkAndApplyPatterns(getOperation(), std::move(byF32));
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandMod, ExpandFloorDiv,
                  ExpandExtremum<arith::MaximumFOp, arith::CmpFPredicate::OGT>,

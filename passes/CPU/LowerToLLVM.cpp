@@ -10,6 +10,7 @@
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
 #include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
 #include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
+#include "mlir/Conversion/LLVMCommon/Pattern.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/MathToLibm/MathToLibm.h"
@@ -57,13 +58,75 @@ public:
   void runOnOperation() override {
     if (failed(callLibm()) || failed(convert()))
       return signalPassFailure();
-    maskHalfsAsIntegers();
   }
 
 private:
   LogicalResult callLibm();
   LogicalResult convert();
-  void maskHalfsAsIntegers();
+};
+
+//===----------------------------------------------------------------------===//
+// Halves
+//===----------------------------------------------------------------------===//
+//
+// bf16 and f16 are i16 in the LLVM dialect, and what they are only where an
+// instruction converts them. What merely moves values (loads, masks, selects,
+// broadcasts) LLVM would otherwise compute in f32 for want of instructions,
+// with calls of functions that round.
+
+bool isHalf(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  return element.isBF16() || element.isF16();
+}
+
+struct ConvertTrunc : ConvertOpToLLVMPattern<arith::TruncFOp> {
+  using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
+  LogicalResult
+  matchAndRewrite(arith::TruncFOp op, OpAdaptor operands,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!isHalf(op.getType()))
+      return rewriter.notifyMatchFailure(op, "the result is no half");
+    Value half = LLVM::FPTruncOp::create(rewriter, op.getLoc(), op.getType(),
+                                         operands.getIn());
+    rewriter.replaceOpWithNewOp<LLVM::BitcastOp>(
+        op, typeConverter->convertType(op.getType()), half);
+    return success();
+  }
+};
+
+struct ConvertExt : ConvertOpToLLVMPattern<arith::ExtFOp> {
+  using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
+  LogicalResult
+  matchAndRewrite(arith::ExtFOp op, OpAdaptor operands,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!isHalf(op.getIn().getType()))
+      return rewriter.notifyMatchFailure(op, "the operand is no half");
+    Value half = LLVM::BitcastOp::create(
+        rewriter, op.getLoc(), op.getIn().getType(), operands.getIn());
+    rewriter.replaceOpWithNewOp<LLVM::FPExtOp>(op, op.getType(), half);
+    return success();
+  }
+};
+
+struct ConvertConstant : ConvertOpToLLVMPattern<arith::ConstantOp> {
+  using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
+  LogicalResult
+  matchAndRewrite(arith::ConstantOp op, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!isHalf(op.getType()))
+      return rewriter.notifyMatchFailure(op, "it is no half");
+    Type i16 = rewriter.getI16Type();
+    TypedAttr bits;
+    if (auto value = dyn_cast<FloatAttr>(op.getValue()))
+      bits = IntegerAttr::get(i16, value.getValue().bitcastToAPInt());
+    else if (auto values = dyn_cast<DenseElementsAttr>(op.getValue()))
+      bits = values.bitcast(i16);
+    else
+      return rewriter.notifyMatchFailure(op, "its value is not understood");
+    rewriter.replaceOpWithNewOp<LLVM::ConstantOp>(
+        op, typeConverter->convertType(op.getType()), bits);
+    return success();
+  }
 };
 
 } // namespace
@@ -93,7 +156,18 @@ LogicalResult LowerToLLVM::callLibm() {
 
 LogicalResult LowerToLLVM::convert() {
   LLVMTypeConverter converter(&getContext());
+  Type i16 = IntegerType::get(&getContext(), 16);
+  converter.addConversion([&](FloatType type) -> std::optional<Type> {
+    return isHalf(type) ? std::optional<Type>(i16) : std::nullopt;
+  });
+  converter.addConversion([&](VectorType type) -> std::optional<Type> {
+    if (!isHalf(type))
+      return std::nullopt;
+    return converter.convertType(cast<Type>(type.clone(i16)));
+  });
   RewritePatternSet patterns(&getContext());
+  patterns.add<ConvertTrunc, ConvertExt, ConvertConstant>(converter,
+                                                          /*benefit=*/2);
   arith::populateArithToLLVMConversionPatterns(converter, patterns);
   cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
   index::populateIndexToLLVMConversionPatterns(converter, patterns);
@@ -110,37 +184,4 @@ LogicalResult LowerToLLVM::convert() {
   LLVMConversionTarget target(getContext());
   target.addLegalOp<ModuleOp, UnrealizedConversionCastOp>();
   return applyFullConversion(getOperation(), target, std::move(patterns));
-}
-
-/// LLVM splits masked accesses of bf16 and f16 into elements, and rounds each
-/// by a call; those of i16 are instructions.
-void LowerToLLVM::maskHalfsAsIntegers() {
-  OpBuilder b(&getContext());
-  auto isHalf = [](Type type) {
-    Type element = getElementTypeOrSelf(type);
-    return element.isBF16() || element.isF16();
-  };
-  auto cast = [&](Value value, Type element) -> Value {
-    return LLVM::BitcastOp::create(
-        b, value.getLoc(),
-        mlir::cast<VectorType>(value.getType()).clone(element), value);
-  };
-  getOperation().walk([&](Operation *op) {
-    if (!isa<LLVM::MaskedLoadOp, LLVM::MaskedStoreOp, LLVM::masked_gather,
-             LLVM::masked_scatter>(op))
-      return;
-    b.setInsertionPoint(op);
-    for (OpOperand &operand : op->getOpOperands())
-      if (isHalf(operand.get().getType()))
-        operand.set(cast(operand.get(), b.getI16Type()));
-    for (OpResult result : op->getResults()) {
-      Type type = result.getType();
-      if (!isHalf(type))
-        continue;
-      result.setType(mlir::cast<VectorType>(type).clone(b.getI16Type()));
-      b.setInsertionPointAfter(op);
-      Value restored = cast(result, getElementTypeOrSelf(type));
-      result.replaceAllUsesExcept(restored, restored.getDefiningOp());
-    }
-  });
 }

@@ -57,6 +57,23 @@ func.func @halfs(%x: f32) -> (f16, bf16) {
   %1 = arith.truncf %x : f32 to bf16
   return %0, %1 : f16, bf16
 }
+
+// What no instruction does at once goes by way of f32.
+
+// CHECK-LABEL: func.func @by_f32
+// CHECK:         %[[A:.*]] = arith.truncf %{{.*}} : f64 to f32
+// CHECK:         arith.truncf %[[A]] : f32 to f16
+// CHECK:         %[[B:.*]] = arith.sitofp %{{.*}} : i64 to f32
+// CHECK:         arith.truncf %[[B]] : f32 to f16
+// CHECK:         %[[C:.*]] = arith.extf %{{.*}} : f16 to f32
+// CHECK:         arith.extf %[[C]] : f32 to f64
+// CHECK:         return
+func.func @by_f32(%x: f64, %i: i64, %h: f16) -> (f16, f16, f64) {
+  %0 = arith.truncf %x : f64 to f16
+  %1 = arith.sitofp %i : i64 to f16
+  %2 = arith.extf %h : f16 to f64
+  return %0, %1, %2 : f16, f16, f64
+}
 }
 
 // -----
