@@ -313,6 +313,7 @@ void KernelEmitter::recordFault(const Access &access, unsigned dim,
 //===----------------------------------------------------------------------===//
 
 /// The part of a memref at the dims that `fix` fixes, whole in the others.
+/// Dims of size 1 are left out.
 KernelEmitter::Slice KernelEmitter::slice(Value memref, ArrayRef<unsigned> dims,
                                           ArrayRef<OpFoldResult> extents,
                                           FixDim fix) {
@@ -320,7 +321,10 @@ KernelEmitter::Slice KernelEmitter::slice(Value memref, ArrayRef<unsigned> dims,
   Slice result;
   view.memref = memref;
   for (auto [dim, extent] : llvm::zip(dims, extents)) {
-    if (Value index = fix(dim)) {
+    Value index = fix(dim);
+    if (!index && isConstantIntValue(extent, 1))
+      index = constant(0);
+    if (index) {
       view.offsets.push_back(index);
       view.sizes.push_back(b.getIndexAttr(1));
       view.dims.push_back(-1);

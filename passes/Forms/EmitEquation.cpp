@@ -22,6 +22,9 @@
 //     the dim (x[t - 3 + p], x[i, i], emb[tokens[u]]): in the loop, the
 //     subscript is a scalar, and guards and faults are handled once outside;
 //   - it bounds a reduction: sum[u | u <= t] becomes a range of u for each t;
+//   - it chooses the slot of a ring or the step of a snapshot;
+//   - it has one value only: views of memory leave out dims of size 1, and MLIR
+//     can't tell one that is left out from one that is kept;
 //   - it is a reduction index by which no operand of the linalg.generic is
 //     subscripted, so that nothing would give its range.
 //
@@ -67,6 +70,7 @@ private:
   bool findBound(Value condition);
   void findNeeded(Value value);
   void chooseLooped();
+  bool loopTime(const Access &access);
   bool loopUnlessPlain(ArrayRef<Value> subscripts, const Tensor &tensor);
   bool isKeptPlain(Value subscript, AffineExpr size, IndexSet &taken);
   bool loopUnranged();
@@ -161,8 +165,11 @@ void EquationEmitter::collectFree() {
     free.push_back({index, /*isReduction=*/true, /*isLooped=*/false,
                     exprs.get(op.getLowers()[i]),
                     exprs.get(op.getUppers()[i])});
-  for (auto [i, index] : llvm::enumerate(free))
+  for (auto [i, index] : llvm::enumerate(free)) {
     indicesOf[index.index] = IndexSet(1) << i;
+    index.isLooped =
+        exprs.isEqual(index.upper - index.lower, exprs.getConstant(1));
+  }
 }
 
 /// The free indices on which a value depends.
@@ -280,6 +287,7 @@ void EquationEmitter::chooseLooped() {
       const Access *access = statement.getAccess(read);
       if (!access)
         continue;
+      changed |= loopTime(*access);
       changed |= loopUnlessPlain(access->subscripts, *access->tensor);
       if (access->fallback)
         changed |=
@@ -320,6 +328,22 @@ bool EquationEmitter::loopUnlessPlain(ArrayRef<Value> subscripts,
         index.isLooped = true;
   }
   return changed;
+}
+
+/// Loops over the indices in the subscript that chooses a slot of a ring or the
+/// step of a snapshot: neither is a dim of the operand.
+bool EquationEmitter::loopTime(const Access &access) {
+  const Tensor &tensor = *access.tensor;
+  const TensorStorage &place = kernel.storage.of(&tensor);
+  if (!place.isContracted() && !kernel.storage.getSnapshot(access))
+    return false;
+  IndexSet set = 0;
+  for (unsigned i = 0; i <= place.level; ++i)
+    set |= getKept(access.subscripts[tensor.producer->timeDims[i]]);
+  for (auto [i, index] : llvm::enumerate(free))
+    if (set & (IndexSet(1) << i))
+      index.isLooped = true;
+  return set != 0;
 }
 
 bool EquationEmitter::isPlacedBy(const Tensor &tensor,

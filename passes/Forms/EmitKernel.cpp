@@ -415,7 +415,16 @@ void KernelEmitter::emitSnapshot(const Snapshot &snapshot,
   unsigned timeDim = tensor.producer->timeDims[0];
   Slice from = sliceStorage(
       tensor, [&](unsigned dim) { return dim == timeDim ? before : Value(); });
-  copy(from, {buffers[snapshot.buffer], from.dims});
+  SmallVector<unsigned> dims;
+  SmallVector<OpFoldResult> extents;
+  for (unsigned dim = tensor.numBatch; dim < tensor.getRank(); ++dim) {
+    if (dim == timeDim)
+      continue;
+    dims.push_back(dim);
+    extents.push_back(emitExtent(tensor.shape[dim]));
+  }
+  copy(from, slice(buffers[snapshot.buffer], dims, extents,
+                   [](unsigned) { return Value(); }));
 }
 
 /// to = the state at its last point, or its initial value.
