@@ -7,6 +7,7 @@
 
 #include "passes/Algebra/Expr.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "llvm/ADT/DenseSet.h"
 
 using namespace mlir;
@@ -139,8 +140,7 @@ Expr Context::reduce(Combiner combiner, ArrayRef<const Variable *> variables,
 }
 
 /// Integer arithmetic on constants, for subscripts.
-static std::optional<int64_t> foldIntegers(StringRef op, int64_t a,
-                                           int64_t b) {
+static std::optional<int64_t> foldIntegers(StringRef op, int64_t a, int64_t b) {
   if (op == "arith.addi")
     return a + b;
   if (op == "arith.subi")
@@ -154,8 +154,7 @@ Expr Context::apply(StringRef op, ArrayRef<Expr> args, Type type,
                     DictionaryAttr attributes) {
   if (args.size() == 2) {
     Expr a = args[0], b = args[1];
-    if (a->kind == Kind::Integer && b->kind == Kind::Integer &&
-        type.isIndex())
+    if (a->kind == Kind::Integer && b->kind == Kind::Integer && type.isIndex())
       if (std::optional<int64_t> folded =
               foldIntegers(op, a->integer, b->integer))
         return integer(*folded);
@@ -271,8 +270,8 @@ static Expr substituteImpl(Context &context, Expr expr,
                              expr->attributes);
       break;
     case Kind::Reduce:
-      result = context.reduce(expr->combiner, expr->variables, args[0],
-                              args[1]);
+      result =
+          context.reduce(expr->combiner, expr->variables, args[0], args[1]);
       break;
     default:
       break;
@@ -306,7 +305,8 @@ Expr Importer::import(Value scalar) {
     else if (scalar.getType().isIndex())
       result = context.integer(cast<IntegerAttr>(constant).getInt());
     else if (scalar.getType().isInteger(1))
-      result = context.boolean(!cast<IntegerAttr>(constant).getValue().isZero());
+      result =
+          context.boolean(!cast<IntegerAttr>(constant).getValue().isZero());
     else
       result = context.leaf(scalar);
   } else if (auto read = dyn_cast_or_null<ReadOp>(op)) {
@@ -329,8 +329,7 @@ Expr Importer::import(Value scalar) {
     for (NamedAttribute each : op->getAttrDictionary())
       if (each.getName() != "fastmath")
         attributes.push_back(each);
-    result = context.apply(op->getName().getStringRef(), args,
-                           scalar.getType(),
+    result = context.apply(op->getName().getStringRef(), args, scalar.getType(),
                            DictionaryAttr::get(op->getContext(), attributes));
   } else {
     result = context.leaf(scalar);
@@ -444,12 +443,15 @@ Value Exporter::emitReduce(OpBuilder &builder, Expr expr, Scope &scope) {
   else if (auto kernel = scope.equation->getParentOfType<KernelOp>())
     numBatch = kernel.getBatch().size();
 
-  // Parallel indices of the new equation: (size, value of the index here,
-  // leaf that it stands for).
+  // Parallel indices of the new equation: (size, value of the index here, leaf
+  // that it stands for). They count from 0: those of a reduction from its lower
+  // bound, which is null where it is 0.
   struct Parallel {
-    Value size, here;
+    Value size, here, lower;
     Expr leaf;
   };
+  OpBuilder outer(scope.equation);
+  Location loc = scope.equation.getLoc();
   SmallVector<Parallel> parallel;
   for (auto [i, argument] : llvm::enumerate(body->getArguments())) {
     Expr leaf = nullptr;
@@ -463,14 +465,25 @@ Value Exporter::emitReduce(OpBuilder &builder, Expr expr, Scope &scope) {
     if (!leaf && i >= numBatch)
       continue;
     unsigned numParallel = scope.equation.getSizes().size();
-    Value size = i < numParallel
-                     ? scope.equation.getSizes()[i]
-                     : scope.equation.getUppers()[i - numParallel];
-    parallel.push_back({size, argument, leaf});
+    if (i < numParallel) {
+      parallel.push_back(
+          {scope.equation.getSizes()[i], argument, Value(), leaf});
+      continue;
+    }
+    Value lower = scope.equation.getLowers()[i - numParallel];
+    Value upper = scope.equation.getUppers()[i - numParallel];
+    if (isConstantIntValue(lower, 0)) {
+      parallel.push_back({upper, argument, Value(), leaf});
+      continue;
+    }
+    Value size = outer.createOrFold<arith::MaxSIOp>(
+        loc, outer.createOrFold<arith::SubIOp>(loc, upper, lower),
+        arith::ConstantIndexOp::create(outer, loc, 0));
+    Value here = arith::SubIOp::create(builder, loc, argument, lower);
+    parallel.push_back({size, here, lower, leaf});
   }
 
   OpBuilder::InsertionGuard guard(builder);
-  OpBuilder outer(scope.equation);
   SmallVector<Value> sizes, lowers, uppers;
   for (const Parallel &each : parallel)
     sizes.push_back(each.size);
@@ -479,14 +492,19 @@ Value Exporter::emitReduce(OpBuilder &builder, Expr expr, Scope &scope) {
     uppers.push_back(variable->upper);
   }
   auto created = EquationOp::create(
-      outer, scope.equation.getLoc(),
+      outer, loc,
       (scope.equation.getName() + "." + stringifyCombiner(expr->combiner))
           .str(),
       expr->type, sizes, lowers, uppers, expr->combiner);
   Scope inner{created, Bindings()};
-  for (auto [i, each] : llvm::enumerate(parallel))
+  OpBuilder inside = OpBuilder::atBlockEnd(&created.getBlock());
+  for (auto [i, each] : llvm::enumerate(parallel)) {
+    Value index = created.getParallelIndices()[i];
+    if (each.lower)
+      index = arith::AddIOp::create(inside, loc, index, each.lower);
     if (each.leaf)
-      inner.bindings[each.leaf] = created.getParallelIndices()[i];
+      inner.bindings[each.leaf] = index;
+  }
   for (auto [i, variable] : llvm::enumerate(expr->variables))
     for (Expr arg : expr->args)
       if (arg)
@@ -494,7 +512,6 @@ Value Exporter::emitReduce(OpBuilder &builder, Expr expr, Scope &scope) {
           if (node->kind == Kind::Variable && node->variable == variable)
             inner.bindings[node] = created.getReductionIndices()[i];
         });
-  OpBuilder inside = OpBuilder::atBlockEnd(&created.getBlock());
   Value value = emit(inside, expr->args[0], inner);
   Value filter;
   if (expr->args[1])
