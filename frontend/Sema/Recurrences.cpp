@@ -361,6 +361,9 @@ void KernelAnalyzer::collectFacts(const Access &access) {
   bounds.facts.clear();
   for (auto &[condition, truth] : access.path)
     addFact(condition, truth);
+  // From conditions that never hold together, anything would follow.
+  if (bounds.nonNegative(Poly(-1)))
+    bounds.facts.clear();
 }
 
 /// Where a read lies along one dim, as far as it can be proved.
