@@ -16,6 +16,7 @@ larger, the interpreter says whether the program is to blame: if rounding its
 arguments in the same precision changes the results as much, it is
 ill-conditioned, and no claim is made. Integers and conditions are equal."""
 
+import copy
 import os
 import pickle
 import random
@@ -28,12 +29,13 @@ import artifact
 import generate
 import safetensors
 from evaluate import Evaluator
-from program import REAL, file_text
+from program import REAL, binary, file_text, number
 
 # mode: (tolerance, relative rounding of results, of arithmetic)
 MODES = {"f64": (1e-9, 0.0, 2.0 ** -53), "f32": (2e-4, 0.0, 2.0 ** -24),
          "bf16": (2e-4, 2.0 ** -8, 2.0 ** -24),
          "f16": (2e-4, 2.0 ** -11, 2.0 ** -24)}
+SMALLEST_F16 = 2.0 ** -14  # below it, the last place of f16 stays
 RESULT_ROUNDING = {"bf16": 2.0 ** -8, "f16": 2.0 ** -11, "f32": 2.0 ** -24}
 TINY_WORK, LARGE_WORK = 6000, 300000
 TIME_LIMIT = 60  # seconds, of every step
@@ -106,8 +108,8 @@ class Plan:
 #===------------------------------------------------------------------------===#
 
 
-def compare(found, expected, tolerance, rounding):
-    """None, or what is wrong."""
+def compare(found, expected, tolerance, rounding, smallest=0.0):
+    """None, or what is wrong; `smallest` is the least normal number."""
     if list(found.shape) != list(expected.shape):
         return "the shape is %s, not %s" % (found.shape, expected.shape)
     if found.size == 0:
@@ -122,7 +124,8 @@ def compare(found, expected, tolerance, rounding):
         a, b = np.where(finite, a, 0), np.where(finite, b, 0)
         error = np.where(same, 0, np.where(finite, np.abs(a - b), np.inf))
         scale = max(np.abs(b).max(), 0.1)
-        wrong = error > tolerance * scale + rounding * np.abs(b)
+        wrong = error > tolerance * scale + \
+            rounding * np.maximum(np.abs(b), smallest)
     if not wrong.any():
         return None
     at = np.unravel_index(np.argmax(np.where(wrong, error, -1)), error.shape)
@@ -141,7 +144,9 @@ def differences(kernel, found, expected, tolerance, rounding):
         own = RESULT_ROUNDING.get(tensor.dtype, 0) if tensor else 0
         if name.endswith(".final"):
             own = -rounding  # kept in the accumulation type
-        wrong = compare(found[name], b, tolerance, max(rounding + own, own))
+        last_place = max(rounding + own, own)
+        wrong = compare(found[name], b, tolerance, last_place,
+                        SMALLEST_F16 if last_place else 0)
         if wrong:
             result[name] = wrong
     return result
@@ -177,17 +182,17 @@ class Checker:
                                 "--dtype=" + mode] + options)
         if code == 0:
             return library
-        lines = [line for line in output.splitlines() if "error" in line] or \
-            output.splitlines() or ["no message"]
+        lines = [line for line in output.splitlines() if "error:" in line] or \
+            [line for line in output.splitlines() if "warning:" not in line] \
+            or ["no message"]
         raise Failure("refused" if code == 1 else "compiler", "exit code %s "
                       "with --dtype=%s %s: %s" % (code, mode,
                                                   " ".join(options), lines[0]))
 
     def interpret(self, kernel, inputs, name="case"):
-        source = self.path(kernel.name + ".rondo")
-        if not os.path.exists(source):
-            with open(source, "w") as file:
-                file.write(file_text(kernel))
+        source = self.path(name + ".rondo")
+        with open(source, "w") as file:
+            file.write(file_text(kernel))
         given, out = self.path(name + ".in"), self.path(name + ".out")
         safetensors.write(given, inputs)
         if os.path.exists(out):
@@ -263,7 +268,8 @@ class Checker:
             return "%s: %s" % (type(error).__name__, error)
 
     def is_ill_conditioned(self, kernel, case, names, found, mode):
-        """Whether rounding the arguments explains the differences."""
+        """Whether rounding the arguments and the values of equations explains
+        the differences."""
         _, rounding, unit = MODES[mode]
         spread = {name: 0.0 for name in names}
         for attempt in range(3):
@@ -273,7 +279,8 @@ class Checker:
                 if x.dtype.kind == "f" else x
                 for name, x in case.inputs.items()}
             inputs = {name: np.asarray(x) for name, x in inputs.items()}
-            other = self.interpret(kernel, inputs, "moved")
+            other = self.interpret(self.move(kernel, unit, rng), inputs,
+                                   "moved")
             for name in names:
                 a, b = other[name], case.expected[name]
                 if a.dtype.kind != "f" or a.size == 0:
@@ -289,6 +296,15 @@ class Checker:
                     2 * rounding * np.abs(b)).all():
                 return False
         return True
+
+    def move(self, kernel, unit, rng):
+        """Every real equation off by one rounding."""
+        moved = copy.deepcopy(kernel)
+        for e in moved.equations:
+            if moved.tensors[e.tensor].kind == REAL:
+                e.expr = binary("*", e.expr, number(
+                    1 + float(unit * rng.choice([-1.0, 1.0]))))
+        return moved
 
     def judge(self, kernel, case, mode, found):
         """Raises when compiled results differ from the interpreter's."""
@@ -318,9 +334,6 @@ class Checker:
 
     def check_alone(self, kernel, plan, options):
         """Compiles a kernel by itself and checks it."""
-        path = self.path(kernel.name + ".rondo")
-        if os.path.exists(path):
-            os.remove(path)
         text = file_text(kernel)
         libraries = {mode: self.compile(kernel.name, text, mode, options)
                      for mode in plan.modes}

@@ -348,16 +348,17 @@ class Generator:
         """An equation at one point."""
         dims = [d for d in state.dims if d not in self.kernel.batch]
         names = self.left(dims)
-        scope = Scope(zip(names, dims), before)
-        expr = self.expression(state.kind, scope, 1)
+        last = binary("-", self.e.extent(self.times[0]), number(1))
+        point = last if reverse else number(self.e.pick({0: 6, 1: 2}))
+        if self.chance(0.15) and state.initial is None:
+            # An initial value, which can only use arguments.
+            point = self.e.extent(self.times[0]) if reverse else number(-1)
+            before = [t for t in before if t.role == "argument"]
+        expr = self.expression(state.kind, Scope(zip(names, dims), before), 1)
         if state.kind == REAL:
             expr = self.e.squash(expr, state.bound)
         elif state.kind == INT:
             expr = binary("mod", expr, number(7))
-        last = binary("-", self.e.extent(self.times[0]), number(1))
-        point = last if reverse else number(self.e.pick({0: 6, 1: 2}))
-        if self.chance(0.15) and state.initial is None:
-            point = self.e.extent(self.times[0]) if reverse else number(-1)
         self.kernel.equations.append(Equation(state.name, names, expr, point))
 
     def own_past(self, state, scope):

@@ -16,6 +16,7 @@ last line is `random: N passed, N failed (..)`.
 """
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import random
@@ -44,9 +45,10 @@ class Work:
         self.options, self.seeds, self.number = options, seeds, number
 
 
-def batch_options(seeds):
-    """(options of rondoc, sizes bound by them)"""
-    rng = random.Random("options %d" % seeds[0])
+def batch_options(seed):
+    """(options of rondoc, sizes bound by them), the same for all programs of a
+    batch"""
+    rng = random.Random("options %d" % (seed // BATCH))
     options = rng.choices(
         [["--arch=native"], ["--arch=x86-64-v2"], ["--arch=x86-64-v3"], []],
         [6, 2, 2, 1])[0]
@@ -97,7 +99,7 @@ def run_batch(work):
     folder = os.path.join(options.build, "random", str(work.number))
     shutil.rmtree(folder, ignore_errors=True)
     checker = Checker(options.build, folder)
-    flags, bound = batch_options(work.seeds)
+    flags, bound = batch_options(work.seeds[0])
     kernels = []
     for seed in work.seeds:
         kernel = generate(seed)
@@ -179,8 +181,8 @@ def main():
             sys.exit("run.py: there is no bin/%s in %s" % (tool,
                                                            options.build))
     begin, seeds = time.time(), choose_seeds(options)
-    batches = [Work(options, seeds[i:i + BATCH], i // BATCH)
-               for i in range(0, len(seeds), BATCH)]
+    batches = [Work(options, list(group), number) for number, (_, group) in
+               enumerate(itertools.groupby(seeds, lambda s: s // BATCH))]
     passed = failed = conditions = 0
     with multiprocessing.Pool(options.jobs) as pool:
         for good, reports, given_up in pool.imap_unordered(run_batch, batches):
