@@ -89,10 +89,14 @@ CompileFlags::CompileFlags()
             cl::desc("Type of tensors declared without one: f32, f64, bf16 or "
                      "f16 (default: f32)")),
       form("form", cl::value_desc("form"), cl::init("auto"), cl::cat(category),
-           cl::desc("How recurrences are computed: auto, sequential or "
-                    "chunked (default: auto)")),
+           cl::desc("How recurrences are computed: auto, sequential, chunked "
+                    "or newton (default: auto)")),
       chunk("chunk", cl::value_desc("steps"), cl::cat(category),
-            cl::desc("Length of a chunk, for forms that have chunks")),
+            cl::desc("Length of a chunk (newton: of a window), for forms that "
+                     "have chunks")),
+      iterations("iterations", cl::cat(category),
+                 cl::desc("With --form=newton: return the number of iterations "
+                          "behind every step as <state>.iterations")),
       dumpAfter("dump-after", cl::value_desc("phase"), cl::cat(category),
                 cl::CommaSeparated,
                 cl::desc("Print the program on the error stream after a phase: "
@@ -130,8 +134,8 @@ driver::parseDims(StringRef text) {
 }
 
 std::string CompileFlags::firstProgramOption() const {
-  const cl::Option *options[] = {&target, &arch,  &dtype,
-                                 &form,   &chunk, &explain};
+  const cl::Option *options[] = {&target, &arch,  &dtype,     &form,
+                                 &chunk,  &iterations, &explain};
   for (const cl::Option *option : options)
     if (option->getNumOccurrences())
       return option->ArgStr.str();
@@ -142,9 +146,9 @@ std::string CompileFlags::firstProgramOption() const {
 
 /// Refuses forms that this version can't make; true if `form` is usable.
 static bool checkForm(StringRef form, bool hasChunk) {
-  if (form == "chunked")
+  if (form == "chunked" || form == "newton")
     return true;
-  if (llvm::is_contained({"scan", "newton"}, form)) {
+  if (form == "scan") {
     usageError("--form=" + form +
                " is not available yet; "
                "use --form=sequential, which compiles every program");
@@ -152,13 +156,14 @@ static bool checkForm(StringRef form, bool hasChunk) {
   }
   if (form != "auto" && form != "sequential") {
     usageError("--form: `" + form +
-               "` is not a form; expected auto, sequential or "
-               "chunked");
+               "` is not a form; expected auto, sequential, chunked or "
+               "newton");
     return false;
   }
   if (hasChunk) {
     usageError("--chunk is the length of a chunk, and the form `" + form +
-               "` has no chunks; leave it out, or ask for --form=chunked");
+               "` has no chunks; leave it out, or ask for --form=chunked or "
+               "--form=newton");
     return false;
   }
   return true;
@@ -190,7 +195,15 @@ std::optional<CompileOptions> CompileFlags::get() const {
   }
   if (!checkForm(form, chunk.getNumOccurrences()))
     return std::nullopt;
-  options.form = form == "chunked" ? Form::Chunked : Form::Sequential;
+  options.form = form == "chunked"  ? Form::Chunked
+                 : form == "newton" ? Form::Newton
+                                    : Form::Sequential;
+  options.countIterations = iterations;
+  if (iterations && options.form != Form::Newton) {
+    usageError("--iterations counts those of Newton's method; ask for "
+               "--form=newton");
+    return std::nullopt;
+  }
   if (chunk.getNumOccurrences() &&
       (StringRef(chunk).getAsInteger(10, options.chunk) || options.chunk < 1)) {
     usageError("--chunk: expected a number of steps of at least 1, found `" +

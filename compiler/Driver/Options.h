@@ -59,6 +59,7 @@ private:
   llvm::cl::opt<std::string> kernel, target;
   std::string archHelp;
   llvm::cl::opt<std::string> arch, dims, dtype, form, chunk;
+  llvm::cl::opt<bool> iterations;
   llvm::cl::list<std::string> dumpAfter;
   llvm::cl::opt<bool> grad, explain, timing;
 };

@@ -123,9 +123,18 @@ Failure Compiler::chooseForms() {
   // Nothing of the language becomes these operations; programs in IR may.
   passes.addPass(createDecompose());
   addCleanup(passes);
-  if (options.form == Form::Chunked) {
+  if (options.form != Form::Sequential) {
     PassManager derivation(context.get());
-    derivation.addPass(createToChunked({options.chunk, /*required=*/true}));
+    if (options.form == Form::Chunked) {
+      derivation.addPass(createToChunked({options.chunk, /*required=*/true}));
+    } else {
+      ToNewtonOptions newton;
+      if (options.chunk)
+        newton.window = options.chunk;
+      newton.count = options.countIterations;
+      newton.required = true;
+      derivation.addPass(createToNewton(newton));
+    }
     addCleanup(derivation);
     derivation.addPass(algebra::createMergeEquations());
     if (Failure failure = runPasses(derivation, *module, Failure::Program);
@@ -136,11 +145,11 @@ Failure Compiler::chooseForms() {
   addCleanup(passes);
   passes.addPass(createVerifyForms());
   if (Failure failure = runPasses(passes, *module, Failure::Internal);
-      failure != Failure::None || options.form != Form::Chunked)
+      failure != Failure::None || options.form == Form::Sequential)
     return failure;
 
   // What is sequential now are the chunks; callers are told what they hold.
-  std::string form = "chunked";
+  std::string form = options.form == Form::Chunked ? "chunked" : "newton";
   if (options.chunk)
     form += " " + std::to_string(options.chunk);
   for (Operation &op : module->getOps())

@@ -50,6 +50,7 @@ enum class Form {
   Sequential, // one step after the other: every program
   Chunked,    // matrix products within chunks of steps, where there is such a
               // form; a kernel without any is an error in the program
+  Newton,     // all steps of a window at once, iterated; as above
 };
 
 struct CompileOptions {
@@ -59,8 +60,10 @@ struct CompileOptions {
   std::vector<std::pair<std::string, int64_t>> dims;
   frontend::model::DType io = frontend::model::DType::F32;
   Form form = Form::Sequential;
-  /// Steps a chunk; 0: the form's own choice.
+  /// Steps a chunk or a window; 0: the form's own choice.
   int64_t chunk = 0;
+  /// Newton: return the evaluations of every window.
+  bool countIterations = false;
   /// Names of processors, separated by commas; empty: the default variants.
   std::string archs;
   /// Phases after which the program is printed on the error stream.

@@ -423,12 +423,15 @@ void Clusters::schedule(Cluster &cluster) {
     llvm::append_range(statements, node->statements);
   llvm::sort(statements,
              [](Statement *a, Statement *b) { return a->order < b->order; });
-  // An inner recurrence is scheduled as a whole, by its first statement.
+  // An iteration and an inner recurrence are scheduled as a whole, by their
+  // first statement.
   llvm::DenseMap<Operation *, Statement *> first;
   auto unitOf = [&](Statement *statement) {
-    if (!statement->inner)
+    Operation *whole = statement->iterate ? statement->iterate.getOperation()
+                                          : statement->inner.getOperation();
+    if (!whole)
       return statement;
-    return first.try_emplace(statement->inner, statement).first->second;
+    return first.try_emplace(whole, statement).first->second;
   };
   SmallVector<Statement *> units;
   for (Statement *statement : statements)
@@ -437,10 +440,19 @@ void Clusters::schedule(Cluster &cluster) {
 
   Precedence before;
   for (Statement *statement : statements)
-    for (std::unique_ptr<Access> &access : statement->accesses)
-      if (isInside(*access) && !isEarlier(*access) &&
-          unitOf(access->tensor->producer) != unitOf(statement))
-        before[unitOf(statement)].push_back(unitOf(access->tensor->producer));
+    for (std::unique_ptr<Access> &access : statement->accesses) {
+      if (!isInside(*access) || isEarlier(*access))
+        continue;
+      auto add = [&](Statement *earlier) {
+        if (unitOf(earlier) != unitOf(statement))
+          before[unitOf(statement)].push_back(unitOf(earlier));
+      };
+      add(access->tensor->producer);
+      // Outside of an iteration its result is read, not its guess.
+      IterateOp iterate = access->tensor->iterate;
+      if (iterate && statement->iterate != iterate)
+        add(program.getTensor(iterate.getResidual())->producer);
+    }
   SmallVector<Statement *> sorted = sort(units, before);
 
   for (Statement *writer : statements) {

@@ -13,6 +13,7 @@
 //   EmitAccess.cpp     views of tensors: subviews, guards, faults, copies
 //   EmitEquation.cpp   a statement at one step: fill and linalg.generic
 //   EmitKernel.cpp     the function: workspace, batch loop, clusters
+//   EmitIterate.cpp    iterations within a step
 //
 // Scalar values of the kernel are mapped to values of the function in `map`.
 // Those of the kernel itself are emitted at the function's entry, those of a
@@ -136,9 +137,11 @@ private:
   void emitInitial(const Node &node);
   void emitPrefill(const Tensor &tensor);
   void emitSnapshot(const Snapshot &snapshot, const Cluster &cluster);
-  void emitRegionScalars(RecurrenceOp recurrence);
+  void emitRegionScalars(mlir::Block &block);
   void emitInner(RecurrenceOp inner, llvm::ArrayRef<Statement *> statements,
                  unsigned level);
+  void emitStatements(llvm::ArrayRef<Statement *> statements);
+  void emitIterate(IterateOp op, llvm::ArrayRef<Statement *> statements);
   void emitAndCopyOut(Statement &statement);
   void emitFinal(const Tensor &state);
   void copyFinal(const Tensor &state, const Slice &to);

@@ -269,11 +269,25 @@ void KernelEmitter::emitStepBody(const Cluster &cluster) {
   for (Node *node : cluster.nodes)
     if (auto recurrence = dyn_cast<RecurrenceOp>(node->op))
       if (!program.isInner(recurrence))
-        emitRegionScalars(recurrence);
+        emitRegionScalars(recurrence.getBlock());
   for (const Snapshot &snapshot : storage.snapshots)
     if (clusters.of(snapshot.tensor->node) == &cluster)
       emitSnapshot(snapshot, cluster);
   ArrayRef<Statement *> schedule = cluster.schedule;
+  while (!schedule.empty()) {
+    IterateOp iterate = schedule.front()->iterate;
+    ArrayRef<Statement *> together = schedule.take_while(
+        [&](Statement *statement) { return statement->iterate == iterate; });
+    schedule = schedule.drop_front(together.size());
+    if (iterate)
+      emitIterate(iterate, together);
+    else
+      emitStatements(together);
+  }
+}
+
+/// Statements and inner recurrences, in their order.
+void KernelEmitter::emitStatements(ArrayRef<Statement *> schedule) {
   while (!schedule.empty()) {
     RecurrenceOp inner = schedule.front()->inner;
     ArrayRef<Statement *> together = schedule.take_while(
@@ -288,9 +302,9 @@ void KernelEmitter::emitStepBody(const Cluster &cluster) {
 }
 
 /// The scalar code between the equations of a region.
-void KernelEmitter::emitRegionScalars(RecurrenceOp recurrence) {
-  for (Operation &op : recurrence.getBlock())
-    if (!isa<EquationOp, RecurrenceOp, YieldOp>(op))
+void KernelEmitter::emitRegionScalars(Block &block) {
+  for (Operation &op : block)
+    if (!isa<EquationOp, RecurrenceOp, IterateOp, YieldOp>(op))
       emitOp(&op, map);
 }
 
@@ -299,7 +313,7 @@ void KernelEmitter::emitInner(RecurrenceOp inner,
                               ArrayRef<Statement *> statements,
                               unsigned level) {
   if (level == inner.getNumAlong()) {
-    emitRegionScalars(inner);
+    emitRegionScalars(inner.getBlock());
     for (Statement *statement : statements)
       emitAndCopyOut(*statement);
     return;

@@ -58,7 +58,18 @@ SmallVector<Value> getSizes(OpBuilder &builder, Value tensor, KernelOp kernel) {
                    recurrence.getSizes().begin(), recurrence.getSizes().end());
     return sizes;
   }
+  if (auto iterate = tensor.getDefiningOp<IterateOp>()) {
+    unsigned number = cast<OpResult>(tensor).getResultNumber();
+    bool isCount = number == iterate.getNumTensors();
+    return getSizes(builder,
+                    isCount ? iterate.getResidual()
+                            : iterate.getGuesses()[number],
+                    kernel);
+  }
   auto argument = cast<BlockArgument>(tensor);
+  if (auto iterate = dyn_cast<IterateOp>(argument.getOwner()->getParentOp()))
+    return getSizes(builder, iterate.getGuesses()[argument.getArgNumber()],
+                    kernel);
   TensorSpecAttr spec = kernel.getInput(argument.getArgNumber());
   SmallVector<Value> sizes;
   for (AffineExpr size : spec.getShape().getResults())
@@ -103,6 +114,33 @@ void normalizeYield(RecurrenceOp recurrence, KernelOp kernel) {
   }
 }
 
+/// A guess is an equation of its own, which the iteration writes over; what the
+/// regions yield are different equations in them.
+void normalizeIterate(IterateOp iterate, KernelOp kernel) {
+  OpBuilder builder(iterate);
+  for (OpOperand &guess : iterate.getGuessesMutable()) {
+    auto equation = guess.get().getDefiningOp<EquationOp>();
+    if (equation && equation->getBlock() == iterate->getBlock() &&
+        equation->hasOneUse())
+      continue;
+    guess.set(createCopy(builder, guess.get(), "guess", iterate.getLoc(),
+                         kernel));
+  }
+  for (YieldOp yield : {iterate.getBodyYield(), iterate.getOtherwiseYield()}) {
+    llvm::SmallPtrSet<Value, 8> taken;
+    for (OpOperand &operand : yield.getValuesMutable()) {
+      Operation *def = operand.get().getDefiningOp();
+      if (def && def->getBlock() == yield->getBlock() &&
+          isa<EquationOp, RecurrenceOp>(def) &&
+          taken.insert(operand.get()).second)
+        continue;
+      OpBuilder atEnd(yield);
+      operand.set(createCopy(atEnd, operand.get(), "next", iterate.getLoc(),
+                             kernel));
+    }
+  }
+}
+
 void normalizeReturn(KernelOp kernel) {
   auto ret = cast<ReturnOp>(kernel.getBody().front().getTerminator());
   llvm::SmallPtrSet<Value, 8> taken;
@@ -141,12 +179,17 @@ void normalizeInitial(InitialOp initial, KernelOp kernel) {
 void rondo::normalize(KernelOp kernel) {
   SmallVector<RecurrenceOp> recurrences;
   SmallVector<InitialOp> initials;
+  SmallVector<IterateOp> iterates;
   kernel.walk([&](Operation *op) {
     if (auto recurrence = dyn_cast<RecurrenceOp>(op))
       recurrences.push_back(recurrence);
     if (auto initial = dyn_cast<InitialOp>(op))
       initials.push_back(initial);
+    if (auto iterate = dyn_cast<IterateOp>(op))
+      iterates.push_back(iterate);
   });
+  for (IterateOp iterate : iterates)
+    normalizeIterate(iterate, kernel);
   for (RecurrenceOp recurrence : recurrences)
     normalizeYield(recurrence, kernel);
   normalizeReturn(kernel);

@@ -47,6 +47,47 @@ def ToChunked : Pass<"rondo-to-chunked", "::mlir::ModuleOp"> {
     Statistic<"numChunked", "chunked", "recurrences that were replaced">];
 }
 
+def ToNewton : Pass<"rondo-to-newton", "::mlir::ModuleOp"> {
+  let summary = "Turn nonlinear recurrences into iterations over windows";
+  let description = [{
+    A recurrence whose step is nonlinear and pointwise (its Jacobian is diagonal,
+    or consists of blocks of the states at a point) is solved for a window of
+    steps at once by Newton's method: `rondo.iterate` evaluates all steps of the
+    window and their derivatives, solves the recurrence that is linearised, and
+    repeats that until the states satisfy the equations up to rounding. What
+    does not settle is computed one step after the other. Newton.h tells the
+    method.
+
+    Before:
+    ```
+    h[t, d] = f(h[t-1, d], t, d)
+    ```
+    After (C steps a window; f' is df/dh):
+    ```
+    x[c, r, d]  iterates from f(h[c-1, d]):
+      e[r, d]     = f(x[r-1, d]) - x[r, d]
+      dx[r, d]    = e[r, d] + f'(x[r-1, d]) * dx[r-1, d]
+      next[r, d]  = x[r, d] + dx[r, d],  residual = max[r, d] |e[r, d]|
+    h[c, d]     = x[c, C-1, d]
+    ```
+    The result is made of equations and recurrences again; the reference
+    interpreter evaluates it like any other. Other recurrences stay as they are;
+    a remark says why.
+  }];
+  let options = [
+    Option<"window", "window", "int64_t", "64", "Steps a window">,
+    Option<"bound", "bound", "int64_t", "12",
+           "Evaluations after which a window is computed step by step">,
+    Option<"count", "count", "bool", "false",
+           "Return the evaluations behind every step as `<state>.iterations`">,
+    Option<"required", "required", "bool", "false",
+           "Fail for a kernel in which nothing has a Newton form">];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+  let statistics = [
+    Statistic<"numIterated", "iterated", "recurrences that were replaced">];
+}
+
 def ToSequential : Pass<"rondo-to-sequential", "::mlir::ModuleOp"> {
   let summary = "Turn kernels into loops over time";
   let description = [{

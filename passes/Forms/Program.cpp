@@ -75,7 +75,7 @@ static void insertAlong(RecurrenceOp recurrence, SmallVector<T> &list,
 }
 
 bool Program::isInner(RecurrenceOp op) const {
-  return isa<RecurrenceOp>(op->getParentOp()) ||
+  return op->getParentOfType<RecurrenceOp>() ||
          (op.getBatch() == numBatch + 1 && op.getNumStates() == 0);
 }
 
@@ -87,6 +87,7 @@ Statement *Program::addStatement(EquationOp op, Node *node, Tensor *result,
   statement->node = node;
   statement->result = result;
   statement->recurrence = recurrence;
+  statement->iterate = op->getParentOfType<IterateOp>();
   statement->order = statements.size() - 1;
   node->statements.push_back(statement);
   result->producer = statement;
@@ -199,15 +200,53 @@ LogicalResult Program::addRecurrence(RecurrenceOp op, Node *node) {
     final->node = node;
     tensor->final = final;
   }
-  for (Operation &each : op.getBlock()) {
+  return addBlock(op.getBlock(), op, node);
+}
+
+/// What stands in a region within the loops of a recurrence.
+LogicalResult Program::addBlock(Block &block, RecurrenceOp recurrence,
+                                Node *node) {
+  for (Operation &each : block) {
     LogicalResult result = success();
     if (auto equation = dyn_cast<EquationOp>(each))
-      result = addStep(equation, op, node);
+      result = addStep(equation, recurrence, node);
     else if (auto inner = dyn_cast<RecurrenceOp>(each))
       result = addRecurrence(inner, node);
+    else if (auto iterate = dyn_cast<IterateOp>(each))
+      result = addIterate(iterate, recurrence, node);
     if (failed(result))
       return failure();
   }
+  return success();
+}
+
+LogicalResult Program::addIterate(IterateOp op, RecurrenceOp recurrence,
+                                  Node *node) {
+  if (op->getParentOp() != recurrence || isInner(recurrence))
+    return op.emitOpError("must stand in the region of a recurrence of the "
+                          "kernel");
+  for (unsigned i = 0; i < op.getNumTensors(); ++i) {
+    Tensor *tensor = getTensor(op.getGuesses()[i]);
+    tensor->iterate = op;
+    byValue[op.getBody().getArgument(i)] = tensor;
+    byValue[op.getResult(i)] = tensor;
+  }
+  if (failed(addBlock(op.getBody().front(), recurrence, node)) ||
+      failed(addBlock(op.getOtherwise().front(), recurrence, node)))
+    return failure();
+  Tensor *residual = getTensor(op.getResidual());
+  if (!residual || !residual->producer ||
+      residual->getRank() != numBatch + recurrence.getNumAlong())
+    return op.emitOpError("expects a residual with the kernel's batch dims");
+  if (op.getCount().use_empty())
+    return success();
+  // The count appears together with the residual.
+  Tensor *count = addTensor(Tensor::Kind::Equation, op.getCount(), "count");
+  count->numBatch = numBatch;
+  count->shape = residual->shape;
+  count->producer = residual->producer;
+  count->node = node;
+  count->iterate = op;
   return success();
 }
 
@@ -231,7 +270,7 @@ LogicalResult Program::addStep(EquationOp op, RecurrenceOp recurrence,
   // The loops of the cluster run over the outermost along dims, or over the
   // leading dim of an inner recurrence of the kernel.
   RecurrenceOp outer = recurrence;
-  while (auto parent = dyn_cast<RecurrenceOp>(outer->getParentOp()))
+  while (auto parent = outer->getParentOfType<RecurrenceOp>())
     outer = parent;
   unsigned firstLoop = isInner(outer) ? numBatch : outer.getBatch();
   unsigned numLoops = isInner(outer) ? 1 : outer.getNumAlong();

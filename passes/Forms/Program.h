@@ -22,6 +22,10 @@
 //              loops around it: it stands in another recurrence's region, or has
 //              one more leading dim than the kernel has batch dims and is
 //              computed for one value of it at a time
+//   Iterate    repeats the statements of its body within a step of the loops
+//              around it. Its guess, the tensor that the body sees and its
+//              result are one tensor; what the body makes is another one, which
+//              is copied over it
 //   Access     one read of a tensor by a statement, with a subscript for every
 //              dim (a read of a slice gets the along indices as subscripts)
 //
@@ -69,6 +73,8 @@ struct Tensor {
   unsigned member = 0;
   Tensor *initial = nullptr;        // states
   Tensor *final = nullptr;          // states, when it is used
+  /// The iteration whose result this is: its value, or the count.
+  IterateOp iterate;
   llvm::SmallVector<Access *> uses; // where it is read, fallbacks included
 
   unsigned getRank() const { return shape.size(); }
@@ -84,6 +90,8 @@ struct Statement {
   /// that this one runs along.
   RecurrenceOp inner;
   llvm::SmallVector<unsigned> innerDims;
+  /// The iteration that it belongs to, or null.
+  IterateOp iterate;
   /// The index values of the result's dims.
   llvm::SmallVector<mlir::Value> indices;
   llvm::SmallVector<std::unique_ptr<Access>> accesses;
@@ -135,6 +143,10 @@ private:
   mlir::LogicalResult addStep(EquationOp op, RecurrenceOp recurrence,
                               Node *node);
   mlir::LogicalResult addInitial(InitialOp op, Node *node);
+  mlir::LogicalResult addBlock(mlir::Block &block, RecurrenceOp recurrence,
+                               Node *node);
+  mlir::LogicalResult addIterate(IterateOp op, RecurrenceOp recurrence,
+                                 Node *node);
   Statement *addStatement(EquationOp op, Node *node, Tensor *result,
                           RecurrenceOp recurrence);
   void addAccesses(Statement &statement);

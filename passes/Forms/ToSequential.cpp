@@ -36,7 +36,7 @@ private:
     WalkResult result = kernel.walk([](Operation *op) {
       if (!isa<RondoDialect>(op->getDialect()) ||
           isa<KernelOp, ReturnOp, SizeOp, InitialOp, EquationOp, YieldOp,
-              ReadOp, GatherOp, RecurrenceOp, ModOp, SigmoidOp, SoftplusOp>(op))
+              ReadOp, GatherOp, RecurrenceOp, IterateOp, ModOp, SigmoidOp, SoftplusOp>(op))
         return WalkResult::advance();
       op->emitOpError() << "must be expanded to equations before (by "
                         << (isa<GradOp>(op) ? "rondo-expand-grad"

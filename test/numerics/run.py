@@ -39,16 +39,16 @@ ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 # f32: the project's promise. f16 and bf16: above all the rounding of the
 # results, 2^-11 and 2^-8 at most.
 TOLERANCE = {"reference": 1e-9, "f64": 1e-9, "f32": 1e-5, "bf16": 1e-2,
-             "f16": 2e-3, "chunked": 2e-5}
+             "f16": 2e-3, "chunked": 2e-5, "newton": 1e-5}
 GOLDEN_TOLERANCE = {"reference": 1e-6, "f32": 1e-5, "bf16": 1e-2,
-                    "chunked": 1e-5}
+                    "chunked": 1e-5, "newton": 1e-5}
 
 LENGTHS = [0, 1, 2, 15, 16, 17, 31, 37]
 LONG = 4096
 SPLITS = [(0, 9), (1, 16), (16, 17), (32, 5)]
 # Every case runs in these; the other modes share their code, and take every
 # third length and one split unless --full asks for more.
-MAIN_MODES = ("reference", "f32", "chunked")
+MAIN_MODES = ("reference", "f32", "chunked", "newton")
 
 
 def find_archs():
@@ -64,14 +64,17 @@ def find_archs():
 
 
 ARCHS = find_archs()
-NO_CHUNKS = "has no chunkwise form"
+# Other forms in f32, the options that ask for one, and what the compiler says to
+# programs that do not have it.
+FORMS = {"chunked": (["--form=chunked"], "has no chunkwise form"),
+         "newton": (["--form=newton", "--chunk=13"], "has no Newton form")}
 
 
 def round_to(x, mode):
     """To the io dtype of the mode, as float64."""
     if x.dtype.kind != "f":
         return x
-    if mode in ("f32", "chunked"):
+    if mode == "f32" or mode in FORMS:
         return x.astype(np.float32).astype(np.float64)
     if mode == "f16":
         return x.astype(np.float16).astype(np.float64)
@@ -122,15 +125,15 @@ class Suite:
                     "--reference"] + choice
         library = self.path("lib.so")
         dtype = ["--dtype=" + self.mode]
-        if self.mode == "chunked":
-            dtype = ["--form=chunked", "--arch=native"]
+        if self.mode in FORMS:
+            dtype = FORMS[self.mode][0] + ["--arch=native"]
         command = [self.tool("rondoc"), self.program, "-o", library]
         command += dtype + choice
         if self.mode in ARCHS:
             command.append("--arch=" + ARCHS[self.mode])
         code, output = self.execute(command)
-        if self.mode == "chunked" and code == 1 and NO_CHUNKS in output:
-            return None  # what --form=chunked says to such programs
+        if self.mode in FORMS and code == 1 and FORMS[self.mode][1] in output:
+            return None
         if code != 0:
             lines = output.strip().splitlines() or ["no message"]
             self.fail("compile", "exit code %s: %s" % (code, lines[0]), command)
@@ -252,7 +255,8 @@ class Suite:
             self.case("extreme", 33, tolerance, extreme=True)
         if example.init:
             self.case("initial states", 18, tolerance, initial=True)
-        if example.long and self.mode in ("f32", "bf16", "chunked"):
+        if example.long and self.mode in ("f32", "bf16", "chunked",
+                                             "newton"):
             self.case("long", LONG, tolerance, sizes={
                 "B": 1, "G": 1, "H": 1, "K": 5, "V": 3, "D": 9, "N": 4, "P": 5,
                 "M": 3})

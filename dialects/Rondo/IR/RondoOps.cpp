@@ -535,5 +535,77 @@ LogicalResult RecurrenceOp::verifyRegions() {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// IterateOp
+//===----------------------------------------------------------------------===//
+
+YieldOp IterateOp::getBodyYield() {
+  return cast<YieldOp>(getBody().front().getTerminator());
+}
+
+YieldOp IterateOp::getOtherwiseYield() {
+  return cast<YieldOp>(getOtherwise().front().getTerminator());
+}
+
+Value IterateOp::getResidual() { return getBodyYield().getValues().back(); }
+
+OpResult IterateOp::getCount() {
+  return getOperation()->getResult(getNumTensors());
+}
+
+LogicalResult IterateOp::verify() {
+  // iterate_c4
+  if (getBound() == 0 || static_cast<int64_t>(getBound()) < 0)
+    return emitOpError() << "expects a bound of at least 1, found "
+                         << static_cast<int64_t>(getBound());
+  if (!(getTolerance().convertToDouble() >= 0))
+    return emitOpError("expects a tolerance that is not negative");
+  // iterate_c3
+  if (getNumResults() != getNumTensors() + 1)
+    return emitOpError() << "expects a result per guess and the count, "
+                         << getNumTensors() + 1 << " results, found "
+                         << getNumResults();
+  for (auto [guess, result] : llvm::zip(getGuesses(), getResults()))
+    if (guess.getType() != result.getType())
+      return emitOpError() << "expects a result of the type of its guess, "
+                           << guess.getType() << ", found "
+                           << result.getType();
+  return success();
+}
+
+LogicalResult IterateOp::verifyRegions() {
+  // iterate_c1
+  if (getBody().front().getArgumentTypes() != getGuesses().getTypes() ||
+      getOtherwise().front().getNumArguments() != 0)
+    return emitOpError("expects one block argument per guess, of its type, in "
+                       "the body, and none in the other region");
+  // iterate_c2
+  auto verifyYield = [&](Region &region, unsigned more) -> LogicalResult {
+    auto yield = dyn_cast<YieldOp>(region.front().getTerminator());
+    if (!yield || yield.getValues().size() != getNumTensors() + more)
+      return emitOpError() << "expects " << (more ? "the body" : "'otherwise'")
+                           << " to end in a rondo.yield of "
+                           << getNumTensors() + more << " tensors";
+    for (auto [guess, value] : llvm::zip(getGuesses(), yield.getValues()))
+      if (guess.getType() != value.getType())
+        return yield.emitOpError() << "expects " << guess.getType()
+                                   << ", found " << value.getType();
+    return success();
+  };
+  if (failed(verifyYield(getBody(), 1)) ||
+      failed(verifyYield(getOtherwise(), 0)))
+    return failure();
+  auto residual = dyn_cast<RankedTensorType>(getResidual().getType());
+  if (!residual || !isa<FloatType>(residual.getElementType()))
+    return emitOpError("expects the residual to be a tensor of real numbers");
+  // iterate_c3
+  auto count = cast<RankedTensorType>(getCount().getType());
+  if (count.getRank() != residual.getRank() ||
+      !count.getElementType().isInteger(64))
+    return emitOpError() << "expects the count to be a tensor of i64 of rank "
+                         << residual.getRank() << ", found " << count;
+  return success();
+}
+
 #define GET_OP_CLASSES
 #include "dialects/Rondo/IR/RondoOps.cpp.inc"

@@ -207,12 +207,13 @@ def EquationOp : RondoOp<"equation", [
 }
 
 def YieldOp : RondoOp<"yield", [Pure, Terminator, AttrSizedOperandSegments,
-    ParentOneOf<["EquationOp", "RecurrenceOp", "ReduceOp", "ScanOp",
-                 "AttentionOp"]>]> {
+    ParentOneOf<["EquationOp", "RecurrenceOp", "IterateOp", "ReduceOp",
+                 "ScanOp", "AttentionOp"]>]> {
   let summary = "End a body";
   let description = [{
     In an equation: the value at this point and, in a reduction, optionally the
     condition under which it counts. In a recurrence: the tensors at this step.
+    In an iteration: the next tensors and the residual, or the tensors instead.
     In a scan: the combined values. In an attention: a score, optionally with
     its mask, and a value.
 
@@ -385,6 +386,70 @@ def RecurrenceOp : RondoOp<"recurrence", [Pure, AttrSizedOperandSegments,
     /// The result that holds a state's final value.
     ::mlir::OpResult getFinal(unsigned state);
     ::rondo::YieldOp getYield();
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Iterations
+//===----------------------------------------------------------------------===//
+
+def IterateOp : RondoOp<"iterate", [Pure]> {
+  let summary = "Improve tensors until a residual is small";
+  let description = [{
+    Tensors x_1 .. x_n, which begin as `guesses`, are replaced by what `body`
+    makes of them until they are good enough. `body` gives the next tensors and
+    the residual of the present ones, a number per batch point. For each batch
+    point, with x^0 = guesses and (x^{k+1}, r^k) = body(x^k):
+
+    result = x^k       for the first k < bound with r^k <= tolerance,
+    result = otherwise if there is none, or if some r^l before is not finite.
+
+    The last result counts the evaluations of the body: k + 1, or those until it
+    was given up. The tensor dims of the residual are the batch dims, which come
+    first in every other tensor.
+
+    Constraints:
+    - (C1) The body's block has one argument per guess, of its type; the other
+      block has none.
+    - (C2) The body yields one tensor per guess, of its type, then the residual,
+      a tensor of real numbers; `otherwise` yields one tensor per guess.
+    - (C3) The results have the types of the guesses; the last one is a tensor
+      of i64 of the residual's rank.
+    - (C4) `bound` is at least 1, `tolerance` is not negative.
+
+    ```mlir
+    // Roots of a by Newton's method; 0 where it does not settle.
+    %x, %count = rondo.iterate from (%a) bound 20 tolerance 1.0e-12
+        : (tensor<?xf64>) -> (tensor<?xf64>, tensor<?xi64>) {
+    ^bb0(%x: tensor<?xf64>):
+      %next = rondo.equation "next" (%b < %B) -> tensor<?xf64> {..}
+      %residual = rondo.equation "residual" (%b < %B) -> tensor<?xf64> {..}
+      rondo.yield %next, %residual : tensor<?xf64>, tensor<?xf64>
+    } otherwise {
+      %zero = rondo.equation "zero" (%b < %B) -> tensor<?xf64> {..}
+      rondo.yield %zero : tensor<?xf64>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<AnyRankedTensor>:$guesses,
+                       I64Attr:$bound /*iterate_c4*/,
+                       F64Attr:$tolerance /*iterate_c4*/);
+  let results = (outs Variadic<AnyRankedTensor>:$results /*iterate_c3*/);
+  let regions = (region SizedRegion<1>:$body /*iterate_c1, c2*/,
+                        SizedRegion<1>:$otherwise /*iterate_c1, c2*/);
+  let assemblyFormat = [{
+    `from` `(` $guesses `)` `bound` $bound `tolerance` $tolerance attr-dict
+    `:` functional-type(operands, results) $body `otherwise` $otherwise
+  }];
+  let hasVerifier = 1;
+  let hasRegionVerifier = 1;
+  let extraClassDeclaration = [{
+    unsigned getNumTensors() { return getGuesses().size(); }
+    ::rondo::YieldOp getBodyYield();
+    ::rondo::YieldOp getOtherwiseYield();
+    ::mlir::Value getResidual();
+    /// The result that counts evaluations.
+    ::mlir::OpResult getCount();
   }];
 }
 

@@ -150,6 +150,8 @@ llvm::Error Evaluator::evaluate(Operation *op) {
     return evaluateEquation(equation);
   if (auto recurrence = dyn_cast<RecurrenceOp>(op))
     return evaluateRecurrence(recurrence);
+  if (auto iterate = dyn_cast<IterateOp>(op))
+    return evaluateIterate(iterate);
   if (auto initial = dyn_cast<InitialOp>(op))
     return evaluateInitial(initial);
   if (auto scan = dyn_cast<ScanOp>(op))
@@ -311,6 +313,8 @@ llvm::Error Evaluator::prepare(Operation *op) {
     return prepareResults(op, equation.getSizes());
   if (auto recurrence = dyn_cast<RecurrenceOp>(op))
     return prepareRecurrence(recurrence);
+  if (auto iterate = dyn_cast<IterateOp>(op))
+    return prepareIterate(iterate);
   if (auto scan = dyn_cast<ScanOp>(op))
     return prepareResults(op, scan.getSizes());
   if (auto convolution = dyn_cast<ConvolutionOp>(op))

@@ -21,6 +21,91 @@ static int64_t getProduct(ArrayRef<int64_t> extents) {
 }
 
 //===----------------------------------------------------------------------===//
+// Iterations
+//===----------------------------------------------------------------------===//
+
+/// to[b] = from[b] for the batch points b that `isChosen`.
+static void copyPoints(const Array &from, const std::vector<char> &isChosen,
+                       Array &to) {
+  int64_t rest = isChosen.empty()
+                     ? 0
+                     : static_cast<int64_t>(to.data.size() / isChosen.size());
+  for (auto [b, chosen] : llvm::enumerate(isChosen))
+    if (chosen)
+      std::copy_n(from.data.begin() + b * rest, rest,
+                  to.data.begin() + b * rest);
+}
+
+// x = x^k for the first k with a small residual, else what `otherwise` says.
+llvm::Error Evaluator::evaluateIterate(IterateOp op) {
+  if (llvm::Error error = prepareIterate(op))
+    return error;
+  unsigned numTensors = op.getNumTensors();
+  SmallVector<Array *> now;
+  for (unsigned i = 0; i < numTensors; ++i) {
+    now.push_back(environment.getTensor(op.getResult(i)));
+    *now[i] = *environment.getTensor(op.getGuesses()[i]);
+  }
+  Array &count = *environment.getTensor(op.getCount());
+  double tolerance = op.getTolerance().convertToDouble();
+  std::vector<char> runs(count.data.size(), true), failed(runs.size(), false);
+  for (uint64_t k = 0; llvm::is_contained(runs, true); ++k) {
+    if (llvm::Error error = evaluateBlock(op.getBody().front()))
+      return error;
+    const Array &residual = *environment.getTensor(op.getResidual());
+    for (unsigned b = 0; b < runs.size(); ++b) {
+      if (!runs[b])
+        continue;
+      count.data[b] = k + 1;
+      bool isGood = residual.data[b] <= tolerance;
+      failed[b] = !isGood &&
+                  (!std::isfinite(residual.data[b]) || k + 1 == op.getBound());
+      runs[b] = !isGood && !failed[b];
+    }
+    for (unsigned i = 0; i < numTensors; ++i)
+      copyPoints(*environment.getTensor(op.getBodyYield().getValues()[i]), runs,
+                 *now[i]);
+  }
+  if (!llvm::is_contained(failed, true))
+    return llvm::Error::success();
+  if (llvm::Error error = evaluateBlock(op.getOtherwise().front()))
+    return error;
+  for (unsigned i = 0; i < numTensors; ++i)
+    copyPoints(*environment.getTensor(op.getOtherwiseYield().getValues()[i]),
+               failed, *now[i]);
+  return llvm::Error::success();
+}
+
+llvm::Error Evaluator::prepareIterate(IterateOp op) {
+  for (unsigned i = 0; i < op.getNumTensors(); ++i) {
+    const Array *guess = environment.getTensor(op.getGuesses()[i]);
+    if (!guess)
+      return makeError(op, "uses a tensor that has no value");
+    Array &result = environment.defineTensor(op.getResult(i));
+    if (llvm::Error error = resize(op, result, guess->shape))
+      return error;
+    // The body sees the present value under another name.
+    environment.setTensor(op.getBody().getArgument(i), &result);
+  }
+  for (Region *region : {&op.getBody(), &op.getOtherwise()})
+    if (llvm::Error error = prepareBlock(region->front()))
+      return error;
+  for (YieldOp yield : {op.getBodyYield(), op.getOtherwiseYield()})
+    for (unsigned i = 0; i < op.getNumTensors(); ++i) {
+      const Array *next = environment.getTensor(yield.getValues()[i]);
+      const Array *guess = environment.getTensor(op.getGuesses()[i]);
+      if (!next || next->shape != guess->shape)
+        return makeError(op, "expects shape " + spell(guess->shape) +
+                                 ", found " +
+                                 (next ? spell(next->shape) : "none"));
+    }
+  const Array *residual = environment.getTensor(op.getResidual());
+  if (!residual)
+    return makeError(op, "has no residual");
+  return resize(op, environment.defineTensor(op.getCount()), residual->shape);
+}
+
+//===----------------------------------------------------------------------===//
 // Scan
 //===----------------------------------------------------------------------===//
 

@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // One function per operation: structure, equations and recurrences are in
-// Eval.cpp, whole forms (scan, attention, convolution) in EvalSequence.cpp.
+// Eval.cpp, iterations and whole forms (scan, attention, convolution) in
+// EvalSequence.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,6 +39,7 @@ private:
                                 llvm::ArrayRef<int64_t> lowers,
                                 llvm::ArrayRef<int64_t> uppers, Scalar &result);
   llvm::Error evaluateRecurrence(RecurrenceOp op);
+  llvm::Error evaluateIterate(IterateOp op);
   llvm::Error evaluateScan(ScanOp op);
   llvm::Error evaluateAttention(AttentionOp op);
   llvm::Error evaluateConvolution(ConvolutionOp op);
@@ -46,6 +48,7 @@ private:
   llvm::Error prepareBlock(mlir::Block &block);
   llvm::Error prepare(mlir::Operation *op);
   llvm::Error prepareRecurrence(RecurrenceOp op);
+  llvm::Error prepareIterate(IterateOp op);
   /// The same for the results of one operation, which have these extents.
   llvm::Error prepareResults(mlir::Operation *op, mlir::ValueRange extents);
   llvm::Error resize(mlir::Operation *op, Array &array,

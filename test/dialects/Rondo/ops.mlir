@@ -217,3 +217,20 @@ func.func @vectors(%x: vector<8xf32>) -> vector<8xf32> {
   %1 = rondo.softplus %0 : vector<8xf32>
   return %1 : vector<8xf32>
 }
+
+// CHECK-LABEL: rondo.kernel @iterate
+rondo.kernel @iterate sizes ["B"] bound [-1] batch ["B"]
+    inputs [#rondo.tensor<"a", argument, f32, ()[B] -> (B)>]
+    outputs [#rondo.tensor<"x", result, f32, ()[B] -> (B)>] {
+^bb0(%a: tensor<?xf32>):
+  // CHECK: rondo.iterate from(%{{.*}}) bound 20 tolerance 9.9999999999999995E-7
+  // CHECK: } otherwise {
+  %x:2 = rondo.iterate from(%a) bound 20 tolerance 1.0e-6
+      : (tensor<?xf32>) -> (tensor<?xf32>, tensor<?xi64>) {
+  ^bb0(%now: tensor<?xf32>):
+    rondo.yield %now, %now : tensor<?xf32>, tensor<?xf32>
+  } otherwise {
+    rondo.yield %a : tensor<?xf32>
+  }
+  rondo.return %x#0 : tensor<?xf32>
+}
