@@ -164,3 +164,91 @@ def pointer_step(a):
     empty = np.zeros((a.size["B"], 0, a.size["N"]))
     return {"y": stack(y, a.x[:, :, 0]), "p": stack(ps, empty), "h.final": h,
             "c.final": c, "r.final": r}
+
+
+@example("xf xz xo: B T H D; Rf Rz Ro: H D D weights; pf po: H D",
+         init="h: B H D; c: B H D", split=1, override={"xf": "wild"})
+def lstm_peephole(a):
+    h, c = a.initial("h", "B", "H", "D"), a.initial("c", "B", "H", "D")
+    y = []
+    for t in range(a.size["T"]):
+        f = sigmoid(a.xf[:, t] + apply_heads(a.Rf, h) + a.pf * c)
+        c = f * c + (1 - f) * np.tanh(a.xz[:, t] + apply_heads(a.Rz, h))
+        h = sigmoid(a.xo[:, t] + apply_heads(a.Ro, h) + a.po * c) * np.tanh(c)
+        y.append(h)
+    return {"y": stack(y, a.xz), "h.final": h, "c.final": c}
+
+
+@example("x: B T D; R: D D weights; keep: D D token; b: D", init="h: B D",
+         split=1)
+def rnn_relu(a):
+    R = np.where(a.keep != 0, a.R, 0)
+    h, y = a.initial("h", "B", "D"), []
+    for t in range(a.size["T"]):
+        h = np.maximum(a.x[:, t] + apply(R, h) + a.b, 0)
+        y.append(h)
+    return {"y": stack(y, a.x), "h.final": h}
+
+
+# In half precision a potential may lie exactly on the threshold.
+@example("x: B T D; R: D D weights; alpha rho beta: D unit",
+         init="V: B D; A: B D; s: B D", split=1,
+         modes=("reference", "f32", "newton", "f64"))
+def alif(a):
+    V, A, s = (a.initial(name, "B", "D") for name in "VAs")
+    spikes = []
+    for t in range(a.size["T"]):
+        A = a.rho * A + (1 - a.rho) * s
+        V = a.alpha * V + a.x[:, t] + apply(a.R, s)
+        threshold = 1 + a.beta * A
+        s = (V >= threshold).astype(float)
+        V = V - s * threshold
+        spikes.append(s)
+    return {"spike": stack(spikes, a.x), "V.final": V, "A.final": A,
+            "s.final": s}
+
+
+@example("am al eps: B T Z; Wm Wl: Z D weights; Wz: D Z weights;"
+         "Rf: D D weights; Rs: N N weights; up: D N weights;"
+         "down: N D weights; tau: D above1; slow: N above1; Wo: P D weights",
+         init="u: B D; s: B N", split=1)
+def pv_rnn(a):
+    u, s = a.initial("u", "B", "D"), a.initial("s", "B", "N")
+    outputs, divergences = [], []
+    for t in range(a.size["T"]):
+        fast = np.tanh(u)
+        prior = np.tanh(apply(a.Wm, fast)), np.exp(np.tanh(apply(a.Wl, fast)))
+        mean, deviation = np.tanh(a.am[:, t]), np.exp(np.tanh(a.al[:, t]))
+        z = mean + deviation * a.eps[:, t]
+        s = s + (apply(a.Rs, np.tanh(s)) + apply(a.down, fast) - s) / a.slow
+        u = u + (apply(a.Rf, fast) + apply(a.Wz, z) + apply(a.up, np.tanh(s))
+                 - u) / a.tau
+        outputs.append(apply(a.Wo, np.tanh(u)))
+        ratio = deviation / prior[1]
+        divergences.append((ratio ** 2 / 2 - np.log(ratio) - 0.5 + (
+            (mean - prior[0]) / prior[1]) ** 2 / 2).sum(-1))
+    empty = np.zeros((a.size["B"], 0, a.size["P"]))
+    return {"o": stack(outputs, empty), "kl": stack(divergences, empty[..., 0]),
+            "u.final": u, "s.final": s}
+
+
+@example("x: B T E; W2: 4 E D small; R2: D D weights; U2: 2 D D weights;"
+         "W1: 2 E D small; R1: D D weights; U1: 2 P D weights; W0: 2 E P",
+         init="big: B D; frame: B D")
+def cm_hrnn(a):
+    B, T = a.size["B"], a.size["T"]
+    x = np.concatenate([np.zeros((B, 4, a.size["E"])), a.x], axis=1)
+    big, frame = a.initial("big", "B", "D"), a.initial("frame", "B", "D")
+    y = []
+    for t in range(T):
+        if t % 4 == 0:
+            events = np.einsum("bpe,ped->bd", x[:, t:t + 4], a.W2)
+            big = np.tanh(events + apply(a.R2, big))
+        if t % 2 == 0:
+            events = np.einsum("bpe,ped->bd", x[:, t + 2:t + 4], a.W1)
+            frame = np.tanh(events + apply(a.R1, frame)
+                            + apply(a.U2[t % 4 // 2], big))
+        events = np.einsum("bpe,peq->bq", x[:, t + 2:t + 4], a.W0)
+        y.append(np.maximum(events + apply(a.U1[t % 2], frame), 0))
+    return {"y": stack(y, np.zeros((B, 0, a.size["P"]))), "big.final": big,
+            "frame.final": frame}
