@@ -248,3 +248,39 @@ LogicalResult ConvolutionOp::verify() {
                          << static_cast<int64_t>(getDilation());
   return success();
 }
+
+//===----------------------------------------------------------------------===//
+// TriangularSolveOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult TriangularSolveOp::verify() {
+  int64_t rank = getSizes().size();
+  // triangular_solve_c1
+  for (Value tensor : {getRight(), getResult()})
+    if (getTensorType(tensor).getRank() != rank)
+      return emitOpError() << "expects right side and result of rank " << rank
+                           << ", one dim per size, found " << tensor.getType();
+  // triangular_solve_c2
+  if (getDim() >= getSizes().size())
+    return emitOpError() << "expects to run along one of its " << rank
+                         << " dims, found " << static_cast<int64_t>(getDim());
+  auto kernel = (*this)->getParentOfType<KernelOp>();
+  if (kernel && getDim() < kernel.getBatch().size())
+    return emitOpError() << "expects not to run along batch dim " << getDim()
+                         << " of the kernel";
+  // triangular_solve_c3
+  int64_t matrixRank = static_cast<int64_t>(getDim()) + 2;
+  if (getTensorType(getMatrix()).getRank() != matrixRank)
+    return emitOpError() << "expects a matrix of rank " << matrixRank
+                         << ", found " << getMatrix().getType();
+  // triangular_solve_c4
+  Type scalar = getTensorType(getResult()).getElementType();
+  if (!scalar.isF32() && !scalar.isF64())
+    return emitOpError() << "expects a result of f32 or f64, found "
+                         << getType();
+  for (Value tensor : {getMatrix(), getRight()})
+    if (!scalarFits(getTensorType(tensor).getElementType(), scalar))
+      return emitOpError() << "gives " << scalar << " from "
+                           << tensor.getType();
+  return success();
+}

@@ -240,4 +240,44 @@ def ConvolutionOp : RondoOp<"convolution", [Pure, AttrSizedOperandSegments]> {
   }];
 }
 
+def TriangularSolveOp : RondoOp<"triangular_solve", [Pure]> {
+  let summary = "Solve a unit lower triangular system";
+  let description = [{
+    result[p, r, j] = right[p, r, j]
+                    - sum over s < r of matrix[p, r, s] * result[p, s, j]
+
+    p stands for all dims before r, which is dim `dim`, and j for all dims after
+    it: (I + L) result = right, L being the part of the matrix below its
+    diagonal. What the matrix holds on and above the diagonal has no effect,
+    finite or not; result[r] depends on the rows s <= r only.
+
+    Non-goals: an upper triangle, and a diagonal other than 1. Rows are solved
+    from the first to the last.
+
+    Constraints:
+    - (C1) The right side and the result have one dim per size.
+    - (C2) `dim` is one of the dims and none of the kernel's batch dims.
+    - (C3) The matrix has the dims p, r and s.
+    - (C4) Elements are real numbers; those of matrix and right side fit the
+      result's, which is f32 or f64.
+
+    ```mlir
+    // x[r, j] = b[r, j] - sum[s | s < r] l[r, s] * x[s, j]
+    %x = rondo.triangular_solve "x" of %l, %b along 0 sizes (%C, %V)
+        : tensor<?x?xf32>, tensor<?x?xf32> -> tensor<?x?xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name,
+                       AnyRankedTensor:$matrix /*triangular_solve_c3, c4*/,
+                       AnyRankedTensor:$right /*triangular_solve_c1, c4*/,
+                       I64Attr:$dim /*triangular_solve_c2*/,
+                       Variadic<Index>:$sizes /*triangular_solve_c1*/);
+  let results = (outs AnyRankedTensor:$result /*triangular_solve_c1, c4*/);
+  let assemblyFormat = [{
+    $name `of` $matrix `,` $right `along` $dim `sizes` ` ` `(` $sizes `)`
+    attr-dict `:` type($matrix) `,` type($right) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 #endif // RONDO_SEQUENCE_OPS

@@ -160,6 +160,8 @@ llvm::Error Evaluator::evaluate(Operation *op) {
     return evaluateAttention(attention);
   if (auto convolution = dyn_cast<ConvolutionOp>(op))
     return evaluateConvolution(convolution);
+  if (auto solve = dyn_cast<TriangularSolveOp>(op))
+    return evaluateTriangularSolve(solve);
   if (isa<SizeOp>(op))
     return llvm::Error::success(); // known since `setInputs`
   return evaluateScalar(op);
@@ -319,6 +321,8 @@ llvm::Error Evaluator::prepare(Operation *op) {
     return prepareResults(op, scan.getSizes());
   if (auto convolution = dyn_cast<ConvolutionOp>(op))
     return prepareResults(op, convolution.getSizes());
+  if (auto solve = dyn_cast<TriangularSolveOp>(op))
+    return prepareResults(op, solve.getSizes());
   if (auto attention = dyn_cast<AttentionOp>(op)) {
     SmallVector<Value> extents(attention.getSizes());
     llvm::append_range(extents, attention.getValueSizes());

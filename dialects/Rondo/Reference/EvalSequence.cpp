@@ -1,4 +1,4 @@
-//===- EvalSequence.cpp - Scan, attention, convolution --------------------===//
+//===- EvalSequence.cpp - Scan, attention, convolution, solve -------------===//
 //
 // Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -310,5 +310,42 @@ llvm::Error Evaluator::evaluateConvolution(ConvolutionOp op) {
     }
     result.data[position] = sum;
   }
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Triangular solve
+//===----------------------------------------------------------------------===//
+
+// x[p, r, j] = right[p, r, j] - sum over s < r of matrix[p, r, s] * x[p, s, j]
+llvm::Error Evaluator::evaluateTriangularSolve(TriangularSolveOp op) {
+  auto shape = getIntegers(op, op.getSizes());
+  if (!shape)
+    return shape.takeError();
+  int64_t rows = (*shape)[op.getDim()];
+  int64_t before = getProduct(ArrayRef(*shape).take_front(op.getDim()));
+  int64_t after = getProduct(ArrayRef(*shape).drop_front(op.getDim() + 1));
+  SmallVector<int64_t> matrixShape(
+      ArrayRef(*shape).take_front(op.getDim() + 1));
+  matrixShape.push_back(rows);
+  auto matrix = getTensor(op, op.getMatrix(), matrixShape);
+  if (!matrix)
+    return matrix.takeError();
+  auto right = getTensor(op, op.getRight(), *shape);
+  if (!right)
+    return right.takeError();
+  if (llvm::Error error = prepareResults(op, op.getSizes()))
+    return error;
+
+  std::vector<double> &x = environment.defineTensor(op.getResult()).data;
+  for (int64_t p = 0; p < before; ++p)
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t j = 0; j < after; ++j) {
+        double value = (*right)->data[(p * rows + r) * after + j];
+        for (int64_t s = 0; s < r; ++s)
+          value -= (*matrix)->data[(p * rows + r) * rows + s] *
+                   x[(p * rows + s) * after + j];
+        x[(p * rows + r) * after + j] = value;
+      }
   return llvm::Error::success();
 }

@@ -43,6 +43,7 @@ private:
   llvm::Error evaluateScan(ScanOp op);
   llvm::Error evaluateAttention(AttentionOp op);
   llvm::Error evaluateConvolution(ConvolutionOp op);
+  llvm::Error evaluateTriangularSolve(TriangularSolveOp op);
 
   /// Gives every tensor that a region defines its shape, and NaN everywhere.
   llvm::Error prepareBlock(mlir::Block &block);

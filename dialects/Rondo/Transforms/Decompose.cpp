@@ -31,7 +31,7 @@ struct Decompose : rondo::impl::DecomposeBase<Decompose> {
 
     SmallVector<Operation *> forms;
     getOperation()->walk([&](Operation *op) {
-      if (isa<AttentionOp, ScanOp, ConvolutionOp>(op))
+      if (isa<AttentionOp, ScanOp, ConvolutionOp, TriangularSolveOp>(op))
         forms.push_back(op);
     });
     for (Operation *op : forms) {
@@ -39,6 +39,8 @@ struct Decompose : rondo::impl::DecomposeBase<Decompose> {
         decomposeAttention(attention);
       else if (auto scan = dyn_cast<ScanOp>(op))
         decomposeScan(scan);
+      else if (auto solve = dyn_cast<TriangularSolveOp>(op))
+        decomposeTriangularSolve(solve);
       else
         decomposeConvolution(cast<ConvolutionOp>(op));
     }

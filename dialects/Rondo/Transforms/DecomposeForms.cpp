@@ -1,4 +1,4 @@
-//===- DecomposeForms.cpp - Attention, scan, convolution ------------------===//
+//===- DecomposeForms.cpp - Attention, scan, convolution, solve -----------===//
 //
 // Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -192,11 +192,12 @@ namespace {
 
 /// Builds the recurrence of one scan:
 ///   y_i[t] = combine(y[t-1], x[t])_i, or x_i[0] at the first step.
+/// The dims before t are batch dims to it: its points are independent.
 class ScanRecurrence {
 public:
   explicit ScanRecurrence(ScanOp op)
       : op(op), loc(op.getLoc()), builder(op), count(op.getInputs().size()),
-        dim(op.getDim()), numBatch(getNumBatch(op)) {}
+        dim(op.getDim()) {}
 
   void build();
 
@@ -206,12 +207,12 @@ private:
   void fillStep(RecurrenceOp recurrence);
   Value buildSlice(OpBuilder &step, RecurrenceOp recurrence, unsigned member,
                    Value before, Value isFirst);
-  Value restoreOrder(Value history, unsigned i);
+  Value convertHistory(Value history, unsigned i);
 
   ScanOp op;
   Location loc;
   OpBuilder builder;
-  unsigned count, dim, numBatch;
+  unsigned count, dim;
   SmallVector<Value> sliceSizes; // of all dims but `dim`
 };
 
@@ -243,7 +244,7 @@ Value ScanRecurrence::buildSlice(OpBuilder &step, RecurrenceOp recurrence,
   SmallVector<Value> slicePoint(equation.getParallelIndices());
   SmallVector<Value> inputPoint(slicePoint), pastPoint(slicePoint);
   inputPoint.insert(inputPoint.begin() + dim, recurrence.getAlongIndices()[0]);
-  pastPoint.insert(pastPoint.begin() + numBatch, before);
+  pastPoint.insert(pastPoint.begin() + dim, before);
 
   IRMapping mapping;
   SmallVector<Operation *> reads;
@@ -297,22 +298,19 @@ void ScanRecurrence::fillStep(RecurrenceOp recurrence) {
   YieldOp::create(step, loc, slices);
 }
 
-/// The history with the dim of the scan where the scan has it, and with the
-/// type of the scan's result.
-Value ScanRecurrence::restoreOrder(Value history, unsigned i) {
-  if (dim == numBatch && history.getType() == op.getResult(i).getType())
+/// The history with the type of the scan's result.
+Value ScanRecurrence::convertHistory(Value history, unsigned i) {
+  Type type = op.getResult(i).getType();
+  if (history.getType() == type)
     return history;
   auto equation =
-      EquationOp::create(builder, loc, (op.getName() + ".order").str(),
+      EquationOp::create(builder, loc, (op.getName() + ".result").str(),
                          getElementType(getScalar(i)), op.getSizes());
   OpBuilder body = OpBuilder::atBlockBegin(&equation.getBlock());
-  SmallVector<Value> point(equation.getParallelIndices());
-  Value t = point[dim];
-  point.erase(point.begin() + dim);
-  point.insert(point.begin() + numBatch, t);
-  yield(body, loc, buildRead(body, loc, getScalar(i), history, point));
-  equation.getResult().setType(
-      cast<RankedTensorType>(op.getResult(i).getType()));
+  yield(body, loc,
+        buildRead(body, loc, getScalar(i), history,
+                  equation.getParallelIndices()));
+  equation.getResult().setType(cast<RankedTensorType>(type));
   return equation;
 }
 
@@ -338,7 +336,7 @@ void ScanRecurrence::build() {
   auto recurrence = RecurrenceOp::create(
       builder, loc, results, ValueRange(op.getSizes()[dim]), initials,
       builder.getArrayAttr(names), ArrayRef<bool>(op.getReversed()),
-      static_cast<uint64_t>(numBatch));
+      static_cast<uint64_t>(dim));
   SmallVector<Type> arguments = {builder.getIndexType()};
   llvm::append_range(arguments, histories);
   SmallVector<Location> locs(arguments.size(), loc);
@@ -346,7 +344,7 @@ void ScanRecurrence::build() {
   fillStep(recurrence);
   for (unsigned i = 0; i < count; ++i)
     op.getResult(i).replaceAllUsesWith(
-        restoreOrder(recurrence.getHistory(i), i));
+        convertHistory(recurrence.getHistory(i), i));
 }
 
 void rondo::decomposeScan(ScanOp op) {
@@ -391,5 +389,61 @@ void rondo::decomposeConvolution(ConvolutionOp op) {
   Value x = buildRead(body, loc, scalar, op.getInput(), point);
   yield(body, loc, arith::MulFOp::create(body, loc, weight, x));
   replace(op, equation);
+  op.erase();
+}
+
+//===----------------------------------------------------------------------===//
+// Triangular solve
+//===----------------------------------------------------------------------===//
+
+// x[p, r, j] = right[p, r, j] - sum over s < r of matrix[p, r, s] * x[p, s, j],
+// as a recurrence along r to which the dims p are batch dims.
+void rondo::decomposeTriangularSolve(TriangularSolveOp op) {
+  Location loc = op.getLoc();
+  OpBuilder builder(op);
+  auto type = cast<RankedTensorType>(op.getType());
+  Type scalar = type.getElementType();
+  unsigned dim = op.getDim();
+  Value rows = op.getSizes()[dim];
+  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+  SmallVector<Value> rowSizes(op.getSizes());
+  rowSizes.erase(rowSizes.begin() + dim);
+
+  auto recurrence =
+      RecurrenceOp::create(builder, loc, TypeRange(type), ValueRange(rows),
+                           ValueRange(), builder.getArrayAttr(op.getNameAttr()),
+                           ArrayRef<bool>(false), static_cast<uint64_t>(dim));
+  recurrence.getBody().emplaceBlock().addArguments(
+      {builder.getIndexType(), type}, {loc, loc});
+  OpBuilder step = OpBuilder::atBlockEnd(&recurrence.getBlock());
+  Value r = recurrence.getAlongIndices()[0];
+  auto at = [&](ValueRange point, Value row) {
+    SmallVector<Value> full(point);
+    full.insert(full.begin() + dim, row);
+    return full;
+  };
+
+  auto known = EquationOp::create(step, loc, (op.getName() + ".known").str(),
+                                  scalar, rowSizes, ValueRange(zero),
+                                  ValueRange(rows), Combiner::Sum);
+  OpBuilder body = OpBuilder::atBlockBegin(&known.getBlock());
+  ValueRange point = known.getParallelIndices();
+  Value s = known.getReductionIndices()[0];
+  SmallVector<Value> entry(point.take_front(dim));
+  entry.append({r, s});
+  Value factor = buildRead(body, loc, scalar, op.getMatrix(), entry);
+  Value x = buildRead(body, loc, scalar, recurrence.getPast(0), at(point, s));
+  Value earlier =
+      arith::CmpIOp::create(body, loc, arith::CmpIPredicate::slt, s, r);
+  yield(body, loc, arith::MulFOp::create(body, loc, factor, x), earlier);
+
+  auto row = EquationOp::create(step, loc, op.getName(), scalar, rowSizes);
+  body = OpBuilder::atBlockBegin(&row.getBlock());
+  point = row.getParallelIndices();
+  Value right = buildRead(body, loc, scalar, op.getRight(), at(point, r));
+  Value sum = buildRead(body, loc, scalar, known, point);
+  yield(body, loc, arith::SubFOp::create(body, loc, right, sum));
+  YieldOp::create(step, loc, ValueRange(row.getResult()));
+  op.replaceAllUsesWith(recurrence.getHistory(0));
   op.erase();
 }

@@ -68,6 +68,7 @@ void decomposeReduce(ReduceOp op);
 void decomposeAttention(AttentionOp op);
 void decomposeScan(ScanOp op);
 void decomposeConvolution(ConvolutionOp op);
+void decomposeTriangularSolve(TriangularSolveOp op);
 
 } // namespace rondo
 

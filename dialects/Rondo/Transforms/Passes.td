@@ -14,8 +14,8 @@ def Decompose : Pass<"rondo-decompose", "::mlir::ModuleOp"> {
   let summary = "Rewrites whole forms to equations and recurrences";
   let description = [{
     Every `rondo.reduce` gets an equation of its own, over the indices that it
-    uses; every `rondo.attention`, `rondo.scan` and `rondo.convolution` becomes
-    the equations and recurrences that its description stands for. After it,
+    uses; every `rondo.attention`, `rondo.scan`, `rondo.convolution` and
+    `rondo.triangular_solve` becomes the equations and recurrences that its description stands for. After it,
     what computes in a kernel is equations and recurrences only, and reductions
     stand at the root of their equations.
 

@@ -97,3 +97,19 @@ rondo.kernel @convolution sizes ["T", "D", "E"] bound [-1, -1, -1] batch []
       : tensor<?x?xf32>, tensor<?x?x?xf32> -> tensor<?x?xf32>
   rondo.return %y, %z : tensor<?x?xf32>, tensor<?x?xf32>
 }
+
+// CHECK-LABEL: rondo.kernel @triangular_solve
+rondo.kernel @triangular_solve sizes ["C", "V"] bound [-1, -1] batch []
+    inputs [#rondo.tensor<"l", argument, f32, ()[C, V] -> (C, C)>,
+            #rondo.tensor<"b", argument, f32, ()[C, V] -> (C, V)>]
+    outputs [#rondo.tensor<"x", result, f32, ()[C, V] -> (C, V)>] {
+^bb0(%l: tensor<?x?xf32>, %b: tensor<?x?xf32>):
+  %C = rondo.size "C"
+  %V = rondo.size "V"
+  // x[r, j] = b[r, j] - sum[s | s < r] l[r, s] * x[s, j]
+  // CHECK: rondo.triangular_solve "x" of %{{.*}}, %{{.*}} along 0 sizes (%{{.*}}, %{{.*}})
+  // CHECK-SAME: : tensor<?x?xf32>, tensor<?x?xf32> -> tensor<?x?xf32>
+  %x = rondo.triangular_solve "x" of %l, %b along 0 sizes (%C, %V)
+      : tensor<?x?xf32>, tensor<?x?xf32> -> tensor<?x?xf32>
+  rondo.return %x : tensor<?x?xf32>
+}

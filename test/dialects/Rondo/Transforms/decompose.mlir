@@ -53,8 +53,8 @@ rondo.kernel @attention sizes ["B", "T", "K", "V"] bound [-1, -1, -1, -1] batch 
 
 // -----
 
-// The state's slice is over all dims but the one of the scan; batch dims come
-// first in the history, so a scan along a later dim is put back in order.
+// The state's slice is over all dims but the one of the scan; those before it
+// are batch dims of the recurrence.
 // CHECK-LABEL: rondo.kernel @scan
 rondo.kernel @scan sizes ["B", "D", "T"] bound [-1, -1, -1] batch ["B"]
     inputs [#rondo.tensor<"x", argument, f32, ()[B, D, T] -> (B, D, T)>]
@@ -67,12 +67,10 @@ rondo.kernel @scan sizes ["B", "D", "T"] bound [-1, -1, -1] batch ["B"]
   %D = rondo.size "D"
   %T = rondo.size "T"
   // CHECK-NOT: rondo.scan
-  // CHECK: %[[H:.*]] = rondo.recurrence along(%[[T]]) reversed [true] members ["y"] initial() batch 1
+  // CHECK: rondo.recurrence along(%[[T]]) reversed [true] members ["y"] initial() batch 2
   // CHECK: %[[AFTER:.*]] = arith.addi
   // CHECK: rondo.equation "y" (%[[I:.*]] < %[[B]], %[[J:.*]] < %[[D]])
-  // CHECK: rondo.read %{{.*}}[%[[I]], %[[AFTER]], %[[J]]]
-  // CHECK: rondo.equation "y.order" (%[[P:.*]] < %[[B]], %[[Q:.*]] < %[[D]], %[[R:.*]] < %[[T]])
-  // CHECK-NEXT: rondo.read %[[H]][%[[P]], %[[R]], %[[Q]]]
+  // CHECK: rondo.read %{{.*}}[%[[I]], %[[J]], %[[AFTER]]]
   %y = rondo.scan "y" along 2 reversed of (%x) sizes (%B, %D, %T) initial ()
       : (tensor<?x?x?xf32>, index, index, index) -> tensor<?x?x?xf32> {
   ^bb0(%0: f32, %1: f32):
@@ -80,6 +78,31 @@ rondo.kernel @scan sizes ["B", "D", "T"] bound [-1, -1, -1] batch ["B"]
     rondo.yield %2 : f32
   }
   rondo.return %y : tensor<?x?x?xf32>
+}
+
+// -----
+
+// A triangular system is solved row by row.
+// CHECK-LABEL: rondo.kernel @triangular_solve
+rondo.kernel @triangular_solve sizes ["C", "V"] bound [-1, -1] batch []
+    inputs [#rondo.tensor<"l", argument, f32, ()[C, V] -> (C, C)>,
+            #rondo.tensor<"b", argument, f32, ()[C, V] -> (C, V)>]
+    outputs [#rondo.tensor<"x", result, f32, ()[C, V] -> (C, V)>] {
+^bb0(%l: tensor<?x?xf32>, %b: tensor<?x?xf32>):
+  %C = rondo.size "C"
+  %V = rondo.size "V"
+  // CHECK-NOT: rondo.triangular_solve
+  // CHECK: rondo.recurrence along(%{{.*}}) reversed [false] members ["x"] initial() batch 0
+  // CHECK: ^bb0(%[[R:.*]]: index, %[[PAST:.*]]: tensor<?x?xf32>):
+  // CHECK: rondo.equation "x.known" (%[[J:.*]] < %{{.*}}) sum (%[[S:.*]] = %{{.*}} to %{{.*}})
+  // CHECK: rondo.read %{{.*}}[%[[R]], %[[S]]]
+  // CHECK: rondo.read %[[PAST]][%[[S]], %[[J]]]
+  // CHECK: arith.cmpi slt, %[[S]], %[[R]]
+  // CHECK: rondo.equation "x"
+  // CHECK: arith.subf
+  %x = rondo.triangular_solve "x" of %l, %b along 0 sizes (%C, %V)
+      : tensor<?x?xf32>, tensor<?x?xf32> -> tensor<?x?xf32>
+  rondo.return %x : tensor<?x?xf32>
 }
 
 // -----
