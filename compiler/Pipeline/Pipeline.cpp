@@ -126,7 +126,10 @@ Failure Compiler::chooseForms() {
   if (options.form != Form::Sequential) {
     PassManager derivation(context.get());
     if (options.form == Form::Chunked) {
-      derivation.addPass(createToChunked({options.chunk, /*required=*/true}));
+      ToChunkedOptions chunked;
+      chunked.chunk = options.chunk;
+      chunked.required = true;
+      derivation.addPass(createToChunked(chunked));
     } else {
       ToNewtonOptions newton;
       if (options.chunk)

@@ -33,6 +33,12 @@ def ToChunked : Pass<"rondo-to-chunked", "::mlir::ModuleOp"> {
     o[c, r, j] = sum[i] P[c, r] * q[c, r, i] * S[c-1, i, j]
                + sum[s] L[c, r, s] * v[c, s, j]
     ```
+    Where writes depend on what is read of the state, the values of a chunk are a
+    `rondo.triangular_solve`; products of decays are `rondo.scan`s. Where decays
+    depend on i, a chunk is cut into blocks: L of a block with an earlier one is a
+    matrix product of decayed queries and decayed writes; within a block it is
+    made as the option `diagonal` says. All factors are products of decays.
+
     Other recurrences stay as they are; a remark says why. Sources: Yang et al.,
     Gated Linear Attention, 2023; Yang et al., Parallelizing Linear Transformers
     with the Delta Rule, 2024.
@@ -40,6 +46,12 @@ def ToChunked : Pass<"rondo-to-chunked", "::mlir::ModuleOp"> {
   let options = [
     Option<"chunk", "chunk", "int64_t", "0",
            "Steps a chunk; 0: 16, or the block of a frozen read">,
+    Option<"block", "block", "int64_t", "16",
+           "Steps of a block within a chunk, where decays depend on the "
+           "contracted dims">,
+    Option<"diagonal", "diagonal", "std::string", "\"running\"",
+           "How the products within such a block are made: `running`, step by "
+           "step, or `halving`, by masked matrix products">,
     Option<"required", "required", "bool", "false",
            "Fail for a kernel in which nothing has a chunkwise form">];
   let dependentDialects = ["::mlir::arith::ArithDialect"];

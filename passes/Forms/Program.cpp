@@ -76,7 +76,7 @@ static void insertAlong(RecurrenceOp recurrence, SmallVector<T> &list,
 
 bool Program::isInner(RecurrenceOp op) const {
   return op->getParentOfType<RecurrenceOp>() ||
-         (op.getBatch() == numBatch + 1 && op.getNumStates() == 0);
+         (op.getBatch() > numBatch && op.getNumStates() == 0);
 }
 
 Statement *Program::addStatement(EquationOp op, Node *node, Tensor *result,

@@ -57,7 +57,7 @@ struct ToChunked : rondo::impl::ToChunkedBase<ToChunked> {
       int64_t steps = structure->block ? structure->block
                       : chunk > 0      ? static_cast<int64_t>(chunk)
                                        : defaultChunk;
-      toChunked(context, *structure, steps);
+      toChunked(context, *structure, {steps, block, diagonal == "halving"});
       ++numReplaced;
       ++numChunked;
     }
@@ -72,6 +72,17 @@ struct ToChunked : rondo::impl::ToChunkedBase<ToChunked> {
     if (chunk < 0) {
       getOperation().emitError()
           << "expects at least one step a chunk, found " << chunk.getValue();
+      return signalPassFailure();
+    }
+    if (block < 1) {
+      getOperation().emitError()
+          << "expects at least one step a block, found " << block.getValue();
+      return signalPassFailure();
+    }
+    if (diagonal != "running" && diagonal != "halving") {
+      getOperation().emitError()
+          << "expects diagonal blocks by `running` or `halving`, found `"
+          << diagonal.getValue() << "`";
       return signalPassFailure();
     }
     for (KernelOp kernel : getOperation().getOps<KernelOp>())

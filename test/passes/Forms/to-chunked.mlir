@@ -2,6 +2,8 @@
 // RUN: not rondo-opt %s --split-input-file --rondo-to-chunked=required 2>&1 | FileCheck %s --check-prefix=REQUIRED
 // RUN: not rondo-opt %s --split-input-file --rondo-to-chunked=chunk=-1 2>&1 | FileCheck %s --check-prefix=NEGATIVE
 // NEGATIVE: expects at least one step a chunk, found -1
+// RUN: not rondo-opt %s --split-input-file --rondo-to-chunked=diagonal=both 2>&1 | FileCheck %s --check-prefix=DIAGONAL
+// DIAGONAL: expects diagonal blocks by `running` or `halving`, found `both`
 
 // S[t, i, j] = a[t] S[t-1, i, j] + k[t, i] v[t, j]; o[t, j] = sum[i] k[t, i] S[t, i, j]
 // CHECK-LABEL: rondo.kernel @decay
@@ -12,13 +14,14 @@
 // CHECK: %[[A:.*]] = rondo.equation "S.a" (%{{.*}} < %[[CHUNKS]], %{{.*}} < %[[C8]])
 // CHECK:   arith.select %{{.*}}, %{{.*}}, %cst
 // Products of decays step by step, within each chunk.
-// CHECK: rondo.recurrence along(%[[C8]]) {{.*}} members ["S.product"] initial() batch 1
-// CHECK: rondo.recurrence along(%[[C8]]) {{.*}} members ["S.pairs"] initial() batch 1
+// CHECK: rondo.scan "S.product" along 1 of (%[[A]])
+// CHECK: %[[FACTORS:.*]] = rondo.equation "S.factors"
+// CHECK: rondo.scan "S.pairs" along 1 of (%[[FACTORS]])
 // CHECK: %[[S:.*]]:2 = rondo.recurrence along(%[[CHUNKS]]) reversed [false] members ["S"]
 // CHECK:   rondo.equation "S.written" {{.*}} sum (%{{.*}} = %c0 to %[[C8]])
-// CHECK: rondo.equation "S.dots"
 // CHECK: rondo.equation "S.out.start"
 // CHECK:   rondo.read %[[S]]#0
+// CHECK: rondo.equation "S.dots"
 // CHECK: rondo.equation "S.out.within"
 // CHECK: rondo.equation "o" (%[[T:.*]] < %{{.*}}, %{{.*}} < %{{.*}})
 // CHECK-DAG: arith.floordivsi %[[T]], %[[C8]]
