@@ -382,6 +382,8 @@ const Expr *Separator::hoist(const Expr *value, llvm::StringRef suffix) {
                  : value->type == Type::Int ? DType::I64
                                              : DType::Bool;
   local->loc = value->loc;
+  for (unsigned b = 0; b < batchIndices.size(); ++b)
+    local->batchDims.push_back(int(b));
 
   kernel.equationPool.push_back(std::make_unique<Equation>());
   Equation *definition = kernel.equationPool.back().get();
@@ -551,13 +553,8 @@ void Separator::separateInitial(Tensor &state) {
   component = nullptr;
   done.clear();
   batchIndices.clear();
-  for (const std::string &name : kernel.batch)
-    for (unsigned dim = 0; dim < state.alongBegin; ++dim)
-      if (state.shape[dim]->kind == Expr::Kind::Size &&
-          state.shape[dim]->name == name) {
-        batchIndices.push_back(state.initialIndices[dim]);
-        break;
-      }
+  for (int dim : state.batchDims)
+    batchIndices.push_back(state.initialIndices[dim]);
   state.initial = rewrite(state.initial, nullptr, /*isRoot=*/true);
 }
 
@@ -577,12 +574,8 @@ void Separator::separate(Component &old) {
     done.clear();
     batchIndices.clear();
     alongIndices.clear();
-    for (const std::string &name : kernel.batch)
-      for (auto [dim, size] : llvm::enumerate(member->target->shape))
-        if (size->kind == Expr::Kind::Size && size->name == name) {
-          batchIndices.push_back(member->indices[dim]);
-          break;
-        }
+    for (int dim : member->target->batchDims)
+      batchIndices.push_back(member->indices[dim]);
     if (old.recurrence)
       for (unsigned dim : old.alongPosition[position])
         alongIndices.push_back(member->indices[dim]);

@@ -17,6 +17,7 @@
 
 #include "frontend/Lowering/ToRondo.h"
 #include "dialects/Rondo/IR/RondoOps.h"
+#include "frontend/Lowering/CompleteBatch.h"
 #include "frontend/Lowering/EmitExpr.h"
 #include "frontend/Lowering/SeparateReductions.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -62,7 +63,6 @@ private:
   Value size(StringRef name);
   Value sizeExpr(const Expr *expr);
   Location loc(llvm::SMLoc at);
-  SmallVector<unsigned> batchDims(const Tensor &tensor);
 
   // Structure.
   void createKernel();
@@ -231,16 +231,9 @@ Location KernelLowering::loc(llvm::SMLoc at) {
 
 /// Positions of the batch dims in the layout of a tensor that an equation
 /// defines.
-SmallVector<unsigned> KernelLowering::batchDims(const Tensor &tensor) {
-  SmallVector<unsigned> dims;
-  for (const std::string &name : kernel.batch)
-    for (auto [i, dim] : llvm::enumerate(tensor.shape))
-      if (dim->kind == Expr::Kind::Size && dim->name == name &&
-          !llvm::is_contained(dims, i)) {
-        dims.push_back(i);
-        break;
-      }
-  return dims;
+SmallVector<unsigned> batchDims(const Tensor &tensor) {
+  return SmallVector<unsigned>(tensor.batchDims.begin(),
+                               tensor.batchDims.end());
 }
 
 /// `first`, then the other dims of a tensor of this rank in their order.
@@ -322,12 +315,15 @@ void KernelLowering::createKernel() {
     addInput(state->name + ".initial", Role::Initial, stateType(*state),
              stateShape(*state), state->loc);
   for (const Tensor *output : kernel.outputs) {
+    const Tensor &whole = output->whole ? *output->whole : *output;
     SmallVector<unsigned> order =
-        withRest(batchDims(*output), output->shape.size());
-    SmallVector<int64_t> returned(order.size());
-    for (auto [i, dim] : llvm::enumerate(order))
-      returned[dim] = i;
-    if (llvm::is_sorted(returned))
+        withRest(batchDims(whole), whole.shape.size());
+    SmallVector<int64_t> returned;
+    // A batch dim that the result lacks was put in front.
+    unsigned lacking = whole.shape.size() - output->shape.size();
+    for (unsigned dim = lacking; dim < order.size(); ++dim)
+      returned.push_back(llvm::find(order, dim) - order.begin());
+    if (!lacking && llvm::is_sorted(returned))
       returned.clear();
     outputs.push_back(TensorSpecAttr::get(context, output->name, Role::Result,
                                           memoryType(output->dtype),
@@ -366,21 +362,17 @@ void KernelLowering::lowerInitial(const Tensor &state) {
   body.name = name;
   Value declared = emitEquation(body);
   unsigned position = llvm::find(kernel.states, &state) - kernel.states.begin();
-  Value given =
-      op.getBody().getArgument(kernel.arguments.size() + position);
-  places[&state].initial =
-      InitialOp::create(builder, loc(state.loc), declared.getType(), given,
-                        declared);
+  Value given = op.getBody().getArgument(kernel.arguments.size() + position);
+  places[&state].initial = InitialOp::create(
+      builder, loc(state.loc), declared.getType(), given, declared);
 }
 
 void KernelLowering::lowerEquation(const Equation &equation) {
   const Tensor &target = *equation.target;
-  SmallVector<unsigned> order = withRest(
-      target.role == Tensor::Role::State ? SmallVector<unsigned>()
-                                         : batchDims(target),
-      target.shape.size());
-  Body body{target.name,    scalarType(target), {}, {},
-            equation.value, equation.loc};
+  SmallVector<unsigned> order =
+      withRest(batchDims(target), target.shape.size());
+  Body body{target.name, scalarType(target), {},
+            {},          equation.value,     equation.loc};
   for (unsigned dim : order)
     body.parallel.push_back(equation.indices[dim]);
   Value result = emitEquation(body);
@@ -411,13 +403,7 @@ void KernelLowering::lowerRecurrence(const Component &component) {
     const Tensor &tensor = *component.equations[i]->target;
     members[&tensor] = number;
     bool isState = tensor.role == Tensor::Role::State;
-    SmallVector<unsigned> first;
-    if (!isState)
-      first = batchDims(tensor);
-    else
-      for (unsigned dim = 0; dim < tensor.alongBegin; ++dim)
-        first.push_back(dim);
-    numBatch = first.size();
+    SmallVector<unsigned> first = batchDims(tensor);
     llvm::append_range(first, component.alongPosition[i]);
     Place &place = places[&tensor];
     place.order = withRest(first, tensor.shape.size());
@@ -438,10 +424,10 @@ void KernelLowering::lowerRecurrence(const Component &component) {
   SmallVector<bool> reversed(component.reversed.begin(),
                              component.reversed.end());
   Location at = loc(component.equations.front()->loc);
-  recurrence = RecurrenceOp::create(
-      builder, at, results, alongSizes, initials, builder.getArrayAttr(names),
-      builder.getDenseBoolArrayAttr(reversed),
-      builder.getI64IntegerAttr(numBatch));
+  recurrence = RecurrenceOp::create(builder, at, results, alongSizes, initials,
+                                    builder.getArrayAttr(names),
+                                    builder.getDenseBoolArrayAttr(reversed),
+                                    builder.getI64IntegerAttr(numBatch));
 
   SmallVector<Type> argTypes(numAlong, builder.getIndexType());
   llvm::append_range(argTypes, histories);
@@ -453,10 +439,9 @@ void KernelLowering::lowerRecurrence(const Component &component) {
     builder.setInsertionPointToStart(block);
     for (auto [i, equation] : llvm::enumerate(component.equations)) {
       const Tensor &target = *equation->target;
-      Body body{target.name,     scalarType(target), {}, {},
-                equation->value, equation->loc};
-      for (auto [position, dim] :
-           llvm::enumerate(component.alongPosition[i]))
+      Body body{target.name, scalarType(target), {},
+                {},          equation->value,    equation->loc};
+      for (auto [position, dim] : llvm::enumerate(component.alongPosition[i]))
         body.along.push_back(
             {equation->indices[dim], block->getArgument(position)});
       for (unsigned dim : places[&target].order)
@@ -479,7 +464,7 @@ void KernelLowering::lowerRecurrence(const Component &component) {
 void KernelLowering::lowerReturn() {
   SmallVector<Value> results;
   for (const Tensor *output : kernel.outputs)
-    results.push_back(places[output].value);
+    results.push_back(places[output->whole ? output->whole : output].value);
   for (const Tensor *state : kernel.states) {
     Value history = places[state].value;
     auto owner = history.getDefiningOp<RecurrenceOp>();
@@ -505,17 +490,15 @@ Value KernelLowering::emitEquation(const Body &body) {
   if (isReduction) {
     combiner = static_cast<Combiner>(value->reduction);
     for (const model::Index *index : value->indices) {
-      lowers.push_back(index->lower
-                           ? sizeExpr(index->lower)
-                           : Value(arith::ConstantIndexOp::create(
-                                 builder, loc(index->loc), 0)));
+      lowers.push_back(index->lower ? sizeExpr(index->lower)
+                                    : Value(arith::ConstantIndexOp::create(
+                                          builder, loc(index->loc), 0)));
       uppers.push_back(sizeExpr(index->upper));
     }
   }
-  auto equation =
-      EquationOp::create(builder, loc(body.loc), body.name,
-                         elementType(body.type), extents, lowers, uppers,
-                         combiner);
+  auto equation = EquationOp::create(builder, loc(body.loc), body.name,
+                                     elementType(body.type), extents, lowers,
+                                     uppers, combiner);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&equation.getBlock());
   auto getRead = [&](const Expr &read, ArrayRef<Value> subscripts,
@@ -557,7 +540,8 @@ Value KernelLowering::emitRead(
   bool isState = tensor.role == Tensor::Role::State;
   Value source = place.value;
   auto member = members.find(&tensor);
-  unsigned alongBegin = tensor.alongBegin, alongCount = tensor.alongCount;
+  unsigned alongBegin = isState ? kernel.batch.size() : 0;
+  unsigned alongCount = tensor.alongCount;
   if (member != members.end()) {
     alongBegin = recurrence.getBatch();
     alongCount = recurrence.getNumAlong();
@@ -608,15 +592,14 @@ Value KernelLowering::emitRead(
 
 } // namespace
 
-OwningOpRef<ModuleOp>
-rondo::frontend::lowerToRondo(MLIRContext &context,
-                              ArrayRef<std::unique_ptr<model::Kernel>> kernels,
-                              const LoweringOptions &options,
-                              const llvm::SourceMgr &sources) {
+OwningOpRef<ModuleOp> rondo::frontend::lowerToRondo(
+    MLIRContext &context, ArrayRef<std::unique_ptr<model::Kernel>> kernels,
+    const LoweringOptions &options, const llvm::SourceMgr &sources) {
   context.loadDialect<RondoDialect, arith::ArithDialect, math::MathDialect>();
   OpBuilder builder(&context);
   OwningOpRef<ModuleOp> module = ModuleOp::create(builder.getUnknownLoc());
   for (const auto &kernel : kernels) {
+    completeBatch(*kernel);
     separateReductions(*kernel);
     builder.setInsertionPointToEnd(module->getBody());
     KernelLowering(*kernel, options, sources, builder).run();

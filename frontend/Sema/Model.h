@@ -127,6 +127,11 @@ struct Tensor {
   /// along which they run, then the declared dims.
   std::vector<const Expr *> shape;
   llvm::SMLoc loc;
+  /// After `completeBatch`, of all but arguments: which dim is each of the
+  /// kernel's batch dims.
+  std::vector<int> batchDims;
+  /// Outputs that lack a batch dim: the local of which they are any one point.
+  const Tensor *whole = nullptr;
 
   // States only.
   /// Position of the first dim the state runs along (= number of batch dims

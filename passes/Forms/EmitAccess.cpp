@@ -366,7 +366,7 @@ KernelEmitter::Slice KernelEmitter::sliceOutput(const Tensor &tensor,
   TensorSpecAttr spec = program.kernel.getOutput(tensor.output);
   SmallVector<unsigned> dims;
   SmallVector<OpFoldResult> extents;
-  for (unsigned d = 0; d < tensor.getRank(); ++d) {
+  for (unsigned d = 0; d < spec.getShape().getNumResults(); ++d) {
     dims.push_back(spec.getReturnedDim(d));
     extents.push_back(emitExtent(tensor.shape[dims.back()]));
   }

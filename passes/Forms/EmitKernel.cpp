@@ -346,6 +346,20 @@ void KernelEmitter::emitAndCopyOut(Statement &statement) {
     auto test = scf::IfOp::create(b, loc, given, /*withElseRegion=*/false);
     b.setInsertionPointToStart(test.thenBlock());
   }
+  // A result that lacks batch dims is written at their first point.
+  Value isFirst;
+  SmallVector<unsigned> returned;
+  for (unsigned d = 0; d < spec.getShape().getNumResults(); ++d)
+    returned.push_back(spec.getReturnedDim(d));
+  for (unsigned dim = 0; dim < program.numBatch; ++dim)
+    if (!llvm::is_contained(returned, dim))
+      isFirst = emitAnd(isFirst,
+                        arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                              batchPoint[dim], constant(0)));
+  if (isFirst) {
+    auto test = scf::IfOp::create(b, loc, isFirst, /*withElseRegion=*/false);
+    b.setInsertionPointToStart(test.thenBlock());
+  }
   auto here = [&](unsigned dim) -> Value {
     if (dim < program.numBatch)
       return batchPoint[dim];

@@ -100,6 +100,9 @@ void Storage::placeMember(Tensor *tensor, TensorStorage &storage) {
       spec.getRole() == Role::Result &&
       (sameType ? !isContracted || readsOthersOnly
                 : tensor->uses.empty() && !tensor->producer->isReduction());
+  // One point of the batch dims that a result lacks writes it.
+  if (spec.getShape().getNumResults() < tensor->getRank())
+    inPlace = false;
   // The final value of a state is easier to find in a slot.
   if (tensor->final && isContracted)
     inPlace = false;

@@ -173,17 +173,27 @@ LogicalResult KernelOp::verifyRegions() {
                              << getOutputs().size() << " outputs";
   for (unsigned i = 0; i < getOutputs().size(); ++i) {
     auto type = cast<RankedTensorType>(ret.getOperands()[i].getType());
-    if (type.getRank() != getOutput(i).getShape().getNumResults())
+    int64_t rank = getOutput(i).getShape().getNumResults();
+    int64_t lacking = type.getRank() - rank;
+    if (lacking < 0 || lacking > static_cast<int64_t>(getBatch().size()))
       return ret.emitOpError()
              << "expects a tensor of rank "
              << getOutput(i).getShape().getNumResults() << " for '"
              << getOutput(i).getName() << "', found " << type;
-    ArrayRef<int64_t> order = getOutput(i).getOrder();
-    if (!order.empty() &&
-        (static_cast<int64_t>(order.size()) != type.getRank() ||
-         !isPermutationVector(order)))
+    // A dim that is left out is a batch dim.
+    SmallVector<int64_t> order(getOutput(i).getOrder());
+    bool isComplete = static_cast<int64_t>(order.size()) == rank ||
+                      (!lacking && order.empty());
+    if (order.empty() && !lacking)
+      continue;
+    for (int64_t dim = 0; dim < static_cast<int64_t>(getBatch().size()); ++dim)
+      if (lacking && !llvm::is_contained(order, dim))
+        order.push_back(dim);
+    if (!isComplete || static_cast<int64_t>(order.size()) != type.getRank() ||
+        !isPermutationVector(order))
       return emitOpError() << "expects the order of '" << getOutput(i).getName()
-                           << "' to be a permutation of its dims";
+                           << "' to be a permutation of its dims"
+                           << (lacking ? " and the batch dims it lacks" : "");
   }
   return success();
 }

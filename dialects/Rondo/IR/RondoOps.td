@@ -48,7 +48,9 @@ def KernelOp : RondoOp<"kernel", [IsolatedFromAbove, Symbol, SingleBlock]> {
     - (C4) Inputs are arguments or initials, outputs results or finals.
     - (C5) Every batch name and `time` is one of the sizes.
     - (C6) The last op is a `rondo.return` with one tensor per output, of the
-      rank of the spec; an `order` is a permutation of its dims.
+      rank of the spec; an `order` is a permutation of its dims. The tensor may
+      have batch dims that the spec lacks and `order` leaves out: all their
+      points are the same.
 
     ```mlir
     rondo.kernel @scale sizes ["T"] bound [-1] batch []

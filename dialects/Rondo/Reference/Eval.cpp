@@ -83,17 +83,23 @@ llvm::Error Evaluator::setInputs(const std::map<std::string, Array> &inputs) {
   return llvm::Error::success();
 }
 
-/// The returned array with its dims in the order of memory.
+/// The returned array with its dims in the order of memory; dims that the
+/// output lacks are read at 0.
 static Array permute(const Array &array, TensorSpecAttr spec) {
-  if (spec.getOrder().empty())
-    return array;
   unsigned rank = array.shape.size();
+  unsigned kept = spec.getShape().getNumResults();
+  if (spec.getOrder().empty() && kept == rank)
+    return array;
   SmallVector<int64_t> strides(rank, 1); // of `array`
   for (unsigned dim = rank; dim-- > 1;)
     strides[dim - 1] = strides[dim] * array.shape[dim];
   Array result;
-  for (unsigned dim = 0; dim < rank; ++dim)
+  for (unsigned dim = 0; dim < kept; ++dim)
     result.shape.push_back(array.shape[spec.getReturnedDim(dim)]);
+  if (array.data.empty()) {
+    result.data.resize(result.getNumElements());
+    return result;
+  }
   for (Points points(result.shape); !points.isDone(); points.next()) {
     int64_t position = 0;
     for (auto [dim, index] : llvm::enumerate(points.get()))
