@@ -298,6 +298,12 @@ bool Parser::parseState(Items &items) {
   if (fine && at(Tok::Ident) && tok.text == "along") {
     advance();
     fine = parseNames("the name of a size", item->along);
+    if (fine && at(Tok::Equal)) {
+      unexpected("the end of the line")
+          .hint("the initial value stands before `along`: `state h: [D] = h0 "
+                "along T`");
+      fine = false;
+    }
   }
   item->range = since(start);
   items.push_back(item);

@@ -121,7 +121,7 @@ void KernelAnalyzer::elaborate(Scope &scope) {
       }
     inferShapes(scope);
     if (!progress)
-      progress = inferStateDimsFromReaders(scope);
+      progress = inferStateDimsFromReaders(scope) || inferFromTimeUses(scope);
   }
   if (reporter.errorCount() == errorsAtStart)
     for (auto &call : scope.calls)
@@ -133,6 +133,7 @@ void KernelAnalyzer::elaborate(Scope &scope) {
             .expected("arguments whose shapes do not depend on the results")
             .hint("declare the shape: `local x: [..]`");
   checkLets(scope);
+  inferShapes(scope);
 }
 
 /// Every let is looked at, used or not.

@@ -153,6 +153,14 @@ struct Scope {
   /// The first equation of each name.
   llvm::StringMap<const ast::EquationItem *> firstItem;
   std::vector<Use> uses;
+  /// Reads of states at other points in time than an index alone: S[t-1].
+  struct TimeUse {
+    const Expr *subscript;
+    TensorInfo *tensor;
+    unsigned dim;
+    llvm::SMRange range;
+  };
+  std::vector<TimeUse> timeUses;
 };
 
 /// What is known of an index.
@@ -332,6 +340,7 @@ private:
   // Shapes.cpp
   void inferShapes(Scope &scope);
   bool inferStateDimsFromReaders(Scope &scope);
+  bool inferFromTimeUses(Scope &scope);
   void checkShapes();
   void checkRanges();
   void finishShapes();

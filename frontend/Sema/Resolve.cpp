@@ -353,6 +353,10 @@ const Expr *KernelAnalyzer::readTensor(View &view,
       const Expr *subscript = subscripts[next++];
       if (subscript->kind == Expr::Kind::Index)
         env.scope->uses.push_back({subscript->index, view.info, i, range});
+      else if (view.role == Tensor::Role::State &&
+               i >= view.info->tensor->alongBegin &&
+               i < view.info->tensor->alongBegin + view.alongCount)
+        env.scope->timeUses.push_back({subscript, view.info, i, range});
       read.gather |= readsTensor(subscript);
       read.args.push_back(subscript);
       continue;

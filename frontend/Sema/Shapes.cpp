@@ -89,6 +89,29 @@ bool KernelAnalyzer::inferStateDimsFromReaders(Scope &scope) {
   return changed;
 }
 
+/// An index that stands nowhere alone, but in the time of a state, runs over
+/// that time: past[t, d] = f(h[t-1, d]).
+bool KernelAnalyzer::inferFromTimeUses(Scope &scope) {
+  bool changed = false;
+  for (const Scope::TimeUse &use : scope.timeUses) {
+    const Dim &dim = use.tensor->dims[use.dim];
+    std::vector<const Index *> indices;
+    polys.collectIndices(polys.fromExpr(use.subscript), indices);
+    if (!dim.known || indices.empty() ||
+        llvm::any_of(indices, [&](const Index *i) { return i != indices[0]; }))
+      continue;
+    IndexInfo &index = infoOf(canonical(indices[0]));
+    if (!index.onLeft || index.explicitRange || index.range.known)
+      continue;
+    index.range = dim;
+    index.range.from = use.range;
+    changed = true;
+  }
+  if (changed)
+    inferShapes(scope);
+  return changed;
+}
+
 void KernelAnalyzer::checkUse(const Use &use) {
   const IndexInfo &index = infoOf(canonical(use.index));
   const Dim &dim = use.tensor->dims[use.dim];
