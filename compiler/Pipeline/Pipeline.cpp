@@ -86,7 +86,11 @@ Failure Compiler::lowerProgram() {
     return Failure::Program;
   if (!module || failed(verify(*module)))
     return fail(Failure::Internal, "the lowering made invalid IR");
+  return simplifyModel();
+}
 
+/// Whoever wrote the IR: no gradient is left, nothing is computed twice.
+Failure Compiler::simplifyModel() {
   // Gradients inside a model; one without a closed form is the program's fault.
   PassManager passes(context.get());
   passes.addPass(algebra::createExpandGrad());
@@ -107,14 +111,14 @@ Failure Compiler::parseIR() {
   if (module->getOps<KernelOp>().empty())
     return fail(Failure::Program, "the file has no rondo.kernel");
   if (options.kernel.empty())
-    return Failure::None;
+    return simplifyModel();
   if (!module->lookupSymbol<KernelOp>(options.kernel))
     return fail(Failure::Program,
                 "there is no kernel `" + options.kernel + "` in the file");
   for (KernelOp kernel : llvm::make_early_inc_range(module->getOps<KernelOp>()))
     if (kernel.getSymName() != options.kernel)
       kernel.erase();
-  return Failure::None;
+  return simplifyModel();
 }
 
 /// Recurrences and equations to loops over memrefs.

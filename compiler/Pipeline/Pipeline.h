@@ -125,6 +125,7 @@ private:
   Failure parseText();
   Failure lowerProgram();
   Failure parseIR();
+  Failure simplifyModel();
   Failure chooseForms();
   Failure lowerToLLVM();
   Failure runPasses(mlir::PassManager &passes, mlir::ModuleOp target,
