@@ -46,6 +46,12 @@ def documents(rng, shape):
     return np.cumsum(rng.random(shape) < 0.15, axis=-1)
 
 
+def trailing(rng, shape):
+    """How many bits at the end of each index are 0; -1 of index 0."""
+    t = np.arange(shape[0])
+    return np.where(t > 0, np.log2((t & -t) + (t == 0)), -1)
+
+
 KINDS = {
     "normal": lambda rng, shape: rng.standard_normal(shape),
     "small": lambda rng, shape: 0.1 * rng.standard_normal(shape),
@@ -66,9 +72,10 @@ KINDS = {
     "period": lambda rng, shape: rng.choice([1, 2, 4, 8], shape),
     "count": lambda rng, shape: rng.integers(1, 4, shape),
     "documents": documents,
+    "trailing": trailing,
     "low": lambda rng, shape: -7.625 * np.ones(shape),
 }
-INTEGERS = {"window", "token", "period", "count", "documents"}
+INTEGERS = {"window", "token", "period", "count", "documents", "trailing"}
 
 
 class Tensors:

@@ -6,4 +6,4 @@
 #===------------------------------------------------------------------------===#
 """Importing this package registers the formulas."""
 
-from . import attention, linear, local, nonlinear, page
+from . import attention, linear, local, memory, nonlinear, page, tiers
