@@ -1,4 +1,4 @@
-//===- ParserFuzzer.cpp - Any bytes through the frontend ------------------===//
+//===- FrontendFuzzer.cpp - Any bytes through the frontend ----------------===//
 //
 // Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -26,7 +26,7 @@ using namespace rondo::frontend;
 static void require(bool condition, const char *what) {
   if (condition)
     return;
-  llvm::errs() << "parser fuzzer: " << what << "\n";
+  llvm::errs() << "frontend fuzzer: " << what << "\n";
   abort();
 }
 
