@@ -12,9 +12,10 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "passes/CPU/Expansions.h"
-#include "passes/CPU/MathExpansions.h"
+#include "passes/Common/Expansions.h"
+#include "passes/Common/MathExpansions.h"
 #include "passes/CPU/Passes.h"
+#include "passes/CPU/Target.h"
 
 namespace rondo::cpu {
 #define GEN_PASS_DEF_APPROXIMATEMATH
@@ -50,7 +51,7 @@ static Value expandAnyFloat(ImplicitLocOpBuilder &b, Operation *op) {
 }
 
 static Value expandF32(ImplicitLocOpBuilder &b, Operation *op,
-                       const Target &target) {
+                       const MathTarget &target) {
   Value x = op->getOperand(0);
   MathExpansion expansion(b, x.getType(), target);
   auto scaled = [&](Value value, double factor) -> Value {
@@ -78,7 +79,7 @@ static Value expandF32(ImplicitLocOpBuilder &b, Operation *op,
   if (isa<SoftplusOp>(op))
     return expansion.softplus(x);
   // Without fused multiply-add the reduction of the argument is not exact.
-  if (isa<math::SinOp, math::CosOp>(op) && target.hasFMA())
+  if (isa<math::SinOp, math::CosOp>(op) && target.fma)
     return expansion.sinOrCos(x, isa<math::CosOp>(op));
   return {};
 }
@@ -88,7 +89,10 @@ class ApproximateMath
     : public rondo::cpu::impl::ApproximateMathBase<ApproximateMath> {
 public:
   void runOnOperation() override {
-    Target target = getTarget(getOperation());
+    Target cpu = getTarget(getOperation());
+    MathTarget target;
+    target.fma = cpu.hasFMA();
+    target.ldexp = cpu.hasAVX512();
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
       StringRef dialect = op->getName().getDialectNamespace();

@@ -13,7 +13,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "passes/CPU/Expansions.h"
+#include "passes/Common/Expansions.h"
 
 using namespace mlir;
 using namespace rondo;

@@ -25,6 +25,7 @@
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
+using namespace rondo;
 using namespace rondo::cpu;
 
 namespace {

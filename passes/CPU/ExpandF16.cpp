@@ -16,9 +16,11 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "passes/CPU/Expansions.h"
+#include "passes/CPU/Passes.h"
+#include "passes/Common/Expansions.h"
 
 using namespace mlir;
+using namespace rondo;
 using namespace rondo::cpu;
 
 namespace {

@@ -12,7 +12,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
-#include "passes/CPU/Expansions.h"
+#include "passes/Common/Expansions.h"
 #include "passes/CPU/Passes.h"
 #include "passes/CPU/Target.h"
 #include "llvm/Support/MathExtras.h"

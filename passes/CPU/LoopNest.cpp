@@ -15,6 +15,7 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
+using namespace rondo;
 using namespace rondo::cpu;
 
 TypedAttr rondo::cpu::getIdentity(Operation *combiner, Type type) {

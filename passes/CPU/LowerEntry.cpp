@@ -22,7 +22,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "passes/CPU/Passes.h"
-#include "passes/CPU/Signature.h"
+#include "passes/Common/Signature.h"
 #include "rondo/abi.h"
 
 namespace rondo::cpu {

@@ -41,6 +41,9 @@ class VectorDialect;
 
 namespace rondo::cpu {
 
+/// Conversions between f16 and f32 by integer and f32 arithmetic.
+void populateExpandF16Patterns(mlir::RewritePatternSet &patterns);
+
 #define GEN_PASS_DECL
 #include "passes/CPU/Passes.h.inc"
 

@@ -11,7 +11,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "passes/CPU/Passes.h"
-#include "passes/CPU/Signature.h"
+#include "passes/Common/Signature.h"
 
 namespace rondo::cpu {
 #define GEN_PASS_DEF_RESOLVESIZES

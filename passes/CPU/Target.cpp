@@ -9,6 +9,7 @@
 #include "mlir/IR/BuiltinOps.h"
 
 using namespace mlir;
+using namespace rondo;
 using namespace rondo::cpu;
 
 int Target::level() const {

@@ -22,6 +22,7 @@ namespace rondo::cpu {
 } // namespace rondo::cpu
 
 using namespace mlir;
+using namespace rondo;
 using namespace rondo::cpu;
 
 namespace {

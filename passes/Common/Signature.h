@@ -5,13 +5,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef RONDO_PASSES_CPU_SIGNATURE_H
-#define RONDO_PASSES_CPU_SIGNATURE_H
+#ifndef RONDO_PASSES_COMMON_SIGNATURE_H
+#define RONDO_PASSES_COMMON_SIGNATURE_H
 
 #include "dialects/Rondo/IR/RondoOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
-namespace rondo::cpu {
+namespace rondo {
 
 /// `rondo.signature` of a function at the forms level. Its arguments are: one
 /// index per size, one memref per tensor (inputs, then outputs), the workspace,
@@ -29,6 +29,6 @@ struct Signature {
   static mlir::FailureOr<std::optional<Signature>> get(mlir::func::FuncOp func);
 };
 
-} // namespace rondo::cpu
+} // namespace rondo
 
-#endif // RONDO_PASSES_CPU_SIGNATURE_H
+#endif // RONDO_PASSES_COMMON_SIGNATURE_H

@@ -5,20 +5,26 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef RONDO_PASSES_CPU_MATHEXPANSIONS_H
-#define RONDO_PASSES_CPU_MATHEXPANSIONS_H
+#ifndef RONDO_PASSES_COMMON_MATHEXPANSIONS_H
+#define RONDO_PASSES_COMMON_MATHEXPANSIONS_H
 
 #include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "passes/CPU/Target.h"
 
-namespace rondo::cpu {
+namespace rondo {
+
+/// What the expansions may use.
+struct MathTarget {
+  bool fma = false;      // fused multiply-add
+  bool ldexp = false;    // x * 2^n as one instruction
+  bool ex2Approx = false; // NVIDIA's ex2.approx: 2^x within 2 ulp
+};
 
 /// Emits arithmetic on f32 scalars or vectors; all values have the type of the
 /// argument of the function being expanded.
 class MathExpansion {
 public:
   MathExpansion(mlir::ImplicitLocOpBuilder &builder, mlir::Type type,
-                const Target &target)
+                const MathTarget &target)
       : b(builder), type(type), target(target) {}
 
   mlir::Value exp(mlir::Value x);
@@ -63,6 +69,7 @@ private:
   Value scale(Value x, Value n);
   /// 2^n for -126 <= n <= 127.
   Value powerOfTwo(Value n);
+  Value ex2Approx(Value x);
   /// x = n * ln 2 + r, |r| <= ln 2 / 2.
   Value reduceExp(Value x, Value n);
   /// log((1 + f) * 2^e) for 1 + f in [3/4, 3/2).
@@ -70,9 +77,9 @@ private:
 
   mlir::ImplicitLocOpBuilder &b;
   mlir::Type type;
-  const Target &target;
+  MathTarget target;
 };
 
-} // namespace rondo::cpu
+} // namespace rondo
 
-#endif // RONDO_PASSES_CPU_MATHEXPANSIONS_H
+#endif // RONDO_PASSES_COMMON_MATHEXPANSIONS_H

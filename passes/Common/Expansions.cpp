@@ -5,40 +5,40 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/CPU/Expansions.h"
+#include "passes/Common/Expansions.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
-using namespace rondo::cpu;
+using namespace rondo;
 
-Type rondo::cpu::withElement(Type type, Type element) {
+Type rondo::withElement(Type type, Type element) {
   auto vector = dyn_cast<VectorType>(type);
   return vector ? Type(vector.clone(element)) : element;
 }
 
-Value rondo::cpu::createConstant(OpBuilder &builder, Location loc, Type type,
+Value rondo::createConstant(OpBuilder &builder, Location loc, Type type,
                                  TypedAttr scalar) {
   if (auto vector = dyn_cast<VectorType>(type))
     scalar = DenseElementsAttr::get(vector, cast<Attribute>(scalar));
   return arith::ConstantOp::create(builder, loc, scalar);
 }
 
-Value rondo::cpu::createFloat(OpBuilder &builder, Location loc, Type type,
+Value rondo::createFloat(OpBuilder &builder, Location loc, Type type,
                               double value) {
   return createConstant(
       builder, loc, type,
       builder.getFloatAttr(getElementTypeOrSelf(type), value));
 }
 
-Value rondo::cpu::createInteger(OpBuilder &builder, Location loc, Type type,
+Value rondo::createInteger(OpBuilder &builder, Location loc, Type type,
                                 int64_t value) {
   return createConstant(
       builder, loc, type,
       builder.getIntegerAttr(getElementTypeOrSelf(type), value));
 }
 
-Value rondo::cpu::createStep(OpBuilder &builder, Location loc, VectorType type,
+Value rondo::createStep(OpBuilder &builder, Location loc, VectorType type,
                              int64_t step) {
   SmallVector<Attribute> lanes;
   for (int64_t lane = 0; lane < type.getNumElements(); ++lane)
@@ -47,7 +47,7 @@ Value rondo::cpu::createStep(OpBuilder &builder, Location loc, VectorType type,
                                    DenseElementsAttr::get(type, lanes));
 }
 
-Value rondo::cpu::expandFloorMod(OpBuilder &builder, Location loc, Value lhs,
+Value rondo::expandFloorMod(OpBuilder &builder, Location loc, Value lhs,
                                  Value rhs, std::optional<int64_t> divisor) {
   Type type = lhs.getType();
   // The low bits, for negative numbers too.

@@ -19,14 +19,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/CPU/MathExpansions.h"
+#include "passes/Common/MathExpansions.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "passes/CPU/Expansions.h"
+#include "passes/Common/Expansions.h"
 
 using namespace mlir;
-using namespace rondo::cpu;
+using namespace rondo;
 
 //===----------------------------------------------------------------------===//
 // Vocabulary
@@ -49,7 +49,7 @@ Value MathExpansion::div(Value lhs, Value rhs) {
   return arith::DivFOp::create(b, lhs, rhs);
 }
 Value MathExpansion::fma(Value x, Value y, Value z) {
-  if (target.hasFMA())
+  if (target.fma)
     return math::FmaOp::create(b, x, y, z);
   return add(mul(x, y), z);
 }
@@ -113,7 +113,7 @@ Value MathExpansion::powerOfTwo(Value n) {
 }
 
 Value MathExpansion::scale(Value x, Value n) {
-  if (target.hasAVX512()) {
+  if (target.ldexp) {
     // One instruction there, a call of libm elsewhere.
     std::string name = "llvm.ldexp.";
     if (auto vector = dyn_cast<VectorType>(type))
@@ -145,7 +145,19 @@ static constexpr double kExp[] = {0x1.6a445ep-10,
                                   1.0,
                                   1.0};
 
+/// The instruction of NVIDIA's devices; correct for infinities and NaN, and its
+/// denormal results are exact to the last places.
+Value MathExpansion::ex2Approx(Value x) {
+  return LLVM::CallIntrinsicOp::create(
+             b, type, b.getStringAttr("llvm.nvvm.ex2.approx.f"), ValueRange{x})
+      .getResult(0);
+}
+
 Value MathExpansion::exp(Value x) {
+  // The rounding of the product costs |x| ulp / 3: little where the result is
+  // not tiny or huge.
+  if (target.ex2Approx)
+    return ex2Approx(mul(x, constant(0x1.715476p0)));
   x = clamp(x, -105.0, 90.0);
   auto [n, integer] = round(mul(x, constant(0x1.715476p0)));
   Value r = reduceExp(x, n);
@@ -153,6 +165,8 @@ Value MathExpansion::exp(Value x) {
 }
 
 Value MathExpansion::exp2(Value x) {
+  if (target.ex2Approx)
+    return ex2Approx(x);
   x = clamp(x, -152.0, 130.0);
   auto [n, integer] = round(x);
   Value r = mul(sub(x, n), constant(0x1.62e42fefap-1));

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef RONDO_PASSES_CPU_EXPANSIONS_H
-#define RONDO_PASSES_CPU_EXPANSIONS_H
+#ifndef RONDO_PASSES_COMMON_EXPANSIONS_H
+#define RONDO_PASSES_COMMON_EXPANSIONS_H
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -14,7 +14,7 @@
 #include "mlir/IR/TypeUtilities.h"
 #include <optional>
 
-namespace rondo::cpu {
+namespace rondo {
 
 /// The type with the shape of `type` (a scalar or a vector) and this element.
 mlir::Type withElement(mlir::Type type, mlir::Type element);
@@ -37,9 +37,6 @@ mlir::Value expandFloorMod(mlir::OpBuilder &builder, mlir::Location loc,
 mlir::Value createStep(mlir::OpBuilder &builder, mlir::Location loc,
                        mlir::VectorType type, int64_t step);
 
-/// Conversions between f16 and f32 by integer and f32 arithmetic.
-void populateExpandF16Patterns(mlir::RewritePatternSet &patterns);
+} // namespace rondo
 
-} // namespace rondo::cpu
-
-#endif // RONDO_PASSES_CPU_EXPANSIONS_H
+#endif // RONDO_PASSES_COMMON_EXPANSIONS_H

@@ -5,11 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/CPU/Signature.h"
+#include "passes/Common/Signature.h"
 
 using namespace mlir;
 using namespace rondo;
-using namespace rondo::cpu;
+using namespace rondo;
 
 FailureOr<std::optional<Signature>> Signature::get(func::FuncOp func) {
   auto dict = func->getAttrOfType<DictionaryAttr>("rondo.signature");
