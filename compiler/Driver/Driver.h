@@ -24,6 +24,7 @@ int rondoBenchMain(int argc, char **argv);
 Failure emitLibraryFile(Compiler &compiler, llvm::StringRef path);
 Failure emitObjectFile(Compiler &compiler, llvm::StringRef path);
 Failure emitLLVMFile(Compiler &compiler, llvm::StringRef path);
+Failure emitPTXFile(Compiler &compiler, llvm::StringRef path);
 Failure emitHeaderFile(Compiler &compiler, llvm::StringRef path);
 /// Writes a file in one go, replacing an old one only when all went well.
 llvm::Error writeFile(llvm::StringRef path,

@@ -76,10 +76,11 @@ CompileFlags::CompileFlags()
       kernel("kernel", cl::value_desc("name"), cl::cat(category),
              cl::desc("Use only this kernel (default: all of the file)")),
       target("target", cl::value_desc("cpu"), cl::init("cpu"),
-             cl::cat(category), cl::desc("Where the code runs (default: cpu)")),
+             cl::cat(category), cl::desc("Where the code runs: cpu or cuda (default: cpu)")),
       archHelp("Processors to make code for, separated by commas: " +
                llvm::join(getTargetNames(), ", ") +
-               " (default: x86-64-v3,x86-64-v4)"),
+               " (default: x86-64-v3,x86-64-v4); for cuda: sm_80, sm_90a, ... "
+               "(default: sm_80,sm_90)"),
       arch("arch", cl::value_desc("names"), cl::cat(category),
            cl::desc(archHelp)),
       dims("dims", cl::value_desc("K=64,V=64"), cl::cat(category),
@@ -186,13 +187,12 @@ std::optional<CompileOptions> CompileFlags::get() const {
     return std::nullopt;
   }
   options.io = *io;
-  if (target != "cpu") {
-    usageError(target == "cuda"
-                   ? "--target=cuda is not available yet; use --target=cpu"
-                   : "--target: `" + target +
-                         "` is not a target; expected cpu");
+  if (target != "cpu" && target != "cuda") {
+    usageError("--target: `" + target +
+               "` is not a target; expected cpu or cuda");
     return std::nullopt;
   }
+  options.target = target == "cuda" ? TargetKind::CUDA : TargetKind::CPU;
   if (!checkForm(form, chunk.getNumOccurrences()))
     return std::nullopt;
   options.form = form == "chunked"  ? Form::Chunked
@@ -220,7 +220,12 @@ std::optional<CompileOptions> CompileFlags::get() const {
     return std::nullopt;
   }
   options.dims = std::move(*parsed);
-  if (auto variants = getVariants(arch); !variants) {
+  if (options.target == TargetKind::CUDA) {
+    if (auto chips = parseChips(arch); !chips) {
+      usageError(chips.takeError());
+      return std::nullopt;
+    }
+  } else if (auto variants = getVariants(arch); !variants) {
     usageError(variants.takeError());
     return std::nullopt;
   }
@@ -243,7 +248,8 @@ std::optional<CompileOptions> CompileFlags::get() const {
 static void printVersion(llvm::raw_ostream &os) {
   os << getCompilerVersion() << "\n"
      << "LLVM " << LLVM_VERSION_STRING << "\n"
-     << "targets: cpu (" << llvm::join(getTargetNames(), ", ") << ")\n";
+     << "targets: cpu (" << llvm::join(getTargetNames(), ", ")
+     << "), cuda (sm_80 and newer)\n";
 }
 
 bool driver::parseCommandLine(

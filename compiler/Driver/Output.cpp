@@ -7,6 +7,8 @@
 
 #include "compiler/Driver/Driver.h"
 #include "compiler/Driver/TemporaryFolder.h"
+#include "passes/GPU/Capabilities.h"
+#include "passes/GPU/Passes.h"
 #include "rondo/abi.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -150,6 +152,16 @@ throughFile(StringRef path, StringRef name,
       "-", [&](llvm::raw_ostream &os) { os << (*content)->getBuffer(); });
 }
 
+static llvm::SmallVector<DeviceVariant, 2> devicesOf(Compiler &compiler) {
+  llvm::SmallVector<DeviceVariant, 2> devices;
+  for (DeviceModule &device : compiler.getDeviceModules()) {
+    const gpu::Chip &chip = *gpu::findChip(device.chip);
+    devices.push_back({device.chip, gpu::getFeatures(chip), chip.number,
+                       chip.exact, device.module.get()});
+  }
+  return devices;
+}
+
 using EmitFunction = llvm::Error (*)(llvm::ArrayRef<KernelSignature>,
                                      llvm::ArrayRef<Variant>,
                                      const EmitOptions &, StringRef,
@@ -162,10 +174,20 @@ static Failure emitBinary(Compiler &compiler, StringRef path, StringRef name,
     return compiler.fail(Failure::Program, llvm::toString(kernels.takeError()));
   if (llvm::Error error = checkExports(*kernels))
     return compiler.fail(Failure::Program, llvm::toString(std::move(error)));
+  EmitOptions options = emitOptions(compiler);
+  DeviceCode device;
+  if (!compiler.getDeviceModules().empty()) {
+    mlir::TimingScope scope = compiler.time("device code");
+    auto code = emitDeviceCode(devicesOf(compiler),
+                               gpu::getKernelNames(compiler.getModule()));
+    if (!code)
+      return compiler.fail(Failure::Internal, llvm::toString(code.takeError()));
+    device = std::move(*code);
+    options.device = &device;
+  }
   mlir::TimingScope scope = compiler.time("emit");
   if (llvm::Error error = throughFile(path, name, [&](StringRef file) {
-        return emit(*kernels, variantsOf(compiler), emitOptions(compiler), file,
-                    nullptr);
+        return emit(*kernels, variantsOf(compiler), options, file, nullptr);
       }))
     return environmentFailure(std::move(error));
   return Failure::None;
@@ -186,12 +208,32 @@ Failure driver::emitLLVMFile(Compiler &compiler, StringRef path) {
   if (!kernels)
     return compiler.fail(Failure::Program, llvm::toString(kernels.takeError()));
   std::string text;
+  for (const DeviceVariant &device : devicesOf(compiler)) {
+    auto code = emitPTX(device, /*asLLVM=*/true);
+    if (!code)
+      return compiler.fail(Failure::Internal, llvm::toString(code.takeError()));
+    text += "; ----- " + device.chip + " -----\n" + *code;
+  }
   for (const Variant &variant : variantsOf(compiler)) {
     auto code = emitText(*kernels, variant, TextKind::OptimizedLLVM,
                          emitOptions(compiler));
     if (!code)
       return compiler.fail(Failure::Internal, llvm::toString(code.takeError()));
     text += "; ----- " + variant.target.name + " -----\n" + *code;
+  }
+  if (llvm::Error error =
+          writeFile(path, [&](llvm::raw_ostream &os) { os << text; }))
+    return environmentFailure(std::move(error));
+  return Failure::None;
+}
+
+Failure driver::emitPTXFile(Compiler &compiler, StringRef path) {
+  std::string text;
+  for (const DeviceVariant &device : devicesOf(compiler)) {
+    auto code = emitPTX(device);
+    if (!code)
+      return compiler.fail(Failure::Internal, llvm::toString(code.takeError()));
+    text += *code;
   }
   if (llvm::Error error =
           writeFile(path, [&](llvm::raw_ostream &os) { os << text; }))

@@ -33,7 +33,7 @@ Exit codes: 0 done; 1 the program has errors; 2 the command line, a file or the
 machine; 3 a defect of Rondo.
 )";
 
-enum class Level { Lib, Obj, Header, Ast, Rondo, Forms, LLVM };
+enum class Level { Lib, Obj, Header, Ast, Rondo, Forms, LLVM, PTX };
 
 struct Command {
   std::string input, output;
@@ -66,10 +66,9 @@ std::string defaultOutput(Level level, StringRef stem) {
 
 /// The level of --emit; nothing after reporting.
 std::optional<Level> parseLevel(StringRef name) {
-  if (name == "tile" || name == "ptx") {
-    usageError("--emit=" + name +
-               " is a level of the target cuda, which is not available yet; "
-               "use lib, obj, header, ast, rondo, forms or llvm");
+  if (name == "tile") {
+    usageError("--emit=tile is not available yet; "
+               "use lib, obj, header, ast, rondo, forms, llvm or ptx");
     return std::nullopt;
   }
   auto level = llvm::StringSwitch<std::optional<Level>>(name)
@@ -80,11 +79,12 @@ std::optional<Level> parseLevel(StringRef name) {
                    .Case("rondo", Level::Rondo)
                    .Case("forms", Level::Forms)
                    .Case("llvm", Level::LLVM)
+                   .Case("ptx", Level::PTX)
                    .Default(std::nullopt);
   if (!level)
     usageError("--emit: `" + name +
                "` is not a level; expected lib, obj, header, ast, rondo, "
-               "forms or llvm");
+               "forms, llvm or ptx");
   return level;
 }
 
@@ -133,6 +133,8 @@ int compile(Compiler &compiler, const Command &command) {
     return exitCode(emitHeaderFile(compiler, output));
   case Level::LLVM:
     return exitCode(emitLLVMFile(compiler, output));
+  case Level::PTX:
+    return exitCode(emitPTXFile(compiler, output));
   default:
     if (llvm::Error error = writeFile(
             output, [&](llvm::raw_ostream &os) { compiler.print(last, os); }))
@@ -154,8 +156,8 @@ int driver::rondocMain(int argc, char **argv) {
                "output)"));
   cl::opt<std::string> emit(
       "emit", cl::value_desc("level"), cl::init("lib"), cl::cat(category),
-      cl::desc("What to write: lib, obj, header, ast, rondo, forms or llvm "
-               "(default: lib)"));
+      cl::desc("What to write: lib, obj, header, ast, rondo, forms, llvm or "
+               "ptx (default: lib)"));
   CompileFlags flags;
   if (!parseCommandLine(argc, argv, overview,
                         {&category, &flags.getCategory()}))
@@ -168,6 +170,8 @@ int driver::rondocMain(int argc, char **argv) {
   std::optional<CompileOptions> options = flags.get();
   if (!options)
     return ExitUsage;
+  if (*level == Level::PTX && options->target != TargetKind::CUDA)
+    return usageError("--emit=ptx needs --target=cuda");
   Command command{input, output, *level, flags.wantsExplanation()};
 
   mlir::DefaultTimingManager timing;

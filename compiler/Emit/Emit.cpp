@@ -138,13 +138,14 @@ compileVariants(llvm::ArrayRef<std::unique_ptr<VariantJob>> jobs,
 
 static llvm::Expected<ObjectBuffer>
 compileTables(llvm::ArrayRef<KernelSignature> kernels,
-              llvm::ArrayRef<VariantSymbols> symbols) {
+              llvm::ArrayRef<VariantSymbols> symbols,
+              const DeviceCode *device) {
   TargetDescription target = getBaselineTarget();
   auto machine = createTargetMachine(target, 2);
   if (!machine)
     return machine.takeError();
   llvm::LLVMContext context;
-  auto module = buildTables(context, kernels, symbols);
+  auto module = buildTables(context, kernels, symbols, device);
   if (!module)
     return module.takeError();
   (*module)->setDataLayout((*machine)->createDataLayout());
@@ -180,7 +181,7 @@ static llvm::Error emit(llvm::ArrayRef<KernelSignature> kernels,
   llvm::Expected<ObjectBuffer> tables = ObjectBuffer();
   {
     ScopedTimer timer(timings.object);
-    tables = compileTables(kernels, symbols);
+    tables = compileTables(kernels, symbols, options.device);
     if (!tables)
       return tables.takeError();
   }

@@ -23,6 +23,7 @@
 #ifndef RONDO_COMPILER_EMIT_EMIT_H
 #define RONDO_COMPILER_EMIT_EMIT_H
 
+#include "compiler/Emit/Device.h"
 #include "compiler/Emit/Signature.h"
 #include "compiler/Target/Target.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -48,6 +49,9 @@ struct EmitOptions {
   /// The header holds the declarations of abi.h itself and can be used alone.
   /// Otherwise it includes <rondo/abi.h>.
   bool standaloneHeader = true;
+  /// The device's part of the kernels, for libraries and objects; the variants
+  /// are then the host's.
+  const DeviceCode *device = nullptr;
 };
 
 /// How long the parts took, in milliseconds. Variants are compiled at the same

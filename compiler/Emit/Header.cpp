@@ -194,6 +194,11 @@ rondo_status {0}_call_workspace_size(DLTensor *const *tensors, int32_t count,
                                      const rondo_context *ctx,
                                      size_t *out_bytes);
 
+/// For the target cuda: waits for the context's stream, then tells whether the
+/// last call with this workspace met an index out of range. For the target cpu
+/// the call itself tells it, and this returns RONDO_OK.
+rondo_status {0}_check(const void *workspace, const rondo_context *ctx);
+
 )";
 
 static std::string getTensorOrder(const KernelSignature &kernel) {

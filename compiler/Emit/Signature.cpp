@@ -282,6 +282,9 @@ llvm::Expected<KernelSignature> KernelSignature::get(mlir::Operation *op) {
       return error;
   readFaults(kernel, op->getAttrOfType<mlir::ArrayAttr>("rondo.faults"));
   readDtypes(kernel, dict);
+  if (auto workspace = op->getAttrOfType<mlir::StringAttr>("rondo.workspace");
+      workspace && workspace.getValue() == "whole")
+    kernel.flags |= RONDO_KERNEL_WHOLE_WORKSPACE;
   if (auto form = op->getAttrOfType<mlir::StringAttr>("rondo.form"))
     kernel.form = form.getValue().str();
   if (std::string entry = getString(dict, "entry"); !entry.empty())

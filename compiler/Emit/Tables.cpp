@@ -29,7 +29,9 @@ static_assert(sizeof(rondo_size_info) == 16 && sizeof(rondo_size_op) == 16 &&
                   sizeof(rondo_tensor_info) == 80 &&
                   sizeof(rondo_fault_info) == 40 &&
                   sizeof(rondo_variant) == 24 &&
-                  sizeof(rondo_kernel_info) == 192 &&
+                  sizeof(rondo_kernel_info) == 208 &&
+                  sizeof(rondo_device_image) == 40 &&
+                  sizeof(rondo_device_code) == 40 &&
                   sizeof(rondo_library_info) == 40,
               "update the tables");
 
@@ -44,7 +46,10 @@ public:
 
   llvm::Expected<llvm::Constant *>
   addKernel(const KernelSignature &kernel,
-            llvm::ArrayRef<VariantSymbols> variants, size_t position);
+            llvm::ArrayRef<VariantSymbols> variants, size_t position,
+            llvm::Constant *device);
+  /// The device code of the library; NULL if there is none.
+  llvm::Constant *deviceCode(const DeviceCode *code);
   void addQuery(llvm::ArrayRef<llvm::Constant *> kernels);
 
 private:
@@ -330,7 +335,7 @@ llvm::Constant *TableBuilder::entry(llvm::StringRef name,
 llvm::Expected<llvm::Constant *>
 TableBuilder::addKernel(const KernelSignature &kernel,
                         llvm::ArrayRef<VariantSymbols> variants,
-                        size_t position) {
+                        size_t position, llvm::Constant *device) {
   llvm::Expected<llvm::Constant *> tensorTable = tensors(kernel);
   if (!tensorTable)
     return tensorTable;
@@ -360,13 +365,15 @@ TableBuilder::addKernel(const KernelSignature &kernel,
             {pointer, count, pointer, size, pointer}),
       entry(kernel.name + "_call_workspace_size",
             "rondo_artifact_call_workspace_size", info,
-            {pointer, count, pointer, pointer})};
+            {pointer, count, pointer, pointer}),
+      entry(kernel.name + "_check", "rondo_artifact_check", info,
+            {pointer, pointer})};
 
   llvm::Constant *table = structure({i32(sizeof(rondo_kernel_info)),
                                      i32(RONDO_ABI_VERSION),
                                      string(kernel.name),
                                      string(kernel.entry),
-                                     string("cpu"),
+                                     string(device == null ? "cpu" : "cuda"),
                                      string(kernel.form),
                                      string(kernel.text),
                                      string(kernel.source),
@@ -377,7 +384,7 @@ TableBuilder::addKernel(const KernelSignature &kernel,
                                      i32(kernel.batch.size()),
                                      i32(kernel.faults.size()),
                                      i32(variants.size()),
-                                     i32(0),
+                                     i32(kernel.flags),
                                      i32(kernel.timeSize),
                                      i32(kernel.sequenceSize),
                                      sizes(kernel),
@@ -391,7 +398,9 @@ TableBuilder::addKernel(const KernelSignature &kernel,
                                      entries[0],
                                      entries[1],
                                      entries[2],
-                                     entries[3]});
+                                     entries[3],
+                                     device,
+                                     entries[4]});
   assert(module.getDataLayout().getTypeAllocSize(table->getType()) ==
              sizeof(rondo_kernel_info) &&
          "the table is laid out as the struct");
@@ -399,6 +408,35 @@ TableBuilder::addKernel(const KernelSignature &kernel,
   info->replaceAllUsesWith(result);
   info->eraseFromParent();
   return result;
+}
+
+llvm::Constant *TableBuilder::deviceCode(const DeviceCode *code) {
+  if (!code)
+    return null;
+  llvm::SmallVector<llvm::Constant *> images, names;
+  for (const DeviceImage &image : code->images) {
+    auto *data = llvm::cast<llvm::GlobalVariable>(global(
+        llvm::ConstantDataArray::getString(context, image.data, image.isPTX),
+        "image"));
+    data->setAlignment(llvm::Align(64));
+    images.push_back(structure(
+        {string(image.name),
+         i32(image.isPTX ? RONDO_IMAGE_PTX : RONDO_IMAGE_CUBIN),
+         i32(image.capability), i32(image.exact), i32(0), data,
+         i64(image.data.size() + image.isPTX)}));
+  }
+  for (const std::string &name : code->kernels)
+    names.push_back(string(name));
+  auto *slotsType = llvm::ArrayType::get(
+      pointer, images.size() * (names.size() + 1));
+  auto *slots = new llvm::GlobalVariable(
+      module, slotsType, /*isConstant=*/false,
+      llvm::GlobalValue::PrivateLinkage,
+      llvm::ConstantAggregateZero::get(slotsType), "device_slots");
+  return global(structure({array(images, "images"), i64(images.size()),
+                           array(names, "device_kernels"), i64(names.size()),
+                           slots}),
+                "device_code");
 }
 
 void TableBuilder::addQuery(llvm::ArrayRef<llvm::Constant *> kernels) {
@@ -419,14 +457,16 @@ void TableBuilder::addQuery(llvm::ArrayRef<llvm::Constant *> kernels) {
 llvm::Expected<std::unique_ptr<llvm::Module>>
 rondo::buildTables(llvm::LLVMContext &context,
                    llvm::ArrayRef<KernelSignature> kernels,
-                   llvm::ArrayRef<VariantSymbols> variants) {
+                   llvm::ArrayRef<VariantSymbols> variants,
+                   const DeviceCode *device) {
   auto module = std::make_unique<llvm::Module>("rondo.tables", context);
   module->setTargetTriple(llvm::Triple(getTargetTriple()));
   TableBuilder builder(*module);
   llvm::SmallVector<llvm::Constant *> tables;
+  llvm::Constant *deviceTable = builder.deviceCode(device);
   for (auto [position, kernel] : llvm::enumerate(kernels)) {
     llvm::Expected<llvm::Constant *> table =
-        builder.addKernel(kernel, variants, position);
+        builder.addKernel(kernel, variants, position, deviceTable);
     if (!table)
       return table.takeError();
     tables.push_back(*table);
@@ -440,7 +480,8 @@ rondo::getExportedSymbols(llvm::ArrayRef<KernelSignature> kernels) {
   llvm::SmallVector<std::string> symbols;
   for (const KernelSignature &kernel : kernels)
     for (llvm::StringRef suffix :
-         {"_forward", "_workspace_size", "_call", "_call_workspace_size"})
+         {"_forward", "_workspace_size", "_call", "_call_workspace_size",
+          "_check"})
       symbols.push_back(kernel.name + suffix.str());
   symbols.push_back(RONDO_LIBRARY_QUERY_NAME);
   return symbols;

@@ -8,6 +8,7 @@
 #ifndef RONDO_COMPILER_EMIT_TABLES_H
 #define RONDO_COMPILER_EMIT_TABLES_H
 
+#include "compiler/Emit/Device.h"
 #include "compiler/Emit/Signature.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Error.h"
@@ -30,10 +31,12 @@ struct VariantSymbols {
 };
 
 /// Builds the module with the tables of abi.h, the exported entries of every
-/// kernel and rondo_library_query. `variants` are weakest first.
+/// kernel and rondo_library_query. `variants` are weakest first; with `device`,
+/// they are the host's part of its kernels.
 llvm::Expected<std::unique_ptr<llvm::Module>>
 buildTables(llvm::LLVMContext &context, llvm::ArrayRef<KernelSignature> kernels,
-            llvm::ArrayRef<VariantSymbols> variants);
+            llvm::ArrayRef<VariantSymbols> variants,
+            const DeviceCode *device = nullptr);
 
 /// The symbols that a library with these kernels exports.
 llvm::SmallVector<std::string>

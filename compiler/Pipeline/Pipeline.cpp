@@ -17,9 +17,13 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Algebra/Passes.h"
+#include "passes/CPU/Passes.h"
 #include "passes/CPU/Pipeline.h"
 #include "passes/Common/Cleanup.h"
 #include "passes/Forms/Passes.h"
+#include "passes/GPU/Capabilities.h"
+#include "passes/GPU/Passes.h"
+#include "passes/GPU/Pipeline.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -151,6 +155,11 @@ Failure Compiler::chooseForms() {
   passes.addPass(createToSequential());
   addCleanup(passes);
   passes.addPass(createVerifyForms());
+  if (options.target == TargetKind::CUDA) {
+    passes.addPass(cpu::createResolveSizes());
+    passes.addPass(gpu::createOutlineKernels());
+    addCleanup(passes);
+  }
   if (Failure failure = runPasses(passes, *module, Failure::Internal);
       failure != Failure::None || options.form == Form::Sequential)
     return failure;
@@ -165,8 +174,60 @@ Failure Compiler::chooseForms() {
   return Failure::None;
 }
 
+llvm::Expected<llvm::SmallVector<std::string>>
+rondo::parseChips(StringRef archs) {
+  llvm::SmallVector<std::string> chips;
+  SmallVector<StringRef> names;
+  StringRef(archs.empty() ? "sm_80,sm_90" : archs).split(names, ',');
+  for (StringRef name : names) {
+    name = name.trim();
+    if (!gpu::findChip(name)) {
+      std::string known;
+      for (const gpu::Chip &chip : gpu::getChips())
+        known += (known.empty() ? "" : ", ") + chip.name.str();
+      return llvm::createStringError("unknown --arch '" + name +
+                                     "' for cuda, expected one of " + known);
+    }
+    if (!llvm::is_contained(chips, name))
+      chips.push_back(name.str());
+  }
+  return chips;
+}
+
+/// Kernels to the NVVM dialect, once for each chip, and what launches them.
+Failure Compiler::lowerToNVVM() {
+  auto chips = parseChips(options.archs);
+  if (!chips)
+    return fail(Failure::Environment, llvm::toString(chips.takeError()));
+  for (const std::string &chip : *chips) {
+    OwningOpRef<ModuleOp> device = module->clone();
+    (*device)->setAttr("rondo.chip", StringAttr::get(context.get(), chip));
+    PassManager passes(context.get());
+    gpu::buildDevicePipeline(passes);
+    if (Failure failure = runPasses(passes, *device, Failure::Internal);
+        failure != Failure::None)
+      return failure;
+    devices.push_back({chip, std::move(device)});
+  }
+  auto target = rondo::getTarget("x86-64-v2");
+  if (!target)
+    return fail(Failure::Internal, llvm::toString(target.takeError()));
+  OwningOpRef<ModuleOp> host = module->clone();
+  setTargetAttr(*host, *target);
+  PassManager passes(context.get());
+  gpu::buildHostPipeline(passes);
+  cpu::buildPipeline(passes, {});
+  if (Failure failure = runPasses(passes, *host, Failure::Internal);
+      failure != Failure::None)
+    return failure;
+  variants.push_back({*target, std::move(host)});
+  return Failure::None;
+}
+
 /// Loops to the LLVM dialect, once for each processor.
 Failure Compiler::lowerToLLVM() {
+  if (options.target == TargetKind::CUDA)
+    return lowerToNVVM();
   auto targets = rondo::getVariants(options.archs);
   if (!targets)
     return fail(Failure::Environment, llvm::toString(targets.takeError()));

@@ -53,7 +53,11 @@ enum class Form {
   Newton,     // all steps of a window at once, iterated; as above
 };
 
+/// Where the code runs.
+enum class TargetKind { CPU, CUDA };
+
 struct CompileOptions {
+  TargetKind target = TargetKind::CPU;
   /// Only this kernel; empty: all kernels of the file.
   std::string kernel;
   /// Sizes fixed at compile time.
@@ -64,7 +68,8 @@ struct CompileOptions {
   int64_t chunk = 0;
   /// Newton: return the evaluations of every window.
   bool countIterations = false;
-  /// Names of processors, separated by commas; empty: the default variants.
+  /// Names of processors or of NVIDIA's chips, separated by commas; empty: the
+  /// default variants.
   std::string archs;
   /// Phases after which the program is printed on the error stream.
   std::vector<Phase> dumpAfter;
@@ -82,6 +87,12 @@ enum class Failure {
 struct VariantModule {
   TargetDescription target;
   mlir::OwningOpRef<mlir::ModuleOp> module; // LLVM dialect
+};
+
+/// The kernels for one chip.
+struct DeviceModule {
+  std::string chip;
+  mlir::OwningOpRef<mlir::ModuleOp> module; // gpu.module in the NVVM dialect
 };
 
 class Compiler {
@@ -105,6 +116,8 @@ public:
   /// After Rondo in the rondo dialect, from Forms on at that level.
   mlir::ModuleOp getModule() { return module.get(); }
   llvm::MutableArrayRef<VariantModule> getVariants() { return variants; }
+  /// For CUDA, after LLVM: the device's part; the variants are the host's.
+  llvm::MutableArrayRef<DeviceModule> getDeviceModules() { return devices; }
 
   llvm::SourceMgr &getSources() { return sources; }
   mlir::MLIRContext &getContext() { return *context; }
@@ -128,6 +141,7 @@ private:
   Failure simplifyModel();
   Failure chooseForms();
   Failure lowerToLLVM();
+  Failure lowerToNVVM();
   Failure runPasses(mlir::PassManager &passes, mlir::ModuleOp target,
                     Failure blame);
 
@@ -145,7 +159,12 @@ private:
   std::vector<std::unique_ptr<frontend::model::Kernel>> kernels;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   llvm::SmallVector<VariantModule, 2> variants;
+  llvm::SmallVector<DeviceModule, 2> devices;
 };
+
+/// The chips of --arch for CUDA: those named, or sm_80 and sm_90.
+llvm::Expected<llvm::SmallVector<std::string>>
+parseChips(llvm::StringRef archs);
 
 } // namespace rondo
 

@@ -27,6 +27,7 @@
 #include "passes/Algebra/Passes.h"
 #include "passes/CPU/Pipeline.h"
 #include "passes/Forms/Passes.h"
+#include "passes/GPU/Pipeline.h"
 
 void rondo::registerDialects(mlir::DialectRegistry &registry) {
   registry.insert<RondoDialect, mlir::affine::AffineDialect,
@@ -37,6 +38,7 @@ void rondo::registerDialects(mlir::DialectRegistry &registry) {
                   mlir::scf::SCFDialect, mlir::tensor::TensorDialect,
                   mlir::ub::UBDialect, mlir::vector::VectorDialect>();
   cpu::registerDialects(registry);
+  gpu::registerDialects(registry);
 }
 
 void rondo::registerEveryDialect(mlir::DialectRegistry &registry) {
@@ -44,6 +46,7 @@ void rondo::registerEveryDialect(mlir::DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   cpu::registerDialects(registry);
+  gpu::registerDialects(registry);
 }
 
 void rondo::registerEveryPass() {
@@ -52,4 +55,5 @@ void rondo::registerEveryPass() {
   algebra::registerAlgebraPasses();
   registerFormsPasses();
   cpu::registerPasses();
+  gpu::registerPasses();
 }

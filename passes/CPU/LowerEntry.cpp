@@ -145,7 +145,7 @@ void EntryLowering::lowerArguments() {
   for (auto [spec, arg] : llvm::zip(signature.tensors, old))
     replacements.push_back(
         buildTensor(spec, cast<MemRefType>(arg.getType()), sizes));
-  ArrayRef<Value> rest = ArrayRef(old).take_back(4);
+  ArrayRef<Value> rest = ArrayRef(old).drop_front(signature.tensors.size());
   // The workspace's size is not looked at; it is large enough.
   Value unknown =
       arith::ConstantIndexOp::create(b, std::numeric_limits<int64_t>::max());
@@ -158,6 +158,12 @@ void EntryLowering::lowerArguments() {
   Value fault = addPointer(NoAlias);
   replacements.push_back(
       buildMemRef(cast<MemRefType>(rest[3].getType()), fault, two, {}));
+  if (signature.launches) {
+    replacements.push_back(addPointer(MayAlias));
+    replacements.push_back(addIndex());
+    replacements.push_back(addPointer(MayAlias));
+    replacements.push_back(addIndex());
+  }
   for (auto [value, replacement] : llvm::zip(old, replacements))
     value.replaceAllUsesWith(replacement);
   llvm::BitVector erased(func.getNumArguments());
@@ -190,7 +196,7 @@ SmallVector<Value> EntryLowering::loadSizes(Value sizes, unsigned count) {
 }
 
 void EntryLowering::createBody() {
-  static_assert(sizeof(rondo_frame) == 7 * 8, "fields are read as 8 bytes");
+  static_assert(sizeof(rondo_frame) == 11 * 8, "fields are read as 8 bytes");
   b.setInsertionPointAfter(func);
   auto body = func::FuncOp::create(b, (func.getSymName() + "_body").str(),
                                    b.getFunctionType(pointerType, {}));
@@ -224,6 +230,12 @@ void EntryLowering::createBody() {
   args.push_back(loadIndex(frame, offsetof(rondo_frame, begin) / 8));
   args.push_back(loadIndex(frame, offsetof(rondo_frame, end) / 8));
   args.push_back(pointerAt(offsetof(rondo_frame, fault)));
+  if (signature.launches) {
+    args.push_back(pointerAt(offsetof(rondo_frame, launcher)));
+    args.push_back(loadIndex(frame, offsetof(rondo_frame, slices) / 8));
+    args.push_back(pointerAt(offsetof(rondo_frame, sequences)));
+    args.push_back(loadIndex(frame, offsetof(rondo_frame, sequence_width) / 8));
+  }
   func::CallOp::create(b, func, args);
   func::ReturnOp::create(b);
 }

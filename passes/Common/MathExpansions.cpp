@@ -149,7 +149,7 @@ static constexpr double kExp[] = {0x1.6a445ep-10,
 /// denormal results are exact to the last places.
 Value MathExpansion::ex2Approx(Value x) {
   return LLVM::CallIntrinsicOp::create(
-             b, type, b.getStringAttr("llvm.nvvm.ex2.approx.f"), ValueRange{x})
+             b, type, b.getStringAttr("llvm.nvvm.ex2.approx"), ValueRange{x})
       .getResult(0);
 }
 

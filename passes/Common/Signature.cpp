@@ -35,6 +35,7 @@ FailureOr<std::optional<Signature>> Signature::get(func::FuncOp func) {
       }
       signature.tensors.push_back(spec);
     }
+  signature.launches = func->hasAttr("rondo.launches");
   if (func.getNumArguments() != signature.getNumArguments()) {
     func.emitOpError("expects ") << signature.getNumArguments()
                                  << " arguments to match its signature, found "

@@ -15,13 +15,18 @@ namespace rondo {
 
 /// `rondo.signature` of a function at the forms level. Its arguments are: one
 /// index per size, one memref per tensor (inputs, then outputs), the workspace,
-/// the first batch point and the one after the last, and the fault.
+/// the first batch point and the one after the last, and the fault; then, if it
+/// has `rondo.launches`, what launching kernels needs: the launcher, the number
+/// of slices in the workspace, the boundaries of packed sequences on the device
+/// and the bytes of one of them.
 struct Signature {
   llvm::SmallVector<int64_t> bounds; // per size; -1: known at run time
   llvm::SmallVector<TensorSpecAttr> tensors;
 
+  bool launches = false;
+
   unsigned getNumArguments() const {
-    return bounds.size() + tensors.size() + 4;
+    return bounds.size() + tensors.size() + 4 + (launches ? 4 : 0);
   }
 
   /// Fails with a report if there is a signature that does not fit the

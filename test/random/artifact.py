@@ -59,6 +59,7 @@ CALL = c.CFUNCTYPE(c.c_int32, TENSORS, c.c_int32, c.c_void_p, c.c_size_t,
                    c.POINTER(Context))
 QUERY = c.CFUNCTYPE(c.c_int32, TENSORS, c.c_int32, c.POINTER(Context),
                     c.POINTER(c.c_size_t))
+CHECK = c.CFUNCTYPE(c.c_int32, c.c_void_p, c.POINTER(Context))
 KernelInfo = structure("KernelInfo", [
     ("struct_size", c.c_uint32), ("abi_version", c.c_uint32),
     ("name", c.c_char_p), ("entry", c.c_char_p), ("target", c.c_char_p),
@@ -73,7 +74,8 @@ KernelInfo = structure("KernelInfo", [
     ("args_size", c.c_int64), ("packed_offset", c.c_int64),
     ("worker_bytes", c.c_void_p), ("forward", c.c_void_p),
     ("workspace_size", c.c_void_p), ("call", CALL),
-    ("call_workspace_size", QUERY)])
+    ("call_workspace_size", QUERY), ("device_code", c.c_void_p),
+    ("check", CHECK)])
 LibraryInfo = structure("LibraryInfo", [
     ("struct_size", c.c_uint32), ("abi_version", c.c_uint32),
     ("compiler_version", c.c_char_p), ("llvm_version", c.c_char_p),
@@ -204,8 +206,9 @@ def make_parallel_for(workers, rng):
     return PARALLEL_FOR(run)
 
 
-def call_kernel(info, sizes, inputs, rng, plain=False):
-    """{name: array} of the results and final values."""
+def call_kernel(info, sizes, inputs, rng, plain=False, memory=None):
+    """{name: array} of the results and final values. With `memory`, the arrays
+    are a device's, and are made known to it (test/gpu/ptx.py)."""
     values = []
     for i in range(info.num_sizes):
         name = info.sizes[i].name.decode()
@@ -233,6 +236,9 @@ def call_kernel(info, sizes, inputs, rng, plain=False):
             outputs[name] = buffer, entry.dtype
         tensor, alive = view(buffer.array, entry.dtype,
                              packed and rng.random() < 0.5)
+        if memory and (entry.rank or entry.role != ARGUMENT):
+            tensor.device_type = 2
+            memory.add(buffer.whole[GUARD:len(buffer.whole) - GUARD])
         keep.append((tensor, alive, buffer))
         pointers[i] = c.pointer(tensor)
 
@@ -255,8 +261,11 @@ def call_kernel(info, sizes, inputs, rng, plain=False):
     start = -space.ctypes.data % 64
     # Scratch memory is not zero.
     space[start:start + bytes_.value] = rng.integers(0, 256, bytes_.value)
+    if memory:
+        memory.add(space[start:start + bytes_.value])
     check(info.call(pointers, info.num_tensors, space.ctypes.data + start,
                     bytes_.value, c.byref(context)))
+    check(info.check(space.ctypes.data + start, c.byref(context)))
     if (space[:start] != 0xA5).any() or \
             (space[start + bytes_.value:] != 0xA5).any():
         raise CallError("it wrote outside of the workspace")

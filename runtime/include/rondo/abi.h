@@ -23,6 +23,7 @@
 //                                        int32_t count,
 //                                        const rondo_context *ctx,
 //                                        size_t *out_bytes);
+//   rondo_status gla_check(const void *workspace, const rondo_context *ctx);
 //
 // Ownership. The caller owns every pointer that it passes, and keeps it alive
 // until the call returns. A kernel keeps nothing between calls, frees nothing
@@ -36,6 +37,14 @@
 // thread. Any number of threads may call the same kernel at once when their
 // workspaces and results are distinct. A context may be shared if its error
 // buffer, allocator and parallel_for allow it.
+//
+// CUDA. Kernels of the target cuda take addresses of the device (arguments of
+// rank 0 are values as ever; as DLTensors they are on the host), queue their
+// work on the context's stream and return. The workspace is the device's too;
+// an allocator of the context must free it in the stream's order. Boundaries of
+// packed sequences are read on the device and kept within the time dim, not
+// checked. An index out of range is not reported by the call, which does not
+// wait: `<kernel>_check` with the same workspace does.
 //
 // Errors. Every call checks all its arguments before it writes anything:
 // presence, ranks, sizes, strides, dtypes, alignment, overlap and workspace.
@@ -114,7 +123,7 @@ enum {
   RONDO_ERROR_INDEX_OUT_OF_RANGE = 15,
   /// This processor has none of the instruction sets compiled for.
   RONDO_ERROR_UNSUPPORTED_CPU = 16,
-  /// The device or its driver is absent.
+  /// The device or its driver is absent, or runs none of the code compiled.
   RONDO_ERROR_NO_DEVICE = 17,
   /// The device's driver reported an error.
   RONDO_ERROR_DEVICE = 18,
@@ -391,6 +400,15 @@ typedef struct rondo_frame {
   /// fault[0] is 0, its position in the table of faults plus 1, and the index;
   /// it then goes on with any valid index.
   int64_t *fault;
+  /// CUDA kernels only, whose body queues launches. `data`, `workspace` and
+  /// `fault` are addresses of the device, but for arguments of rank 0.
+  void *launcher; ///< first argument of rondo_cuda_launch
+  int64_t slices; ///< parts of worker_bytes(sizes) bytes in the workspace
+  /// Boundaries of packed sequences on the device, and the bytes of one of
+  /// them (4 or 8); 0: not packed. The points of sequence n follow those of
+  /// n - 1.
+  const void *sequences;
+  int64_t sequence_width;
 } rondo_frame;
 
 /// For every batch point in the frame: reads the initial value of a state
@@ -414,13 +432,42 @@ typedef struct rondo_variant {
   rondo_body body;
 } rondo_variant;
 
+enum { RONDO_IMAGE_CUBIN = 1, RONDO_IMAGE_PTX = 2 };
+
+/// Code for a device.
+typedef struct rondo_device_image {
+  const char *name;   ///< "sm_90a", "sm_80 (PTX)"
+  int32_t kind;       ///< RONDO_IMAGE_*
+  int32_t capability; ///< 90: compute capability times ten
+  int32_t exact;      ///< 1: runs on this capability only
+  int32_t reserved;
+  const void *data; ///< PTX ends in a zero
+  int64_t size;
+} rondo_device_image;
+
+/// The device code of a library; its kernels share it. Every image holds all of
+/// `kernels`; the last one copies tensors of any strides.
+typedef struct rondo_device_code {
+  const rondo_device_image *images;
+  int64_t num_images;
+  const char *const *kernels;
+  int64_t num_kernels;
+  /// [num_images][1 + num_kernels], NULL at first: what has been loaded.
+  void **slots;
+} rondo_device_code;
+
+enum {
+  /// worker_bytes is what the whole problem needs, not one worker.
+  RONDO_KERNEL_WHOLE_WORKSPACE = 1
+};
+
 /// One kernel.
 typedef struct rondo_kernel_info {
   uint32_t struct_size;  ///< sizeof(rondo_kernel_info)
   uint32_t abi_version;  ///< RONDO_ABI_VERSION
   const char *name;      ///< "gla"
   const char *entry;     ///< "forward", "backward", "step"
-  const char *target;    ///< "cpu"
+  const char *target;    ///< "cpu", "cuda"
   const char *form;      ///< "sequential", "chunked 64", ...
   const char *signature; ///< the kernel's first line as written
   const char *source;    ///< "gla.rondo:2:1"
@@ -432,7 +479,7 @@ typedef struct rondo_kernel_info {
   int32_t num_batch;
   int32_t num_faults;
   int32_t num_variants;
-  int32_t flags; ///< 0
+  int32_t flags; ///< RONDO_KERNEL_*
   /// Index of the size of the one time dim, or -1: no packed sequences. When
   /// set, no shape uses this size but as a whole dim, once per tensor.
   int32_t time_size;
@@ -470,6 +517,12 @@ typedef struct rondo_kernel_info {
   rondo_status (*call_workspace_size)(DLTensor *const *tensors, int32_t count,
                                       const rondo_context *ctx,
                                       size_t *out_bytes);
+  /// NULL for the target cpu.
+  const rondo_device_code *device_code;
+  /// Waits for the context's stream and tells whether the last call with this
+  /// workspace met an index out of range. Targets that tell it at once return
+  /// RONDO_OK.
+  rondo_status (*check)(const void *workspace, const rondo_context *ctx);
 } rondo_kernel_info;
 
 /// A library.
@@ -514,6 +567,15 @@ rondo_status rondo_artifact_call_workspace_size(const rondo_kernel_info *info,
                                                 int32_t count,
                                                 const rondo_context *ctx,
                                                 size_t *out_bytes);
+rondo_status rondo_artifact_check(const rondo_kernel_info *info,
+                                  const void *workspace,
+                                  const rondo_context *ctx);
+/// Called by bodies of CUDA kernels: queues kernel number `kernel` of the
+/// library's device code. `params` are the addresses of its arguments.
+void rondo_cuda_launch(void *launcher, int64_t kernel, int64_t grid_x,
+                       int64_t grid_y, int64_t grid_z, int64_t block_x,
+                       int64_t block_y, int64_t block_z, int64_t shared_bytes,
+                       void **params);
 /// The body of a library's rondo_library_query.
 const rondo_library_info *
 rondo_artifact_query(const rondo_library_info *library,

@@ -9,6 +9,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../CUDA/Driver.c"
+#include "../CUDA/Launch.c"
 #include "Cpu.c"
 #include "Entry.c"
 #include "Generic.c"

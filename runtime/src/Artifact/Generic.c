@@ -47,6 +47,36 @@ static bool isHostMemory(const DLTensor *tensor) {
   return type == 1 /*kDLCPU*/ || type == 3 /*kDLCUDAHost*/;
 }
 
+/// Where the kernel wants the tensor, or a report that names what it found.
+static rondo_status checkDevice(const rondo_call *call,
+                                const DLTensor *tensor,
+                                const rondo_tensor_info *info) {
+  rondo_message message;
+  int32_t type = (int32_t)tensor->device.device_type;
+  rondo_message_begin(&message, call->info);
+  if (info)
+    rondo_message_add_tensor(&message, info);
+  else
+    rondo_message_add(&message, "cu_seqlens");
+  bool isValue = info && info->rank == 0 && info->role == RONDO_ROLE_ARGUMENT;
+  if (!rondo_on_device(call) || isValue) {
+    if (isHostMemory(tensor))
+      return RONDO_OK;
+    rondo_message_add(&message,
+                      " is on DLPack device type %d, expected 1 (CPU)", type);
+    return rondo_message_report(&message, call->ctx, RONDO_ERROR_WRONG_DEVICE);
+  }
+  int32_t ordinal = call->ctx ? call->ctx->cuda_device : 0;
+  bool managed = type == 13;
+  if (managed || (type == 2 && tensor->device.device_id == ordinal))
+    return RONDO_OK;
+  rondo_message_add(&message,
+                    " is on DLPack device type %d, number %d, expected 2 "
+                    "(CUDA), number %" PRId32,
+                    type, (int)tensor->device.device_id, ordinal);
+  return rondo_message_report(&message, call->ctx, RONDO_ERROR_WRONG_DEVICE);
+}
+
 static char *dataOf(const DLTensor *tensor) {
   return tensor->data ? (char *)tensor->data + tensor->byte_offset : NULL;
 }
@@ -77,10 +107,9 @@ static rondo_status loadDLTensor(rondo_call *call, rondo_operand *operand,
         tensor->dtype.code, tensor->dtype.bits, tensor->dtype.lanes,
         rondo_dtype_string(info->dtype));
   }
-  if (!isHostMemory(tensor))
-    return rondo_tensor_fail(call, RONDO_ERROR_WRONG_DEVICE, info,
-                             " is on DLPack device type %d, expected 1 (CPU)",
-                             (int)tensor->device.device_type);
+  rondo_status placed = checkDevice(call, tensor, info);
+  if (placed != RONDO_OK)
+    return placed;
   if (info->rank > 0 && !tensor->shape)
     return rondo_tensor_fail(call, RONDO_ERROR_NULL_POINTER, info,
                              " has no shape: DLTensor.shape is NULL");
@@ -111,11 +140,9 @@ static rondo_status loadSequences(rondo_call *call, const DLTensor *tensor) {
     return rondo_call_fail(call, RONDO_ERROR_WRONG_RANK,
                            "cu_seqlens has rank %d, expected 1",
                            (int)tensor->ndim);
-  if (!isHostMemory(tensor))
-    return rondo_call_fail(
-        call, RONDO_ERROR_WRONG_DEVICE,
-        "cu_seqlens is on DLPack device type %d, expected 1 (CPU)",
-        (int)tensor->device.device_type);
+  rondo_status placed = checkDevice(call, tensor, NULL);
+  if (placed != RONDO_OK)
+    return placed;
   if (tensor->shape[0] < 1)
     return rondo_call_fail(call, RONDO_ERROR_BAD_SEQUENCES,
                            "cu_seqlens has size %" PRId64

@@ -7,7 +7,8 @@
 //
 // The workspace holds, in this order, a packed copy of each tensor whose
 // innermost stride is not 1 (bodies are compiled for stride 1) and one slice of
-// scratch per worker. Every part begins at a multiple of 64 bytes.
+// scratch per worker. On a device, the record of a fault comes first, and the
+// slices are those of its blocks. Every part begins at a multiple of 64 bytes.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,6 +16,10 @@
 
 #include <inttypes.h>
 #include <string.h>
+
+/// Blocks that have a slice each; points beyond share them in turn. Enough to
+/// fill any device several times over.
+#define RONDO_MAX_SLICES 2048
 
 int32_t rondo_call_workers(const rondo_call *call) {
   const rondo_context *ctx = call->ctx;
@@ -88,7 +93,17 @@ rondo_status rondo_call_plan(rondo_call *call) {
                            "the product of the batch dims exceeds 63 bits");
   call->total_points = points;
 
-  int64_t bytes = 0;
+  // The same as one per worker when no slice is needed.
+  int64_t workers = rondo_call_workers(call);
+  if (rondo_on_device(call)) {
+    workers = info->flags & RONDO_KERNEL_WHOLE_WORKSPACE ? 1 : RONDO_MAX_SLICES;
+    workers = points < workers ? points : workers;
+  }
+  call->slices = workers;
+
+  int64_t bytes = rondo_on_device(call) && info->num_faults
+                      ? RONDO_WORKSPACE_ALIGNMENT
+                      : 0;
   for (int32_t i = 0; i < info->num_tensors; ++i) {
     planOperand(&call->operands[i], &bytes);
     if (bytes > INT64_MAX / 4)
@@ -110,7 +125,7 @@ rondo_status rondo_call_plan(rondo_call *call) {
   if (bytes > INT64_MAX / 4 || call->worker_stride < 0 ||
       call->worker_stride > INT64_MAX / 4 ||
       __builtin_mul_overflow(roundUp(call->worker_stride),
-                             (int64_t)rondo_call_workers(call), &slices) ||
+                             workers, &slices) ||
       slices > INT64_MAX / 4)
     return rondo_call_fail(call, RONDO_ERROR_SIZE_OVERFLOW,
                            "the workspace exceeds 63 bits");

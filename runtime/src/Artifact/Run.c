@@ -168,26 +168,26 @@ static void runTask(void *arg, int64_t begin, int64_t end, int32_t worker) {
 // Errors of a run
 //===----------------------------------------------------------------------===//
 
-static rondo_status reportFault(const Run *run) {
-  const rondo_call *call = run->call;
+static rondo_status reportFault(const rondo_call *call, const int64_t *found,
+                                int64_t length) {
   const rondo_kernel_info *info = call->info;
-  int64_t site = run->fault[0] - 1;
+  int64_t site = found[0] - 1;
   if (site < 0 || site >= info->num_faults)
     return rondo_call_fail(call, RONDO_ERROR_INDEX_OUT_OF_RANGE,
-                           "index %" PRId64 " is out of range", run->fault[1]);
+                           "index %" PRId64 " is out of range", found[1]);
   const rondo_fault_info *fault = &info->faults[site];
   rondo_message message;
   rondo_message_begin(&message, info);
   rondo_message_add(&message, "index %" PRId64 " is out of range for '%s'",
-                    run->fault[1], rondo_or(fault->tensor, "?"));
+                    found[1], rondo_or(fault->tensor, "?"));
   rondo_message_add(&message, " dim %" PRId64, fault->dim);
-  if (fault->extent) {
+  if (fault->extent && call->sizes) {
     rondo_message_add(&message, " (%s)", rondo_or(fault->extent->text, "?"));
     // In a packed call T is the length of the sequence at hand.
     int64_t *sizes = call->sizes, time = info->time_size, extent;
     int64_t whole = time >= 0 ? sizes[time] : 0;
     if (time >= 0)
-      sizes[time] = run->fault_length;
+      sizes[time] = length;
     if (rondo_size_eval(fault->extent, sizes, &extent) == RONDO_EVAL_OK)
       rondo_message_add(&message, ", expected 0 to %" PRId64, extent - 1);
     if (time >= 0)
@@ -198,6 +198,11 @@ static rondo_status reportFault(const Run *run) {
     rondo_message_add(&message, " at %s", fault->location);
   return rondo_message_report(&message, call->ctx,
                               RONDO_ERROR_INDEX_OUT_OF_RANGE);
+}
+
+rondo_status rondo_call_report_fault(const rondo_call *call,
+                                     const int64_t *fault) {
+  return reportFault(call, fault, 0);
 }
 
 /// The last variant that the processor and the context allow.
@@ -231,6 +236,8 @@ static rondo_status findBody(const rondo_call *call, rondo_body *outBody) {
 rondo_status rondo_call_run(rondo_call *call, char *workspace) {
   const rondo_kernel_info *info = call->info;
   const rondo_context *ctx = call->ctx;
+  if (rondo_on_device(call))
+    return rondo_cuda_run(call, workspace);
   if (call->total_points == 0)
     return RONDO_OK;
   Run run;
@@ -267,7 +274,7 @@ rondo_status rondo_call_run(rondo_call *call, char *workspace) {
         run.points,
         run.broken ? " and passed a range or worker out of bounds" : "");
   if (run.fault_taken)
-    return reportFault(&run);
+    return reportFault(call, run.fault, run.fault_length);
   copyOperands(call, workspace, /*pack=*/false);
   return RONDO_OK;
 }

@@ -44,6 +44,8 @@ rondo_status rondo_call_check_sequences(rondo_call *call) {
     return rondo_call_fail(call, RONDO_ERROR_MISALIGNED,
                            "cu_seqlens is not aligned to %d bytes",
                            (int)alignment);
+  if (rondo_on_device(call))
+    return RONDO_OK; // the values are on the device
   int64_t last = rondo_sequence_start(call, 0);
   if (last != 0)
     return rondo_call_fail(call, RONDO_ERROR_BAD_SEQUENCES,

@@ -72,6 +72,7 @@ typedef struct rondo_call {
   int64_t longest; ///< length of the longest sequence
 
   // The plan.
+  int64_t slices;        ///< CUDA: slices of scratch in the workspace
   int64_t total_points;  ///< batch points, of all sequences together
   int64_t worker_offset; ///< where in the workspace the workers' slices begin
   int64_t worker_stride; ///< bytes of one slice
@@ -201,6 +202,15 @@ int32_t rondo_call_workers(const rondo_call *call);
 int64_t rondo_call_points(const rondo_call *call, const int64_t *sizes);
 rondo_status rondo_call_plan(rondo_call *call);
 rondo_status rondo_call_run(rondo_call *call, char *workspace);
+/// Reports fault[0], fault[1] of a frame.
+rondo_status rondo_call_report_fault(const rondo_call *call,
+                                     const int64_t *fault);
+/// Whether the kernel runs on a device.
+static inline bool rondo_on_device(const rondo_call *call) {
+  return call->info->device_code != NULL;
+}
+/// rondo_call_run of kernels on CUDA devices: queues everything.
+rondo_status rondo_cuda_run(rondo_call *call, char *workspace);
 /// The best RONDO_CPU_* of this processor and system; found once.
 int32_t rondo_cpu_level(void);
 

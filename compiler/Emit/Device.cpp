@@ -1,0 +1,244 @@
+//===- Device.cpp - From NVVM to PTX and cubins ---------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Emit/Device.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/Program.h"
+#include "llvm/Support/Regex.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/Target/TargetOptions.h"
+#include <mutex>
+
+using namespace rondo;
+using llvm::createStringError;
+using llvm::StringRef;
+
+/// Seconds after which an assembler is ended.
+static constexpr unsigned assemblerTimeout = 120;
+
+//===----------------------------------------------------------------------===//
+// PTX
+//===----------------------------------------------------------------------===//
+
+static void initializeNVPTX() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+  });
+}
+
+static llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
+createDeviceMachine(const DeviceVariant &variant) {
+  initializeNVPTX();
+  llvm::Triple triple("nvptx64-nvidia-cuda");
+  std::string error;
+  const llvm::Target *backend =
+      llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!backend)
+    return createStringError("LLVM has no code generator for PTX: " + error);
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
+  std::unique_ptr<llvm::TargetMachine> machine(backend->createTargetMachine(
+      triple, variant.chip, variant.features, options, std::nullopt,
+      std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+  if (!machine)
+    return createStringError("LLVM can't generate code for " + variant.chip);
+  return machine;
+}
+
+static void optimizeForDevice(llvm::Module &module,
+                              llvm::TargetMachine &machine) {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder(&machine);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
+      .run(module, modules);
+}
+
+llvm::Expected<std::string> rondo::emitPTX(const DeviceVariant &variant,
+                                           bool asLLVM) {
+  mlir::DialectRegistry registry;
+  mlir::registerBuiltinDialectTranslation(registry);
+  mlir::registerGPUDialectTranslation(registry);
+  mlir::registerLLVMDialectTranslation(registry);
+  mlir::registerNVVMDialectTranslation(registry);
+  mlir::ModuleOp parent = variant.module;
+  parent->getContext()->appendDialectRegistry(registry);
+  auto machine = createDeviceMachine(variant);
+  if (!machine)
+    return machine.takeError();
+  std::string text;
+  for (auto kernels : parent.getOps<mlir::gpu::GPUModuleOp>()) {
+    llvm::LLVMContext context;
+    std::unique_ptr<llvm::Module> module =
+        mlir::translateModuleToLLVMIR(kernels, context, "rondo." + variant.chip);
+    if (!module)
+      return createStringError("error in the compiler: the code for " +
+                               variant.chip +
+                               " can't be translated to LLVM IR");
+    module->setTargetTriple((*machine)->getTargetTriple());
+    module->setDataLayout((*machine)->createDataLayout());
+    optimizeForDevice(*module, **machine);
+    if (asLLVM) {
+      llvm::raw_string_ostream os(text);
+      module->print(os, nullptr);
+      continue;
+    }
+    llvm::SmallString<0> buffer;
+    llvm::raw_svector_ostream stream(buffer);
+    llvm::legacy::PassManager pipeline;
+    if ((*machine)->addPassesToEmitFile(pipeline, stream, nullptr,
+                                        llvm::CodeGenFileType::AssemblyFile))
+      return createStringError("LLVM can't write PTX");
+    pipeline.run(*module);
+    text += buffer.str();
+  }
+  return text;
+}
+
+//===----------------------------------------------------------------------===//
+// The assembler
+//===----------------------------------------------------------------------===//
+
+std::optional<std::string> rondo::findAssembler() {
+  if (auto path = llvm::sys::findProgramByName("ptxas"))
+    return *path;
+  llvm::SmallVector<std::string> folders;
+  for (const char *name : {"CUDA_HOME", "CUDA_ROOT", "CUDA_PATH"})
+    if (std::optional<std::string> value = llvm::sys::Process::GetEnv(name))
+      folders.push_back(*value);
+  folders.push_back("/usr/local/cuda");
+  for (const std::string &folder : folders) {
+    llvm::SmallString<128> path(folder);
+    llvm::sys::path::append(path, "bin", "ptxas");
+    if (llvm::sys::fs::can_execute(path))
+      return path.str().str();
+  }
+  return std::nullopt;
+}
+
+/// "Function properties for gla" .. "Used 40 registers, .." and so on.
+static void parseUsage(StringRef log,
+                       llvm::SmallVectorImpl<KernelUsage> &usage) {
+  llvm::Regex name("Compiling entry function '([^']*)'");
+  llvm::Regex spills("([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads");
+  llvm::Regex registers("Used ([0-9]+) registers");
+  llvm::Regex shared("([0-9]+) bytes smem");
+  for (StringRef line : llvm::split(log, '\n')) {
+    llvm::SmallVector<StringRef> match;
+    if (name.match(line, &match)) {
+      usage.emplace_back().kernel = match[1].str();
+      continue;
+    }
+    if (usage.empty())
+      continue;
+    if (spills.match(line, &match)) {
+      match[1].getAsInteger(10, usage.back().spillStores);
+      match[2].getAsInteger(10, usage.back().spillLoads);
+    }
+    if (registers.match(line, &match))
+      match[1].getAsInteger(10, usage.back().registers);
+    if (shared.match(line, &match))
+      match[1].getAsInteger(10, usage.back().sharedBytes);
+  }
+}
+
+llvm::Expected<std::string>
+rondo::assemble(StringRef assembler, StringRef ptx, StringRef chip,
+                llvm::SmallVectorImpl<KernelUsage> *usage, std::string *notes) {
+  llvm::SmallString<128> paths[3];
+  const char *endings[] = {"ptx", "cubin", "log"};
+  for (int i = 0; i < 3; ++i)
+    if (std::error_code error =
+            llvm::sys::fs::createTemporaryFile("rondo", endings[i], paths[i]))
+      return createStringError("no temporary file can be made: " +
+                               error.message());
+  llvm::FileRemover removers[3] = {llvm::FileRemover(paths[0]),
+                                   llvm::FileRemover(paths[1]),
+                                   llvm::FileRemover(paths[2])};
+  if (llvm::Error error = llvm::writeToOutput(
+          paths[0], [&](llvm::raw_ostream &os) -> llvm::Error {
+            os << ptx;
+            return llvm::Error::success();
+          }))
+    return error;
+  std::string arch = ("-arch=" + chip).str();
+  StringRef arguments[] = {assembler, "-v",     arch,    "-O3",
+                           paths[0],  "-o", paths[1]};
+  std::string problem;
+  std::optional<StringRef> redirects[] = {StringRef(""), StringRef(paths[2]),
+                                          StringRef(paths[2])};
+  int code = llvm::sys::ExecuteAndWait(assembler, arguments, std::nullopt,
+                                       redirects, assemblerTimeout,
+                                       /*MemoryLimit=*/0, &problem);
+  auto log = llvm::MemoryBuffer::getFile(paths[2]);
+  StringRef text = log ? (*log)->getBuffer() : "";
+  if (code != 0)
+    return createStringError(
+        assembler + " failed for " + chip + " (exit code " +
+        llvm::Twine(code) + ")" + (problem.empty() ? "" : ": " + problem) +
+        "\n" + text);
+  if (usage)
+    parseUsage(text, *usage);
+  if (notes)
+    *notes = text.str();
+  auto cubin = llvm::MemoryBuffer::getFile(paths[1], /*IsText=*/false);
+  if (!cubin)
+    return createStringError("ptxas wrote no file");
+  return (*cubin)->getBuffer().str();
+}
+
+llvm::Expected<DeviceCode>
+rondo::emitDeviceCode(llvm::ArrayRef<DeviceVariant> variants,
+                      llvm::ArrayRef<std::string> kernels) {
+  DeviceCode code;
+  code.kernels.assign(kernels.begin(), kernels.end());
+  std::optional<std::string> assembler = findAssembler();
+  for (const DeviceVariant &variant : variants) {
+    llvm::Expected<std::string> ptx = emitPTX(variant);
+    if (!ptx)
+      return ptx.takeError();
+    if (assembler) {
+      llvm::Expected<std::string> cubin =
+          assemble(*assembler, *ptx, variant.chip);
+      if (!cubin)
+        return cubin.takeError();
+      code.images.push_back({variant.chip, /*isPTX=*/false, variant.capability,
+                             variant.exact, std::move(*cubin)});
+    }
+    code.images.push_back({variant.chip + " (PTX)", /*isPTX=*/true,
+                           variant.capability, variant.exact,
+                           std::move(*ptx)});
+  }
+  return code;
+}

@@ -1,0 +1,132 @@
+//===- LowerKernels.cpp - Convert kernels to LLVM and NVVM ----------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
+#include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
+#include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/GPU/Transforms/Passes.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Transforms/DialectConversion.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/GPU/Passes.h"
+
+namespace rondo::gpu {
+#define GEN_PASS_DEF_LOWERKERNELS
+#include "passes/GPU/Passes.h.inc"
+} // namespace rondo::gpu
+
+using namespace mlir;
+
+/// What the pointers among the arguments promise, by position after memrefs
+/// have become the fields of their descriptors.
+static SmallVector<int64_t> flattenUses(mlir::gpu::GPUFuncOp func) {
+  SmallVector<int64_t> flat;
+  auto uses = func->getAttrOfType<DenseI64ArrayAttr>("rondo.pointers");
+  if (!uses)
+    return flat;
+  for (auto [type, use] : llvm::zip(func.getArgumentTypes(), uses.asArrayRef())) {
+    auto memref = dyn_cast<MemRefType>(type);
+    if (!memref) {
+      flat.push_back(use);
+      continue;
+    }
+    // The allocated pointer is not used.
+    flat.push_back(0);
+    flat.push_back(use);
+    flat.append(1 + 2 * memref.getRank(), 0);
+  }
+  return flat;
+}
+
+static void markPointers(LLVM::LLVMFuncOp func, ArrayRef<int64_t> uses) {
+  UnitAttr unit = UnitAttr::get(func.getContext());
+  for (auto [i, use] : llvm::enumerate(uses)) {
+    if (i >= func.getNumArguments() ||
+        !isa<LLVM::LLVMPointerType>(func.getArgument(i).getType()))
+      continue;
+    if (use & 1)
+      func.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), unit);
+    if (use & 2)
+      func.setArgAttr(i, LLVM::LLVMDialect::getReadonlyAttrName(), unit);
+  }
+}
+
+static LogicalResult convert(mlir::gpu::GPUModuleOp module) {
+  MLIRContext *context = module.getContext();
+  {
+    RewritePatternSet patterns(context);
+    populateGpuRewritePatterns(patterns);
+    if (failed(applyPatternsGreedily(module, std::move(patterns))))
+      return failure();
+  }
+  LLVMTypeConverter converter(context);
+  configureGpuToNVVMTypeConverter(converter);
+  RewritePatternSet patterns(context);
+  arith::populateArithToLLVMConversionPatterns(converter, patterns);
+  cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
+  index::populateIndexToLLVMConversionPatterns(converter, patterns);
+  populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns);
+  // Before those that call a library of the device.
+  populateMathToLLVMConversionPatterns(converter, patterns,
+                                       /*approximateLog1p=*/false,
+                                       /*benefit=*/10);
+  ub::populateUBToLLVMConversionPatterns(converter, patterns);
+  populateVectorToLLVMConversionPatterns(converter, patterns);
+  populateGpuToNVVMConversionPatterns(converter, patterns);
+  LLVMConversionTarget target(*context);
+  configureGpuToNVVMConversionLegality(target);
+  // These are instructions; upstream would call a library.
+  target.addLegalOp<LLVM::CopySignOp, LLVM::FAbsOp, LLVM::FCeilOp,
+                    LLVM::FFloorOp, LLVM::FTruncOp, LLVM::RoundEvenOp,
+                    LLVM::SqrtOp>();
+  target.addLegalOp<UnrealizedConversionCastOp>();
+  return applyPartialConversion(module, target, std::move(patterns));
+}
+
+namespace {
+class LowerKernels : public rondo::gpu::impl::LowerKernelsBase<LowerKernels> {
+public:
+  void runOnOperation() override {
+    for (auto module : getOperation().getOps<mlir::gpu::GPUModuleOp>()) {
+      llvm::StringMap<SmallVector<int64_t>> uses;
+      module.walk([&](mlir::gpu::GPUFuncOp func) {
+        uses[func.getName()] = flattenUses(func);
+        func->removeAttr("rondo.pointers");
+        // Multiply-adds in one rounding wherever they come up.
+        func.walk([](Operation *op) {
+          if (!isa<arith::AddFOp, arith::MulFOp, arith::SubFOp>(op))
+            return;
+          auto fast = cast<arith::ArithFastMathInterface>(op);
+          auto flags = fast.getFastMathFlagsAttr().getValue() |
+                       arith::FastMathFlags::contract;
+          op->setAttr(fast.getFastMathAttrName(),
+                      arith::FastMathFlagsAttr::get(op->getContext(), flags));
+        });
+      });
+      if (failed(convert(module)))
+        return signalPassFailure();
+      module.walk([&](LLVM::LLVMFuncOp func) {
+        auto known = uses.find(func.getSymName());
+        if (known != uses.end())
+          markPointers(func, known->second);
+      });
+    }
+  }
+};
+} // namespace

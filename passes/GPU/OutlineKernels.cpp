@@ -1,0 +1,475 @@
+//===- OutlineKernels.cpp - Move the bodies of kernels to the device ------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "passes/Common/Signature.h"
+#include "passes/GPU/Passes.h"
+
+namespace rondo::gpu {
+#define GEN_PASS_DEF_OUTLINEKERNELS
+#include "passes/GPU/Passes.h.inc"
+} // namespace rondo::gpu
+
+using namespace mlir;
+using namespace rondo;
+
+mlir::gpu::GPUModuleOp rondo::gpu::getOrCreateKernels(ModuleOp module) {
+  if (auto kernels = module.lookupSymbol<mlir::gpu::GPUModuleOp>("kernels"))
+    return kernels;
+  OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
+  module->setAttr(mlir::gpu::GPUDialect::getContainerModuleAttrName(),
+                  b.getUnitAttr());
+  return mlir::gpu::GPUModuleOp::create(b, module.getLoc(), "kernels");
+}
+
+SmallVector<std::string> rondo::gpu::getKernelNames(ModuleOp module) {
+  SmallVector<std::string> names;
+  module.walk([&](mlir::gpu::GPUFuncOp func) {
+    if (func.isKernel())
+      names.push_back(func.getName().str());
+  });
+  return names;
+}
+
+namespace {
+
+/// Which dims of tensors are the time and the sequence of packed batches.
+struct Packing {
+  int64_t timeSize = -1;     // position of the size; -1: not packable
+  int64_t sequenceSize = -1; // of the first batch dim, if there is one
+  SmallVector<int64_t> batchSizes;
+
+  static Packing get(func::FuncOp func);
+  /// The dim of the tensor that is this size as a whole, or -1.
+  static int64_t findDim(TensorSpecAttr spec, int64_t size);
+};
+
+class Outliner {
+public:
+  Outliner(func::FuncOp func, const Signature &signature, int64_t threads)
+      : func(func), signature(signature), threads(threads),
+        packing(Packing::get(func)), b(func.getLoc(), func.getContext()) {}
+
+  void run();
+
+private:
+  struct Part {
+    Value number, start, length, point;
+  };
+  bool isValue(TensorSpecAttr spec) const {
+    return spec.getRole() == Role::Argument &&
+           spec.getShape().getNumResults() == 0;
+  }
+  Value index(int64_t value) {
+    return arith::ConstantIndexOp::create(b, value);
+  }
+  mlir::gpu::GPUFuncOp createKernel();
+  void emitBody(mlir::gpu::GPUFuncOp kernel, Region &body);
+  Value loadBoundary(Value sequences, Value width, Value position);
+  Part emitPart(mlir::gpu::GPUFuncOp kernel, Value point);
+  Value shift(Value tensor, Value elements);
+  Value shiftToPart(TensorSpecAttr spec, Value tensor, const Part &part);
+  Value emitTensor(TensorSpecAttr spec, Value argument, Type type);
+  void emitLaunch(mlir::gpu::GPUFuncOp kernel);
+
+  func::FuncOp func;
+  const Signature &signature;
+  int64_t threads;
+  Packing packing;
+  ImplicitLocOpBuilder b;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Packed sequences
+//===----------------------------------------------------------------------===//
+
+static int64_t findSize(DictionaryAttr dict, StringRef name) {
+  for (auto [i, size] :
+       llvm::enumerate(dict.getAs<ArrayAttr>("sizes").getAsRange<StringAttr>()))
+    if (size.getValue() == name)
+      return i;
+  return -1;
+}
+
+Packing Packing::get(func::FuncOp func) {
+  Packing packing;
+  auto dict = func->getAttrOfType<DictionaryAttr>("rondo.signature");
+  if (auto batch = dict.getAs<ArrayAttr>("batch"))
+    for (auto name : batch.getAsRange<StringAttr>())
+      packing.batchSizes.push_back(findSize(dict, name.getValue()));
+  if (auto time = dict.getAs<StringAttr>("time"))
+    packing.timeSize = findSize(dict, time.getValue());
+  if (!packing.batchSizes.empty())
+    packing.sequenceSize = packing.batchSizes.front();
+  return packing;
+}
+
+int64_t Packing::findDim(TensorSpecAttr spec, int64_t size) {
+  if (size < 0)
+    return -1;
+  for (auto [dim, expr] : llvm::enumerate(spec.getShape().getResults()))
+    if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+      if (symbol.getPosition() == size)
+        return dim;
+  return -1;
+}
+
+Value Outliner::loadBoundary(Value sequences, Value width, Value position) {
+  Value isInt = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, width,
+                                      index(4));
+  Value at = arith::IndexCastOp::create(b, b.getI64Type(), position);
+  auto load = [&](Type type) -> Value {
+    Value address = LLVM::GEPOp::create(b, sequences.getType(), type, sequences,
+                                        ArrayRef<LLVM::GEPArg>{at});
+    Value value = LLVM::LoadOp::create(b, type, address);
+    return arith::IndexCastOp::create(b, b.getIndexType(), value);
+  };
+  auto choice = scf::IfOp::create(b, TypeRange{b.getIndexType()}, isInt,
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(choice.thenBlock());
+  scf::YieldOp::create(b, load(b.getI32Type()));
+  b.setInsertionPointToStart(choice.elseBlock());
+  scf::YieldOp::create(b, load(b.getI64Type()));
+  return choice.getResult(0);
+}
+
+/// The sequence of a point, and the point in it. Boundaries are kept within the
+/// time dim, whatever they are.
+Outliner::Part Outliner::emitPart(mlir::gpu::GPUFuncOp kernel, Value point) {
+  unsigned count = kernel.getNumArguments();
+  Value sequences = kernel.getArgument(count - 2);
+  Value width = kernel.getArgument(count - 1);
+  auto size = [&](int64_t i) -> Value {
+    int64_t bound = signature.bounds[i];
+    return bound < 0 ? Value(kernel.getArgument(i)) : index(bound);
+  };
+  Value zero = index(0);
+  Value isPacked =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::ne, width, zero);
+  SmallVector<Type> types(4, b.getIndexType());
+  auto part = scf::IfOp::create(b, types, isPacked, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  Value time = size(packing.timeSize);
+  b.setInsertionPointToStart(part.thenBlock());
+  Value each = index(1);
+  for (int64_t batch : packing.batchSizes)
+    each = arith::MulIOp::create(b, each, size(batch));
+  Value number = arith::DivUIOp::create(b, point, each);
+  Value inside = arith::RemUIOp::create(b, point, each);
+  auto clamp = [&](Value value) -> Value {
+    value = arith::MaxSIOp::create(b, value, zero);
+    return arith::MinSIOp::create(b, value, time);
+  };
+  Value start = clamp(loadBoundary(sequences, width, number));
+  Value next = arith::AddIOp::create(b, number, index(1));
+  Value stop = clamp(loadBoundary(sequences, width, next));
+  Value length = arith::SubIOp::create(b, stop, start);
+  length = arith::MaxSIOp::create(b, length, zero);
+  scf::YieldOp::create(b, ValueRange{number, start, length, inside});
+  b.setInsertionPointToStart(part.elseBlock());
+  scf::YieldOp::create(b, ValueRange{zero, zero, time, point});
+  return {part.getResult(0), part.getResult(1), part.getResult(2),
+          part.getResult(3)};
+}
+
+/// The same memref further on. By its descriptor: the type tells no offset.
+Value Outliner::shift(Value tensor, Value elements) {
+  auto type = cast<MemRefType>(tensor.getType());
+  LLVMTypeConverter converter(b.getContext());
+  Value cast = UnrealizedConversionCastOp::create(
+                   b, converter.convertType(type), tensor)
+                   .getResult(0);
+  MemRefDescriptor descriptor(cast);
+  Value pointer = descriptor.alignedPtr(b, b.getLoc());
+  Value amount = arith::IndexCastOp::create(b, b.getI64Type(), elements);
+  Value moved = LLVM::GEPOp::create(b, pointer.getType(), type.getElementType(),
+                                    pointer, ArrayRef<LLVM::GEPArg>{amount});
+  descriptor.setAlignedPtr(b, b.getLoc(), moved);
+  return UnrealizedConversionCastOp::create(b, type, Value(descriptor))
+      .getResult(0);
+}
+
+Value Outliner::shiftToPart(TensorSpecAttr spec, Value tensor, const Part &part) {
+  int64_t time = Packing::findDim(spec, packing.timeSize);
+  int64_t sequence = Packing::findDim(spec, packing.sequenceSize);
+  Value steps;
+  int64_t dim = -1;
+  if (time >= 0 && (sequence >= 0 || packing.sequenceSize < 0))
+    steps = part.start, dim = time;
+  else if (time < 0 && sequence >= 0)
+    steps = part.number, dim = sequence;
+  if (dim < 0)
+    return tensor;
+  auto metadata = memref::ExtractStridedMetadataOp::create(b, tensor);
+  Value elements =
+      arith::MulIOp::create(b, steps, metadata.getStrides()[dim]);
+  // An absent tensor stays so.
+  Value pointer = memref::ExtractAlignedPointerAsIndexOp::create(b, tensor);
+  Value given =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::ne, pointer, index(0));
+  elements = arith::SelectOp::create(b, given, elements, index(0));
+  return shift(tensor, elements);
+}
+
+//===----------------------------------------------------------------------===//
+// The kernel
+//===----------------------------------------------------------------------===//
+
+/// sizes, tensors (the value of a scalar argument), workspace, bytes of a
+/// slice, begin, end, fault, boundaries of sequences, bytes of one.
+mlir::gpu::GPUFuncOp Outliner::createKernel() {
+  mlir::gpu::GPUModuleOp kernels =
+      rondo::gpu::getOrCreateKernels(func->getParentOfType<ModuleOp>());
+  Type index = b.getIndexType();
+  unsigned numSizes = signature.bounds.size();
+  SmallVector<Type> types(numSizes, index);
+  // Pointers that nothing else refers to: 1, and is read only: 2.
+  SmallVector<int64_t> uses(numSizes, 0);
+  for (auto [spec, type] :
+       llvm::zip(signature.tensors,
+                 func.getArgumentTypes().drop_front(numSizes))) {
+    types.push_back(isValue(spec) ? cast<MemRefType>(type).getElementType()
+                                  : type);
+    bool state =
+        spec.getRole() == Role::Initial || spec.getRole() == Role::Final;
+    uses.push_back(isValue(spec) || state          ? 0
+                   : spec.getRole() == Role::Result ? 1
+                                                    : 3);
+  }
+  ArrayRef<Type> rest = func.getArgumentTypes().take_back(4);
+  llvm::append_range(types, ArrayRef<Type>{rest[0], index, index, index, rest[3],
+                                           LLVM::LLVMPointerType::get(
+                                               b.getContext()),
+                                           index});
+  llvm::append_range(uses, ArrayRef<int64_t>{1, 0, 0, 0, 0, 3, 0});
+  b.setInsertionPointToEnd(kernels.getBody());
+  auto kernel = mlir::gpu::GPUFuncOp::create(b, func.getSymName(),
+                                             b.getFunctionType(types, {}));
+  kernel->setAttr(mlir::gpu::GPUDialect::getKernelFuncAttrName(),
+                  b.getUnitAttr());
+  kernel.setKnownBlockSizeAttr(
+      b.getDenseI32ArrayAttr({static_cast<int32_t>(threads), 1, 1}));
+  kernel->setAttr("rondo.pointers", b.getDenseI64ArrayAttr(uses));
+  return kernel;
+}
+
+/// A scalar argument in a variable of its own.
+Value Outliner::emitTensor(TensorSpecAttr spec, Value argument, Type type) {
+  if (!isValue(spec))
+    return argument;
+  auto memref = cast<MemRefType>(type);
+  Value variable = memref::AllocaOp::create(
+      b, MemRefType::get({}, memref.getElementType()));
+  memref::StoreOp::create(b, argument, variable);
+  if (variable.getType() != type)
+    variable = memref::CastOp::create(b, type, variable);
+  return variable;
+}
+
+void Outliner::emitBody(mlir::gpu::GPUFuncOp kernel, Region &body) {
+  unsigned numSizes = signature.bounds.size();
+  unsigned numTensors = signature.tensors.size();
+  ValueRange args = kernel.getArguments();
+  ValueRange rest = args.drop_front(numSizes + numTensors);
+  Value workspace = rest[0], slice = rest[1], begin = rest[2], end = rest[3];
+
+  b.setInsertionPointToStart(&kernel.getBody().front());
+  IRMapping map;
+  Block &old = body.front();
+  for (unsigned i = 0; i < numTensors; ++i)
+    map.map(old.getArgument(numSizes + i),
+            emitTensor(signature.tensors[i], args[numSizes + i],
+                       old.getArgument(numSizes + i).getType()));
+  Value block =
+      mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::x);
+  Value blocks = mlir::gpu::GridDimOp::create(b, mlir::gpu::Dimension::x);
+  Value offset = arith::MulIOp::create(b, block, slice);
+  map.map(old.getArgument(numSizes + numTensors),
+          memref::ViewOp::create(b, cast<MemRefType>(workspace.getType()),
+                                 workspace, offset, ValueRange{slice}));
+  Value first = arith::AddIOp::create(b, begin, block);
+  auto points = scf::ForOp::create(b, first, end, blocks);
+  mlir::gpu::ReturnOp::create(b);
+  b.setInsertionPointToStart(points.getBody());
+
+  Value point = points.getInductionVar();
+  for (unsigned i = 0; i < numSizes; ++i)
+    map.map(old.getArgument(i), args[i]);
+  if (packing.timeSize >= 0 && signature.bounds[packing.timeSize] < 0) {
+    Part part = emitPart(kernel, point);
+    point = part.point;
+    map.map(old.getArgument(packing.timeSize), part.length);
+    for (unsigned i = 0; i < numTensors; ++i)
+      if (!isValue(signature.tensors[i]))
+        map.map(old.getArgument(numSizes + i),
+                shiftToPart(signature.tensors[i], args[numSizes + i], part));
+  }
+  unsigned tail = numSizes + numTensors;
+  map.map(old.getArgument(tail + 1), point);
+  map.map(old.getArgument(tail + 2), end);
+  map.map(old.getArgument(tail + 3), rest[4]);
+  for (Operation &op : old.without_terminator()) {
+    auto loop = dyn_cast<scf::ForOp>(op);
+    if (!loop || loop.getLowerBound() != old.getArgument(tail + 1) ||
+        loop.getUpperBound() != old.getArgument(tail + 2)) {
+      b.clone(op, map);
+      continue;
+    }
+    // The loop over batch points: this one.
+    map.map(loop.getInductionVar(), point);
+    for (Operation &inner : loop.getBody()->without_terminator())
+      b.clone(inner, map);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// The host
+//===----------------------------------------------------------------------===//
+
+void Outliner::emitLaunch(mlir::gpu::GPUFuncOp kernel) {
+  unsigned numSizes = signature.bounds.size();
+  unsigned numTensors = signature.tensors.size();
+  Region &body = func.getBody();
+  while (!body.front().empty())
+    body.front().back().erase();
+  auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+  Type index = b.getIndexType();
+  for (Type type : {Type(pointer), index, Type(pointer), index})
+    (void)func.insertArgument(func.getNumArguments(), type, {}, b.getLoc());
+  func->setAttr("rondo.launches", b.getUnitAttr());
+
+  b.setInsertionPointToStart(&body.front());
+  SmallVector<Value> sizes(func.getArguments().take_front(numSizes));
+  auto tail = func.getArguments().drop_front(numSizes + numTensors);
+  Value begin = tail[1], end = tail[2], slices = tail[5];
+  Value bytes =
+      func::CallOp::create(b, (func.getSymName() + "_worker_bytes").str(),
+                           TypeRange{index}, sizes)
+          .getResult(0);
+  bytes = arith::AddIOp::create(b, bytes, this->index(63));
+  bytes = arith::AndIOp::create(b, bytes, this->index(-64));
+  SmallVector<Value> operands(sizes);
+  for (auto [spec, tensor] :
+       llvm::zip(signature.tensors, func.getArguments().drop_front(numSizes)))
+    operands.push_back(isValue(spec)
+                           ? Value(memref::LoadOp::create(b, tensor))
+                           : Value(tensor));
+  llvm::append_range(operands, ValueRange{tail[0], bytes, begin, end, tail[3],
+                                          tail[6], tail[7]});
+  Value points = arith::SubIOp::create(b, end, begin);
+  Value blocks = arith::MinSIOp::create(b, points, slices);
+  Value one = this->index(1);
+  mlir::gpu::LaunchFuncOp::create(
+      b, kernel, mlir::gpu::KernelDim3{blocks, one, one},
+      mlir::gpu::KernelDim3{this->index(threads), one, one},
+      /*dynamicSharedMemorySize=*/Value(), operands);
+  func::ReturnOp::create(b);
+}
+
+void Outliner::run() {
+  mlir::gpu::GPUFuncOp kernel = createKernel();
+  emitBody(kernel, func.getBody());
+  emitLaunch(kernel);
+}
+
+//===----------------------------------------------------------------------===//
+// Copies
+//===----------------------------------------------------------------------===//
+
+/// @rondo_copy, the last kernel of a module: copies a tensor of any strides.
+/// Its arguments are those that runtime/src/CUDA/Launch.c gives it: to, from,
+/// the number of elements, the bytes of one, and for every dim, innermost
+/// first, its extent and the two strides.
+static void createCopyKernel(ModuleOp module) {
+  constexpr int rank = 16;
+  mlir::gpu::GPUModuleOp kernels = rondo::gpu::getOrCreateKernels(module);
+  ImplicitLocOpBuilder b(module.getLoc(), module.getContext());
+  b.setInsertionPointToEnd(kernels.getBody());
+  auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+  SmallVector<Type> types(2, pointer);
+  types.append(2 + 3 * rank, b.getIndexType());
+  auto kernel = mlir::gpu::GPUFuncOp::create(b, "rondo_copy",
+                                             b.getFunctionType(types, {}));
+  kernel->setAttr(mlir::gpu::GPUDialect::getKernelFuncAttrName(),
+                  b.getUnitAttr());
+  kernel.setKnownBlockSizeAttr(b.getDenseI32ArrayAttr({256, 1, 1}));
+  b.setInsertionPointToStart(&kernel.getBody().front());
+  ValueRange args = kernel.getArguments();
+  Value block = mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::x);
+  Value blocks = mlir::gpu::GridDimOp::create(b, mlir::gpu::Dimension::x);
+  Value thread = mlir::gpu::ThreadIdOp::create(b, mlir::gpu::Dimension::x);
+  Value width = arith::ConstantIndexOp::create(b, 256);
+  Value first = arith::AddIOp::create(
+      b, arith::MulIOp::create(b, block, width), thread);
+  Value step = arith::MulIOp::create(b, blocks, width);
+  auto loop = scf::ForOp::create(b, first, args[2], step);
+  mlir::gpu::ReturnOp::create(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value rest = loop.getInductionVar();
+  Value to = arith::ConstantIndexOp::create(b, 0), from = to;
+  for (int dim = 0; dim < rank; ++dim) {
+    ValueRange numbers = args.slice(4 + 3 * dim, 3);
+    Value here = arith::RemUIOp::create(b, rest, numbers[0]);
+    rest = arith::DivUIOp::create(b, rest, numbers[0]);
+    to = arith::AddIOp::create(b, to,
+                               arith::MulIOp::create(b, here, numbers[1]));
+    from = arith::AddIOp::create(b, from,
+                                 arith::MulIOp::create(b, here, numbers[2]));
+  }
+  for (unsigned bytes : {1, 2, 4, 8}) {
+    Value isSize = arith::CmpIOp::create(
+        b, arith::CmpIPredicate::eq, args[3],
+        arith::ConstantIndexOp::create(b, bytes));
+    auto choice = scf::IfOp::create(b, isSize, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(choice.thenBlock());
+    Type type = b.getIntegerType(8 * bytes);
+    auto address = [&](Value base, Value offset) -> Value {
+      offset = arith::IndexCastOp::create(b, b.getI64Type(), offset);
+      return LLVM::GEPOp::create(b, pointer, type, base,
+                                 ArrayRef<LLVM::GEPArg>{offset});
+    };
+    Value value = LLVM::LoadOp::create(b, type, address(args[1], from));
+    LLVM::StoreOp::create(b, value, address(args[0], to));
+  }
+}
+
+namespace {
+class OutlineKernels
+    : public rondo::gpu::impl::OutlineKernelsBase<OutlineKernels> {
+public:
+  using OutlineKernelsBase::OutlineKernelsBase;
+
+  void runOnOperation() override {
+    SmallVector<func::FuncOp> funcs(getOperation().getOps<func::FuncOp>());
+    bool any = false;
+    for (func::FuncOp func : funcs) {
+      FailureOr<std::optional<Signature>> signature = Signature::get(func);
+      if (failed(signature))
+        return signalPassFailure();
+      if (!*signature || func.isExternal())
+        continue;
+      any = true;
+      if (!func->hasAttr("rondo.launches"))
+        Outliner(func, **signature, threads).run();
+    }
+    if (any)
+      createCopyKernel(getOperation());
+  }
+};
+} // namespace
