@@ -2,7 +2,13 @@
 // RUN: rondoc %s --emit=rondo -o - | FileCheck %s
 // RUN: rondoc %s -o %t.so
 // CHECK-LABEL: rondo.kernel @matrix
-// CHECK: rondo.equation "W.sum"
+// CHECK: %[[R:.*]] = rondo.equation "r"
+// CHECK-NOT: rondo.grad
+// CHECK: rondo.equation "W" (%[[I:.*]] < %{{.*}}, %[[J:.*]] <
+// CHECK: %[[K:.*]] = rondo.read %{{.*}}[%{{.*}}, %[[I]]]
+// CHECK: %[[E:.*]] = rondo.read %[[R]][%[[J]]]
+// CHECK: %[[P:.*]] = arith.mulf %[[K]], %[[E]]
+// CHECK: arith.addf %[[P]], %[[P]]
 // CHECK-NOT: rondo.grad
 rondo.kernel @matrix sizes ["T", "K", "V"] bound [-1, -1, -1] batch []
     inputs [#rondo.tensor<"k", argument, f32, ()[T, K, V] -> (T, K)>,
