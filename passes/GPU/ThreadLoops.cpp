@@ -251,6 +251,8 @@ void LoopEmitter::emitSplit() {
   }
   values = reduce(0, values, /*split=*/true);
   for (auto [i, init] : llvm::enumerate(op.getDpsInitsMutable())) {
+    // The reduction before may still be read from the buffer they share.
+    mlir::gpu::BarrierOp::create(b);
     Value all = mlir::gpu::AllReduceOp::create(
         b, values[i],
         mlir::gpu::AllReduceOperationAttr::get(b.getContext(),

@@ -40,6 +40,7 @@ gpu.module @kernels {
   // A long sum is split over the block.
   // CHECK-LABEL: gpu.func @sum
   // CHECK: scf.for %{{.*}} = %{{.*}} to %{{.*}} step %c256 iter_args
+  // CHECK: gpu.barrier
   // CHECK: gpu.all_reduce add %{{.*}} uniform
   gpu.func @sum(%x: memref<?xf32>, %y: memref<f32>) kernel
       attributes {known_block_size = array<i32: 256, 1, 1>} {
