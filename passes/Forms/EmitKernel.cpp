@@ -33,20 +33,6 @@ void KernelEmitter::run() {
 // The function
 //===----------------------------------------------------------------------===//
 
-/// A tensor of the signature in memory: innermost stride 1.
-static MemRefType getMemRefType(TensorSpecAttr spec) {
-  unsigned rank = spec.getShape().getNumResults();
-  SmallVector<int64_t> shape(rank, ShapedType::kDynamic);
-  Type element = Storage::getMemoryType(spec.getElementType());
-  if (rank == 0)
-    return MemRefType::get(shape, element);
-  SmallVector<int64_t> strides(rank, ShapedType::kDynamic);
-  strides.back() = 1;
-  return MemRefType::get(
-      shape, element,
-      StridedLayoutAttr::get(spec.getContext(), /*offset=*/0, strides));
-}
-
 /// The kernel's attributes but for its name.
 DictionaryAttr KernelEmitter::getSignature() {
   SmallVector<NamedAttribute> attrs;
@@ -65,11 +51,11 @@ void KernelEmitter::createFunction() {
   SmallVector<Type> types(numSizes, index);
   SmallVector<Location> locs(numSizes, loc);
   for (BlockArgument argument : source.getArguments()) {
-    types.push_back(getMemRefType(kernel.getInput(argument.getArgNumber())));
+    types.push_back(Storage::getMemRefType(kernel.getInput(argument.getArgNumber())));
     locs.push_back(argument.getLoc());
   }
   for (auto spec : kernel.getOutputs().getAsRange<TensorSpecAttr>()) {
-    types.push_back(getMemRefType(spec));
+    types.push_back(Storage::getMemRefType(spec));
     locs.push_back(NameLoc::get(b.getStringAttr(spec.getName()), loc));
   }
   types.push_back(MemRefType::get({ShapedType::kDynamic}, b.getI8Type()));

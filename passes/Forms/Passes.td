@@ -59,6 +59,40 @@ def ToChunked : Pass<"rondo-to-chunked", "::mlir::ModuleOp"> {
     Statistic<"numChunked", "chunked", "recurrences that were replaced">];
 }
 
+def ToChannelKernels : Pass<"rondo-to-channel-kernels", "::mlir::ModuleOp"> {
+  let summary = "Turn kernels that are pointwise in their channels into device kernels";
+  let description = [{
+    A `rondo.kernel @f` whose only recurrence is pointwise, as are its results
+    (ChannelKernel.h), becomes `@kernels::@f`, a `gpu.func`, and functions of the
+    host, `@f`, which launches it, and `@f_worker_bytes`. The arguments of `@f`
+    are those of the forms level and, last, the launcher, the number of slices of
+    the workspace, and the boundaries of packed sequences with the bytes of one;
+    it has the attribute `rondo.launches`. Its signature has no `time`: packed
+    sequences are refused.
+
+    A grid has a block for every batch point and tile of channels. Without
+    `newton`, a thread takes the steps of a channel one after the other; with it,
+    the threads of a channel solve a window of steps together.
+
+    Other kernels stay as they are; a remark says why.
+  }];
+  let options = [
+    Option<"newton", "newton", "bool", "false", "Solve windows of steps at once">,
+    Option<"channels", "channels", "int64_t", "16", "Channels of a block">,
+    Option<"segments", "segments", "int64_t", "32",
+           "Threads of a channel (newton)">,
+    Option<"steps", "steps", "int64_t", "8", "Steps a thread has in registers">,
+    Option<"bound", "bound", "int64_t", "12",
+           "Evaluations after which a window is computed step by step">];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::func::FuncDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+  let statistics = [
+    Statistic<"numConverted", "converted", "kernels that were replaced">];
+}
+
 def ToNewton : Pass<"rondo-to-newton", "::mlir::ModuleOp"> {
   let summary = "Turn nonlinear recurrences into iterations over windows";
   let description = [{

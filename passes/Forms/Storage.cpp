@@ -18,6 +18,19 @@ Type Storage::getMemoryType(Type element) {
   return element;
 }
 
+MemRefType Storage::getMemRefType(TensorSpecAttr spec) {
+  unsigned rank = spec.getShape().getNumResults();
+  SmallVector<int64_t> shape(rank, ShapedType::kDynamic);
+  Type element = getMemoryType(spec.getElementType());
+  if (rank == 0)
+    return MemRefType::get(shape, element);
+  SmallVector<int64_t> strides(rank, ShapedType::kDynamic);
+  strides.back() = 1;
+  return MemRefType::get(
+      shape, element,
+      StridedLayoutAttr::get(spec.getContext(), /*offset=*/0, strides));
+}
+
 Storage::Storage(Program &program, const Clusters &clusters)
     : program(program), clusters(clusters) {
   for (std::unique_ptr<Tensor> &tensor : program.tensors)

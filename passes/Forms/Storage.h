@@ -94,6 +94,8 @@ public:
 
   /// Element type in memory: conditions are i8, indices i64.
   static mlir::Type getMemoryType(mlir::Type element);
+  /// A tensor of the signature in memory: innermost stride 1.
+  static mlir::MemRefType getMemRefType(TensorSpecAttr spec);
 
 private:
   void place(Tensor *tensor);

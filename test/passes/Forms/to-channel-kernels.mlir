@@ -1,0 +1,117 @@
+// RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels="channels=32 steps=1" --canonicalize --cse | FileCheck %s
+// RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels="newton channels=16 segments=8 steps=2" --canonicalize --cse | FileCheck %s --check-prefix=NEWTON
+// RUN: not rondo-opt %s --split-input-file --rondo-to-channel-kernels=channels=0 2>&1 | FileCheck %s --check-prefix=NONE
+// NONE: expects at least one channel, segment, step and evaluation
+
+// h[t, d] = tanh(a[d] h[t-1, d] + x[t, d]): a thread per channel.
+// CHECK: gpu.module @kernels
+// CHECK: gpu.func @units
+// CHECK-SAME: kernel
+// CHECK-SAME: nvvm.maxntid = array<i32: 32, 1, 1>
+// CHECK: scf.for %{{.*}} iter_args(%[[H:.*]] = %{{.*}}) -> (f32)
+// CHECK:   memref.load
+// CHECK:   arith.mulf %{{.*}}, %[[H]]
+// CHECK:   %[[NEXT:.*]] = math.tanh
+// CHECK:   memref.store
+// CHECK-NOT: gpu.barrier
+// The host launches a block for every batch point and tile of channels.
+// CHECK: func.func @units
+// CHECK-SAME: !llvm.ptr, %{{.*}}: index, %{{.*}}: !llvm.ptr, %{{.*}}: index)
+// CHECK-SAME: rondo.launches
+// CHECK: arith.ceildivsi
+// CHECK: gpu.launch_func @kernels::@units
+// CHECK: func.func @units_worker_bytes
+
+// NEWTON: gpu.func @units
+// NEWTON-SAME: workgroup(%{{.*}} : memref<16xf32, #gpu.address_space<workgroup>>
+// NEWTON-SAME: nvvm.maxntid = array<i32: 128, 1, 1>
+// NEWTON: scf.for
+// NEWTON:   gpu.barrier
+// NEWTON:   scf.while
+// The derivative is composed along the segment, the flag is for the block.
+// NEWTON:     math.tanh
+// NEWTON:     gpu.barrier
+// NEWTON:     scf.condition
+// NEWTON:   } do {
+// NEWTON:     scf.for
+// NEWTON:     gpu.barrier
+// What does not settle is computed one step after the other.
+// NEWTON:   scf.if
+// NEWTON:     scf.for
+// NEWTON:       math.tanh
+// NEWTON: gpu.launch_func @kernels::@units
+rondo.kernel @units sizes ["T", "D"] bound [-1, -1] batch [] time "T"
+    inputs [#rondo.tensor<"x", argument, f32, ()[T, D] -> (T, D)>,
+            #rondo.tensor<"a", argument, f32, ()[T, D] -> (D)>,
+            #rondo.tensor<"h.initial", initial, f32, ()[T, D] -> (D)>]
+    outputs [#rondo.tensor<"y", result, f32, ()[T, D] -> (T, D)>,
+             #rondo.tensor<"h.final", final, f32, ()[T, D] -> (D)>] {
+^bb0(%x: tensor<?x?xf32>, %a: tensor<?xf32>, %given: tensor<?xf32>):
+  %c1 = arith.constant 1 : index
+  %zero = arith.constant 0.0 : f32
+  %T = rondo.size "T"
+  %D = rondo.size "D"
+  %declared = rondo.equation "h.declared" (%d < %D) -> tensor<?xf32> {
+    rondo.yield %zero : f32
+  }
+  %h0 = rondo.initial %given else %declared : tensor<?xf32>, tensor<?xf32>
+  %h:2 = rondo.recurrence along(%T) reversed [false] members ["h"] initial(%h0) batch 0
+      : (index, tensor<?xf32>) -> (tensor<?x?xf32>, tensor<?xf32>) {
+  ^bb0(%t: index, %past: tensor<?x?xf32>):
+    %before = arith.subi %t, %c1 : index
+    %next = rondo.equation "h" (%d < %D) -> tensor<?xf32> {
+      %0 = rondo.read %past[%before, %d] else %h0[%d] : tensor<?x?xf32>, tensor<?xf32> -> f32
+      %1 = rondo.read %a[%d] : tensor<?xf32> -> f32
+      %2 = arith.mulf %1, %0 : f32
+      %3 = rondo.read %x[%t, %d] : tensor<?x?xf32> -> f32
+      %4 = arith.addf %2, %3 : f32
+      %5 = math.tanh %4 : f32
+      rondo.yield %5 : f32
+    }
+    rondo.yield %next : tensor<?xf32>
+  }
+  %y = rondo.equation "y" (%t < %T, %d < %D) -> tensor<?x?xf32> {
+    %0 = rondo.read %h#0[%t, %d] : tensor<?x?xf32> -> f32
+    rondo.yield %0 : f32
+  }
+  rondo.return %y, %h#1 : tensor<?x?xf32>, tensor<?xf32>
+}
+
+// -----
+
+// The result sums over the channels: nothing changes.
+// CHECK-LABEL: rondo.kernel @summed
+// NEWTON-LABEL: rondo.kernel @summed
+rondo.kernel @summed sizes ["T", "D"] bound [-1, -1] batch [] time "T"
+    inputs [#rondo.tensor<"x", argument, f32, ()[T, D] -> (T, D)>,
+            #rondo.tensor<"h.initial", initial, f32, ()[T, D] -> (D)>]
+    outputs [#rondo.tensor<"y", result, f32, ()[T, D] -> (T)>] {
+^bb0(%x: tensor<?x?xf32>, %given: tensor<?xf32>):
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %zero = arith.constant 0.0 : f32
+  %T = rondo.size "T"
+  %D = rondo.size "D"
+  %declared = rondo.equation "h.declared" (%d < %D) -> tensor<?xf32> {
+    rondo.yield %zero : f32
+  }
+  %h0 = rondo.initial %given else %declared : tensor<?xf32>, tensor<?xf32>
+  %h:2 = rondo.recurrence along(%T) reversed [false] members ["h"] initial(%h0) batch 0
+      : (index, tensor<?xf32>) -> (tensor<?x?xf32>, tensor<?xf32>) {
+  ^bb0(%t: index, %past: tensor<?x?xf32>):
+    %before = arith.subi %t, %c1 : index
+    %next = rondo.equation "h" (%d < %D) -> tensor<?xf32> {
+      %0 = rondo.read %past[%before, %d] else %h0[%d] : tensor<?x?xf32>, tensor<?xf32> -> f32
+      %1 = rondo.read %x[%t, %d] : tensor<?x?xf32> -> f32
+      %2 = arith.addf %0, %1 : f32
+      %3 = math.tanh %2 : f32
+      rondo.yield %3 : f32
+    }
+    rondo.yield %next : tensor<?xf32>
+  }
+  %y = rondo.equation "y" (%t < %T) sum (%d = %c0 to %D) -> tensor<?xf32> {
+    %0 = rondo.read %h#0[%t, %d] : tensor<?x?xf32> -> f32
+    rondo.yield %0 : f32
+  }
+  rondo.return %y : tensor<?xf32>
+}
