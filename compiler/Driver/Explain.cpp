@@ -10,6 +10,7 @@
 #include "mlir/IR/Matchers.h"
 #include "passes/Analysis/Structure.h"
 #include "passes/Forms/ChunkedStructure.h"
+#include "passes/Forms/Scan.h"
 
 using namespace rondo;
 
@@ -77,6 +78,12 @@ static void explainForm(RecurrenceOp recurrence, Form form,
   if (form == Form::Chunked && hasChunks) {
     os << "    form: chunked (as asked for; matrix products within chunks of "
           "steps)\n";
+    return;
+  }
+  std::string scanReason;
+  if (form == Form::Scan && hasScanForm(context, recurrence, scanReason)) {
+    os << "    form: scan (as asked for; the maps of the steps combined in any "
+          "grouping)\n";
     return;
   }
   os << "    form: sequential (one step after the other; every recurrence has "

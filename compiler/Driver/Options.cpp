@@ -90,8 +90,8 @@ CompileFlags::CompileFlags()
             cl::desc("Type of tensors declared without one: f32, f64, bf16 or "
                      "f16 (default: f32)")),
       form("form", cl::value_desc("form"), cl::init("auto"), cl::cat(category),
-           cl::desc("How recurrences are computed: auto, sequential, chunked "
-                    "or newton (default: auto)")),
+           cl::desc("How recurrences are computed: auto, sequential, scan, "
+                    "chunked or newton (default: auto)")),
       chunk("chunk", cl::value_desc("steps"), cl::cat(category),
             cl::desc("Length of a chunk (newton: of a window), for forms that "
                      "have chunks")),
@@ -135,7 +135,7 @@ driver::parseDims(StringRef text) {
 }
 
 std::string CompileFlags::firstProgramOption() const {
-  const cl::Option *options[] = {&target, &arch,  &dtype,     &form,
+  const cl::Option *options[] = {&target, &arch,       &dtype,  &form,
                                  &chunk,  &iterations, &explain};
   for (const cl::Option *option : options)
     if (option->getNumOccurrences())
@@ -149,15 +149,9 @@ std::string CompileFlags::firstProgramOption() const {
 static bool checkForm(StringRef form, bool hasChunk) {
   if (form == "chunked" || form == "newton")
     return true;
-  if (form == "scan") {
-    usageError("--form=" + form +
-               " is not available yet; "
-               "use --form=sequential, which compiles every program");
-    return false;
-  }
-  if (form != "auto" && form != "sequential") {
+  if (!llvm::is_contained({"auto", "sequential", "scan"}, form)) {
     usageError("--form: `" + form +
-               "` is not a form; expected auto, sequential, chunked or "
+               "` is not a form; expected auto, sequential, scan, chunked or "
                "newton");
     return false;
   }
@@ -197,6 +191,7 @@ std::optional<CompileOptions> CompileFlags::get() const {
     return std::nullopt;
   options.form = form == "chunked"  ? Form::Chunked
                  : form == "newton" ? Form::Newton
+                 : form == "scan"   ? Form::Scan
                                     : Form::Sequential;
   options.countIterations = iterations;
   if (iterations && options.form != Form::Newton) {

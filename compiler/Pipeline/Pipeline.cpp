@@ -138,6 +138,10 @@ Failure Compiler::chooseForms() {
       chunked.chunk = options.chunk;
       chunked.required = true;
       derivation.addPass(createToChunked(chunked));
+    } else if (options.form == Form::Scan) {
+      ToScanOptions scan;
+      scan.required = true;
+      derivation.addPass(createToScan(scan));
     } else {
       ToNewtonOptions newton;
       if (options.chunk)
@@ -164,8 +168,11 @@ Failure Compiler::chooseForms() {
       failure != Failure::None || options.form == Form::Sequential)
     return failure;
 
-  // What is sequential now are the chunks; callers are told what they hold.
-  std::string form = options.form == Form::Chunked ? "chunked" : "newton";
+  // What is sequential now is the derived form; callers are told what they
+  // hold.
+  std::string form = options.form == Form::Chunked ? "chunked"
+                     : options.form == Form::Scan  ? "scan"
+                                                   : "newton";
   if (options.chunk)
     form += " " + std::to_string(options.chunk);
   for (Operation &op : module->getOps())

@@ -51,6 +51,7 @@ enum class Form {
   Chunked,    // matrix products within chunks of steps, where there is such a
               // form; a kernel without any is an error in the program
   Newton,     // all steps of a window at once, iterated; as above
+  Scan,       // associative scans over the steps; as above
 };
 
 /// Where the code runs.

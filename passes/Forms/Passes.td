@@ -134,6 +134,37 @@ def ToNewton : Pass<"rondo-to-newton", "::mlir::ModuleOp"> {
     Statistic<"numIterated", "iterated", "recurrences that were replaced">];
 }
 
+def ToScan : Pass<"rondo-to-scan", "::mlir::ModuleOp"> {
+  let summary = "Turn recurrences into associative scans";
+  let description = [{
+    A recurrence whose members read their past at their own indices only, through
+    affine maps or sums under a maximum, becomes `rondo.scan` ops over the steps'
+    maps; Scan.h gives the class and the order in which coupled members are
+    taken. The result has the same values at every step, in any grouping of the
+    steps.
+
+    Before:
+    ```
+    h[t, d] = a[t, d] * h[t-1, d] + x[t, d]
+    ```
+    After:
+    ```
+    %h:2 = rondo.scan "h" along 0 of (%a, %x) sizes (%T, %D) initial (%one, %h0)
+    ^bb0(%a0, %h0, %a1, %h1):
+      rondo.yield %a1 * %a0, %a1 * %h0 + %h1
+    ```
+    Other recurrences stay as they are; a remark says why. Source: Blelloch,
+    Prefix Sums and Their Applications, 1990.
+  }];
+  let options = [
+    Option<"required", "required", "bool", "false",
+           "Fail for a kernel in which nothing has a scan form">];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+  let statistics = [
+    Statistic<"numScans", "scans", "recurrences that were replaced">];
+}
+
 def ToSequential : Pass<"rondo-to-sequential", "::mlir::ModuleOp"> {
   let summary = "Turn kernels into loops over time";
   let description = [{

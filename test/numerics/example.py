@@ -168,8 +168,8 @@ class Example:
         return dims.index("T") if "T" in dims else None
 
 
-# `chunked`, `newton`: f32 in that form, for the programs that have it.
-ALL_MODES = ("reference", "f32", "chunked", "newton", "f64", "bf16", "f16")
+# `chunked`, `newton`, `scan`: f32 in that form, for the programs that have it.
+ALL_MODES = ("reference", "f32", "chunked", "newton", "scan", "f64", "bf16", "f16")
 
 
 def example(args, init="", split=None, sizes=None, override=None,

@@ -39,9 +39,9 @@ ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 # f32: the project's promise. f16 and bf16: above all the rounding of the
 # results, 2^-11 and 2^-8 at most.
 TOLERANCE = {"reference": 1e-9, "f64": 1e-9, "f32": 1e-5, "bf16": 1e-2,
-             "f16": 2e-3, "chunked": 2e-5, "newton": 1e-5}
+             "f16": 2e-3, "chunked": 2e-5, "newton": 1e-5, "scan": 1e-5}
 GOLDEN_TOLERANCE = {"reference": 1e-6, "f32": 1e-5, "bf16": 1e-2,
-                    "chunked": 1e-5, "newton": 1e-5}
+                    "chunked": 1e-5, "newton": 1e-5, "scan": 1e-5}
 
 LENGTHS = [0, 1, 2, 15, 16, 17, 31, 37]
 LONG = 4096
@@ -67,7 +67,8 @@ ARCHS = find_archs()
 # Other forms in f32, the options that ask for one, and what the compiler says to
 # programs that do not have it.
 FORMS = {"chunked": (["--form=chunked"], "has no chunkwise form"),
-         "newton": (["--form=newton", "--chunk=13"], "has no Newton form")}
+         "newton": (["--form=newton", "--chunk=13"], "has no Newton form"),
+         "scan": (["--form=scan"], "has no scan form")}
 
 
 def round_to(x, mode):
@@ -256,7 +257,7 @@ class Suite:
         if example.init:
             self.case("initial states", 18, tolerance, initial=True)
         if example.long and self.mode in ("f32", "bf16", "chunked",
-                                             "newton"):
+                                             "newton", "scan"):
             self.case("long", LONG, tolerance, sizes={
                 "B": 1, "G": 1, "H": 1, "K": 5, "V": 3, "D": 9, "N": 4, "P": 5,
                 "M": 3})

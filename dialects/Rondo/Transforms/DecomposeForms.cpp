@@ -192,7 +192,8 @@ namespace {
 
 /// Builds the recurrence of one scan:
 ///   y_i[t] = combine(y[t-1], x[t])_i, or x_i[0] at the first step.
-/// The dims before t are batch dims to it: its points are independent.
+/// The dims before t are batch dims to it: its points are independent. Results
+/// that nobody reads and no other result needs are left out.
 class ScanRecurrence {
 public:
   explicit ScanRecurrence(ScanOp op)
@@ -203,6 +204,7 @@ public:
 
 private:
   Type getScalar(unsigned i) { return op.getYield().getValues()[i].getType(); }
+  void findKept();
   SmallVector<Value> convertInitials();
   void fillStep(RecurrenceOp recurrence);
   Value buildSlice(OpBuilder &step, RecurrenceOp recurrence, unsigned member,
@@ -214,14 +216,44 @@ private:
   OpBuilder builder;
   unsigned count, dim;
   SmallVector<Value> sliceSizes; // of all dims but `dim`
+  /// The results that are computed, in the order of the members.
+  llvm::SetVector<unsigned> kept;
 };
 
 } // namespace
 
+void ScanRecurrence::findKept() {
+  SmallVector<bool> wanted(count);
+  bool changed = true;
+  while (changed) {
+    changed = false;
+    for (unsigned i = 0; i < count; ++i) {
+      if (wanted[i])
+        continue;
+      wanted[i] = !op.getResult(i).use_empty();
+      for (unsigned j = 0; j < count; ++j) {
+        if (!wanted[j])
+          continue;
+        llvm::SmallPtrSet<Value, 8> arguments;
+        Value combined = op.getYield().getValues()[j];
+        collectSlice(op, combined, arguments);
+        wanted[i] |= arguments.contains(op.getBlock().getArgument(i));
+      }
+      changed |= wanted[i];
+    }
+  }
+  for (unsigned i = 0; i < count; ++i)
+    if (wanted[i])
+      kept.insert(i);
+}
+
 /// The initial values in the type of the slices.
 SmallVector<Value> ScanRecurrence::convertInitials() {
   SmallVector<Value> initials;
-  for (auto [i, initial] : llvm::enumerate(op.getInitials())) {
+  for (unsigned i : kept) {
+    if (op.getInitials().empty())
+      break;
+    Value initial = op.getInitials()[i];
     auto equation =
         EquationOp::create(builder, loc, (op.getName() + ".initial").str(),
                            getElementType(getScalar(i)), sliceSizes);
@@ -237,9 +269,10 @@ SmallVector<Value> ScanRecurrence::convertInitials() {
 /// The equation of one member's slice.
 Value ScanRecurrence::buildSlice(OpBuilder &step, RecurrenceOp recurrence,
                                  unsigned member, Value before, Value isFirst) {
+  unsigned result = kept[member];
   auto equation =
       EquationOp::create(step, loc, recurrence.getName(member),
-                         getElementType(getScalar(member)), sliceSizes);
+                         getElementType(getScalar(result)), sliceSizes);
   OpBuilder body = OpBuilder::atBlockBegin(&equation.getBlock());
   SmallVector<Value> slicePoint(equation.getParallelIndices());
   SmallVector<Value> inputPoint(slicePoint), pastPoint(slicePoint);
@@ -248,25 +281,27 @@ Value ScanRecurrence::buildSlice(OpBuilder &step, RecurrenceOp recurrence,
 
   IRMapping mapping;
   SmallVector<Operation *> reads;
-  for (unsigned i = 0; i < count; ++i) {
-    Value initial = i < recurrence.getNumStates()
-                        ? Value(recurrence.getInitials()[i])
+  auto addRead = [&](unsigned argument, ReadOp read) {
+    mapping.map(op.getBlock().getArgument(argument), read.getResult());
+    reads.push_back(read);
+  };
+  for (auto [k, i] : llvm::enumerate(kept)) {
+    Value initial = k < recurrence.getNumStates()
+                        ? Value(recurrence.getInitials()[k])
                         : Value();
-    auto earlier = ReadOp::create(
-        body, loc, getScalar(i), recurrence.getPast(i), pastPoint, initial,
-        initial ? ValueRange(slicePoint) : ValueRange());
-    auto later =
-        ReadOp::create(body, loc, getScalar(i), op.getInputs()[i], inputPoint);
-    mapping.map(op.getBlock().getArgument(i), earlier.getResult());
-    mapping.map(op.getBlock().getArgument(count + i), later.getResult());
-    llvm::append_values(reads, earlier.getOperation(), later.getOperation());
+    addRead(i, ReadOp::create(body, loc, getScalar(i), recurrence.getPast(k),
+                              pastPoint, initial,
+                              initial ? ValueRange(slicePoint) : ValueRange()));
   }
+  for (unsigned i = 0; i < count; ++i)
+    addRead(count + i, ReadOp::create(body, loc, getScalar(i),
+                                      op.getInputs()[i], inputPoint));
   Value combined =
-      cloneValue(body, op, op.getYield().getValues()[member], mapping);
+      cloneValue(body, op, op.getYield().getValues()[result], mapping);
   if (isFirst)
     combined = arith::SelectOp::create(
         body, loc, isFirst,
-        mapping.lookup(op.getBlock().getArgument(count + member)), combined);
+        mapping.lookup(op.getBlock().getArgument(count + result)), combined);
   yield(body, loc, combined);
   for (Operation *read : reads)
     if (read->use_empty())
@@ -293,8 +328,8 @@ void ScanRecurrence::fillStep(RecurrenceOp recurrence) {
         arith::CmpIOp::create(step, loc, arith::CmpIPredicate::eq, t, first);
   }
   SmallVector<Value> slices;
-  for (unsigned i = 0; i < count; ++i)
-    slices.push_back(buildSlice(step, recurrence, i, before, isFirst));
+  for (unsigned member = 0; member < kept.size(); ++member)
+    slices.push_back(buildSlice(step, recurrence, member, before, isFirst));
   YieldOp::create(step, loc, slices);
 }
 
@@ -315,12 +350,15 @@ Value ScanRecurrence::convertHistory(Value history, unsigned i) {
 }
 
 void ScanRecurrence::build() {
+  findKept();
+  if (kept.empty())
+    return;
   sliceSizes.assign(op.getSizes().begin(), op.getSizes().end());
   sliceSizes.erase(sliceSizes.begin() + dim);
   SmallVector<Value> initials = convertInitials();
   SmallVector<Type> histories, slices;
   SmallVector<Attribute> names;
-  for (unsigned i = 0; i < count; ++i) {
+  for (unsigned i : kept) {
     SmallVector<int64_t> shape(op.getSizes().size(), ShapedType::kDynamic);
     Type element = getElementType(getScalar(i));
     histories.push_back(RankedTensorType::get(shape, element));
@@ -342,9 +380,9 @@ void ScanRecurrence::build() {
   SmallVector<Location> locs(arguments.size(), loc);
   recurrence.getBody().emplaceBlock().addArguments(arguments, locs);
   fillStep(recurrence);
-  for (unsigned i = 0; i < count; ++i)
+  for (auto [member, i] : llvm::enumerate(kept))
     op.getResult(i).replaceAllUsesWith(
-        convertHistory(recurrence.getHistory(i), i));
+        convertHistory(recurrence.getHistory(member), i));
 }
 
 void rondo::decomposeScan(ScanOp op) {
