@@ -10,8 +10,8 @@
 // the usual ranges, x86-64-v4 (v3 differs in the last digit):
 //
 //   exp 0.88, exp2 0.87, expm1 1.4, log 0.83, log2 1.8, log1p 0.85, tanh 2.2,
-//   erf 0.96, sin and cos 1.0 (|x| < 2^46), sigmoid 1.6 (0 below -88.7, where
-//   the result is denormal), softplus 1.5
+//   erf 0.96, sin and cos 1.0 (|x| < 2^46), sigmoid 1.6, and 2.5 by
+//   estimates (0 below -87.3, where the result is denormal), softplus 1.5
 //
 // Infinities, NaN, zeros and overflow give what libm gives. Polynomials were
 // fitted for the least relative error of the function (Lawson's algorithm),
@@ -158,7 +158,10 @@ Value MathExpansion::exp(Value x) {
   // not tiny or huge.
   if (target.ex2Approx)
     return ex2Approx(mul(x, constant(0x1.715476p0)));
-  x = clamp(x, -105.0, 90.0);
+  return expInRange(clamp(x, -105.0, 90.0));
+}
+
+Value MathExpansion::expInRange(Value x) {
   auto [n, integer] = round(mul(x, constant(0x1.715476p0)));
   Value r = reduceExp(x, n);
   return scale(polynomial(r, kExp), integer);
@@ -189,7 +192,27 @@ Value MathExpansion::expm1(Value x) {
   return add(half, half);
 }
 
+Value MathExpansion::reciprocal(Value x) {
+  // An estimate and one step of Newton's method: a third of the cost of a
+  // division of 16 lanes.
+  Value all = arith::ConstantOp::create(b, b.getI16IntegerAttr(-1));
+  Value estimate = LLVM::CallIntrinsicOp::create(
+                       b, type, b.getStringAttr("llvm.x86.avx512.rcp14.ps.512"),
+                       ValueRange{x, constant(0.0), all})
+                       .getResult(0);
+  Value error = fma(sub(constant(-0.0), x), estimate, constant(1.0));
+  return fma(estimate, error, estimate);
+}
+
 Value MathExpansion::sigmoid(Value x) {
+  auto vector = dyn_cast<VectorType>(type);
+  if (target.rcp14 && vector && vector.getNumElements() == 16) {
+    // Below -87.3 the result is denormal, and becomes 0; there the sum must not
+    // exceed what `reciprocal` takes.
+    Value tiny = less(x, constant(-87.3));
+    Value e = expInRange(clamp(sub(constant(-0.0), x), -105.0, 87.3));
+    return select(tiny, constant(0.0), reciprocal(add(constant(1.0), e)));
+  }
   Value e = exp(sub(constant(-0.0), x));
   return div(constant(1.0), add(constant(1.0), e));
 }

@@ -16,6 +16,7 @@ namespace rondo {
 struct MathTarget {
   bool fma = false;      // fused multiply-add
   bool ldexp = false;    // x * 2^n as one instruction
+  bool rcp14 = false;    // AVX-512's estimates of 1 / x in 16 lanes
   bool ex2Approx = false; // NVIDIA's ex2.approx: 2^x within 2 ulp
 };
 
@@ -70,6 +71,10 @@ private:
   /// 2^n for -126 <= n <= 127.
   Value powerOfTwo(Value n);
   Value ex2Approx(Value x);
+  /// exp(x) for -105 <= x <= 90.
+  Value expInRange(Value x);
+  /// 1 / x for 1 <= x < 2^126, within one unit in the last place; needs rcp14.
+  Value reciprocal(Value x);
   /// x = n * ln 2 + r, |r| <= ln 2 / 2.
   Value reduceExp(Value x, Value n);
   /// log((1 + f) * 2^e) for 1 + f in [3/4, 3/2).
