@@ -71,7 +71,7 @@ private:
   void setAccumulators(ValueRange values);
   void storeAccumulators(ArrayRef<Value> values);
   Value combine(const Output &output, Value lhs, Value rhs);
-  Value reduceLanes(const Output &output, Value vector);
+  void reduceLanes(const Output &output, MutableArrayRef<Value> values);
   void enter(unsigned dim, const LoopPart &part, Value index);
   bool reducesVector() const {
     return tile.vectorDim >= 0 && nest.isReduction(tile.vectorDim);
@@ -216,18 +216,40 @@ Value NestEmitter::combine(const Output &output, Value lhs, Value rhs) {
   return builder.create(state)->getResult(0);
 }
 
-/// Combines the halves of a vector until one lane is left.
-Value NestEmitter::reduceLanes(const Output &output, Value vector) {
-  for (int64_t n = tile.lanes; n > 1; n /= 2) {
-    auto half = [&](int64_t offset) -> Value {
-      SmallVector<int64_t> lanes =
-          llvm::to_vector(llvm::seq(offset, offset + n / 2));
-      return vector::ShuffleOp::create(builder, loc, vector, vector, lanes);
-    };
-    Value low = half(0), high = half(n / 2);
-    vector = combine(output, low, high);
+/// Replaces vectors, a power of two of them and not more than there are lanes,
+/// by the combinations of their lanes. The vectors are folded into one first:
+///
+///   a0 a1 a2 a3, b0 b1 b2 b3 -> a0+a2 a1+a3 b0+b2 b1+b3
+///
+/// which halves the part that each has. The rest is common work of all.
+void NestEmitter::reduceLanes(const Output &output,
+                              MutableArrayRef<Value> values) {
+  SmallVector<Value> vectors(values.begin(), values.end());
+  int64_t parts = 1, width = tile.lanes; // of each vector
+  // Half of every part of `a`, then of `b`.
+  auto half = [&](Value a, Value b, bool high) -> Value {
+    SmallVector<int64_t> lanes;
+    for (int64_t part = 0; part < (b ? 2 : 1) * parts; ++part)
+      for (int64_t lane = 0; lane < width / 2; ++lane)
+        lanes.push_back(part * width + high * (width / 2) + lane);
+    return vector::ShuffleOp::create(builder, loc, a, b ? b : a, lanes);
+  };
+  for (; vectors.size() > 1; parts *= 2, width /= 2) {
+    SmallVector<Value> folded;
+    for (unsigned i = 0; i < vectors.size(); i += 2) {
+      Value low = half(vectors[i], vectors[i + 1], false);
+      Value high = half(vectors[i], vectors[i + 1], true);
+      folded.push_back(combine(output, low, high));
+    }
+    vectors = folded;
   }
-  return vector::ExtractOp::create(builder, loc, vector, int64_t(0));
+  Value all = vectors.front();
+  for (; width > 1; width /= 2) {
+    Value low = half(all, {}, false), high = half(all, {}, true);
+    all = combine(output, low, high);
+  }
+  for (auto [i, value] : llvm::enumerate(values))
+    value = vector::ExtractOp::create(builder, loc, all, int64_t(i));
 }
 
 /// The first accumulator of an element starts from its value in memory, the
@@ -310,6 +332,8 @@ SmallVector<Value> NestEmitter::reduce(unsigned position,
 void NestEmitter::storeAccumulators(ArrayRef<Value> values) {
   // Accumulators of one element stand together but for the rows' vectors.
   SmallVector<bool> used(values.size());
+  SmallVector<Accumulator> elements;
+  SmallVector<Value> results;
   for (unsigned i = 0; i < values.size(); ++i) {
     if (used[i])
       continue;
@@ -326,13 +350,23 @@ void NestEmitter::storeAccumulators(ArrayRef<Value> values) {
     for (; copies.size() > 1; copies.resize(copies.size() / 2))
       for (unsigned j = 0, half = copies.size() / 2; j < half; ++j)
         copies[j] = combine(*first.output, copies[j], copies[j + half]);
-    Value result = copies.front();
-    if (reducesVector()) {
-      result = reduceLanes(*first.output, result);
-      result = combine(*first.output,
-                       body.loadOutput(*first.output, first.point), result);
-    }
-    body.storeOutput(*first.output, first.point, result);
+    elements.push_back(first);
+    results.push_back(copies.front());
+  }
+  // The elements of one output stand together.
+  for (unsigned i = 0; reducesVector() && i < results.size();) {
+    unsigned count = 1;
+    while (2 * count <= tile.lanes && i + 2 * count <= results.size() &&
+           elements[i + 2 * count - 1].output == elements[i].output)
+      count *= 2;
+    reduceLanes(*elements[i].output, MutableArrayRef(results).slice(i, count));
+    i += count;
+  }
+  for (auto [element, result] : llvm::zip_equal(elements, results)) {
+    if (reducesVector())
+      result = combine(*element.output,
+                       body.loadOutput(*element.output, element.point), result);
+    body.storeOutput(*element.output, element.point, result);
   }
 }
 
