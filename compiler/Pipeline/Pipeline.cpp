@@ -143,6 +143,18 @@ Failure Compiler::chooseForms() {
       scan.required = true;
       derivation.addPass(createToScan(scan));
     } else {
+      // A kernel of its own for what is pointwise in its channels. It has
+      // segments of 8 steps, up to 64 of them, and does not count.
+      bool isWindow = options.chunk % 8 == 0 && options.chunk <= 512;
+      bool isDevice = options.target == TargetKind::CUDA &&
+                      !options.countIterations && isWindow;
+      if (isDevice) {
+        ToChannelKernelsOptions channels;
+        channels.newton = true;
+        if (options.chunk)
+          channels.segments = options.chunk / 8;
+        derivation.addPass(createToChannelKernels(channels));
+      }
       ToNewtonOptions newton;
       if (options.chunk)
         newton.window = options.chunk;

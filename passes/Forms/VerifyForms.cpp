@@ -58,6 +58,9 @@ LogicalResult verifySignature(func::FuncOp func, DictionaryAttr signature,
   unsigned next = sizes.size();
   unsigned expected = next + inputs.size() + outputs.size() + 4;
   ArrayRef<Type> types = func.getArgumentTypes();
+  // What launching kernels needs stands behind the rest.
+  if (func->hasAttr("rondo.launches"))
+    types = types.drop_back(std::min<size_t>(types.size(), 4));
   if (types.size() != expected || func.getNumResults() != 0)
     return func.emitOpError()
            << "expects " << expected << " arguments and no result";
