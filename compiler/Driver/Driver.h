@@ -34,9 +34,9 @@ llvm::Error writeFile(llvm::StringRef path,
 llvm::Expected<llvm::SmallVector<KernelSignature, 1>>
 describeKernels(Compiler &compiler);
 
-/// Says for each recurrence of a module in the rondo dialect what runs in it
-/// and how it is computed.
-void explain(mlir::ModuleOp module, Form form, llvm::raw_ostream &os);
+/// Says for each recurrence of the program what was found in its equations, how
+/// it is computed, and why not otherwise. To be called after the phase Plan.
+void explain(Compiler &compiler, llvm::raw_ostream &os);
 
 } // namespace rondo::driver
 

@@ -10,6 +10,7 @@
 #include "compiler/Target/Target.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Pass/PassManager.h"
+#include "passes/Strategy/FormTable.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -71,6 +72,16 @@ void driver::startCommandLine() {
 // Options of a compilation
 //===----------------------------------------------------------------------===//
 
+/// The forms that exist for the CPU: "auto, sequential or chunked".
+static std::string listForms() {
+  llvm::SmallVector<std::string> names{"auto"};
+  for (const FormRow &row : getFormTable())
+    if (row.onCPU)
+      names.push_back(stringifyForm(row.form).str());
+  std::string last = names.pop_back_val();
+  return llvm::join(names, ", ") + " or " + last;
+}
+
 CompileFlags::CompileFlags()
     : category("Compilation"),
       kernel("kernel", cl::value_desc("name"), cl::cat(category),
@@ -89,9 +100,10 @@ CompileFlags::CompileFlags()
             cl::cat(category),
             cl::desc("Type of tensors declared without one: f32, f64, bf16 or "
                      "f16 (default: f32)")),
+      formHelp("How recurrences are computed: " + listForms() +
+               " (default: auto)"),
       form("form", cl::value_desc("form"), cl::init("auto"), cl::cat(category),
-           cl::desc("How recurrences are computed: auto, sequential, scan, "
-                    "chunked or newton (default: auto)")),
+           cl::desc(formHelp)),
       chunk("chunk", cl::value_desc("steps"), cl::cat(category),
             cl::desc("Length of a chunk (newton: of a window), for forms that "
                      "have chunks")),
@@ -101,7 +113,7 @@ CompileFlags::CompileFlags()
       dumpAfter("dump-after", cl::value_desc("phase"), cl::cat(category),
                 cl::CommaSeparated,
                 cl::desc("Print the program on the error stream after a phase: "
-                         "ast, rondo, forms or llvm")),
+                         "ast, rondo, plan, forms or llvm")),
       grad("grad", cl::cat(category),
            cl::desc("Also compute gradients (not available yet)")),
       explain("explain", cl::cat(category),
@@ -147,15 +159,20 @@ std::string CompileFlags::firstProgramOption() const {
 
 /// Refuses forms that this version can't make; true if `form` is usable.
 static bool checkForm(StringRef form, bool hasChunk) {
-  if (form == "chunked" || form == "newton")
-    return true;
-  if (!llvm::is_contained({"auto", "sequential", "scan"}, form)) {
-    usageError("--form: `" + form +
-               "` is not a form; expected auto, sequential, scan, chunked or "
-               "newton");
+  std::optional<Form> known = symbolizeForm(form);
+  const FormRow *row = known ? getFormRow(*known) : nullptr;
+  if (row && !row->onCPU) {
+    usageError("--form=" + form +
+               " is not available yet; "
+               "use --form=sequential, which compiles every program");
     return false;
   }
-  if (hasChunk) {
+  if (!row && form != "auto") {
+    usageError("--form: `" + form + "` is not a form; expected " + listForms());
+    return false;
+  }
+  if (hasChunk && (!row || *known == Form::Sequential ||
+                   *known == Form::Scan)) {
     usageError("--chunk is the length of a chunk, and the form `" + form +
                "` has no chunks; leave it out, or ask for --form=chunked or "
                "--form=newton");
@@ -189,10 +206,7 @@ std::optional<CompileOptions> CompileFlags::get() const {
   options.target = target == "cuda" ? TargetKind::CUDA : TargetKind::CPU;
   if (!checkForm(form, chunk.getNumOccurrences()))
     return std::nullopt;
-  options.form = form == "chunked"  ? Form::Chunked
-                 : form == "newton" ? Form::Newton
-                 : form == "scan"   ? Form::Scan
-                                    : Form::Sequential;
+  options.form = symbolizeForm(form.getValue()); // none for auto
   options.countIterations = iterations;
   if (iterations && options.form != Form::Newton) {
     usageError("--iterations counts those of Newton's method; ask for "
@@ -228,7 +242,7 @@ std::optional<CompileOptions> CompileFlags::get() const {
     std::optional<Phase> phase = parsePhase(name);
     if (!phase) {
       usageError("--dump-after: `" + name +
-                 "` is not a phase; expected ast, rondo, forms or llvm");
+                 "` is not a phase; expected ast, rondo, plan, forms or llvm");
       return std::nullopt;
     }
     options.dumpAfter.push_back(*phase);

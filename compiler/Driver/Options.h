@@ -58,7 +58,9 @@ private:
   llvm::cl::OptionCategory category;
   llvm::cl::opt<std::string> kernel, target;
   std::string archHelp;
-  llvm::cl::opt<std::string> arch, dims, dtype, form, chunk;
+  llvm::cl::opt<std::string> arch, dims, dtype;
+  std::string formHelp;
+  llvm::cl::opt<std::string> form, chunk;
   llvm::cl::opt<bool> iterations;
   llvm::cl::list<std::string> dumpAfter;
   llvm::cl::opt<bool> grad, explain, timing;

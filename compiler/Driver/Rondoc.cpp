@@ -33,7 +33,7 @@ Exit codes: 0 done; 1 the program has errors; 2 the command line, a file or the
 machine; 3 a defect of Rondo.
 )";
 
-enum class Level { Lib, Obj, Header, Ast, Rondo, Forms, LLVM, PTX };
+enum class Level { Lib, Obj, Header, Ast, Rondo, Plan, Forms, LLVM, PTX };
 
 struct Command {
   std::string input, output;
@@ -68,7 +68,7 @@ std::string defaultOutput(Level level, StringRef stem) {
 std::optional<Level> parseLevel(StringRef name) {
   if (name == "tile") {
     usageError("--emit=tile is not available yet; "
-               "use lib, obj, header, ast, rondo, forms, llvm or ptx");
+               "use lib, obj, header, ast, rondo, plan, forms, llvm or ptx");
     return std::nullopt;
   }
   auto level = llvm::StringSwitch<std::optional<Level>>(name)
@@ -77,6 +77,7 @@ std::optional<Level> parseLevel(StringRef name) {
                    .Case("header", Level::Header)
                    .Case("ast", Level::Ast)
                    .Case("rondo", Level::Rondo)
+                   .Case("plan", Level::Plan)
                    .Case("forms", Level::Forms)
                    .Case("llvm", Level::LLVM)
                    .Case("ptx", Level::PTX)
@@ -94,6 +95,8 @@ Phase lastPhase(Level level) {
     return Phase::Ast;
   case Level::Rondo:
     return Phase::Rondo;
+  case Level::Plan:
+    return Phase::Plan;
   case Level::Forms:
   case Level::Header:
     return Phase::Forms;
@@ -111,10 +114,9 @@ int compile(Compiler &compiler, const Command &command) {
   if (command.level == Level::Ast && compiler.isIR())
     return usageError("--emit=ast needs a program, not IR");
   if (command.explain) {
-    if (Failure failure = compiler.run(Phase::Rondo); failure != Failure::None)
+    if (Failure failure = compiler.run(Phase::Plan); failure != Failure::None)
       return exitCode(failure);
-    explain(compiler.getModule(), compiler.getOptions().form,
-            output == "-" ? llvm::errs() : llvm::outs());
+    explain(compiler, output == "-" ? llvm::errs() : llvm::outs());
   }
   Phase last = lastPhase(command.level);
   if (Failure failure = compiler.run(last); failure != Failure::None)
@@ -156,8 +158,8 @@ int driver::rondocMain(int argc, char **argv) {
                "output)"));
   cl::opt<std::string> emit(
       "emit", cl::value_desc("level"), cl::init("lib"), cl::cat(category),
-      cl::desc("What to write: lib, obj, header, ast, rondo, forms, llvm or "
-               "ptx (default: lib)"));
+      cl::desc("What to write: lib, obj, header, ast, rondo, plan, forms, llvm "
+               "or ptx (default: lib)"));
   CompileFlags flags;
   if (!parseCommandLine(argc, argv, overview,
                         {&category, &flags.getCategory()}))

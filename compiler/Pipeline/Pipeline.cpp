@@ -24,7 +24,9 @@
 #include "passes/GPU/Capabilities.h"
 #include "passes/GPU/Passes.h"
 #include "passes/GPU/Pipeline.h"
+#include "passes/Strategy/Passes.h"
 #include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -44,8 +46,10 @@ Failure Compiler::runPhase(Phase phase) {
     return ir ? Failure::None : parseText();
   case Phase::Rondo:
     return ir ? parseIR() : lowerProgram();
-  case Phase::Forms:
+  case Phase::Plan:
     return chooseForms();
+  case Phase::Forms:
+    return deriveForms();
   case Phase::LLVM:
     return lowerToLLVM();
   }
@@ -125,49 +129,97 @@ Failure Compiler::parseIR() {
   return simplifyModel();
 }
 
-/// Recurrences and equations to loops over memrefs.
+/// What each recurrence is, and how it will be computed.
 Failure Compiler::chooseForms() {
-  PassManager passes(context.get());
+  if (Failure failure = setTarget(); failure != Failure::None)
+    return failure;
+  PassManager expansion(context.get());
   // Nothing of the language becomes these operations; programs in IR may.
+  expansion.addPass(createDecompose());
+  addCleanup(expansion);
+  // Contractions of states are seen in one equation from here on.
+  expansion.addPass(algebra::createInlineReaders());
+  if (Failure failure = runPasses(expansion, *module, Failure::Internal);
+      failure != Failure::None)
+    return failure;
+
+  PassManager passes(context.get());
+  passes.addPass(createClassifyRecurrence());
+  std::string form = options.form ? stringifyForm(*options.form).str() : "";
+  passes.addPass(createChooseForm({form, options.chunk}));
+  // Also what a person wrote into the IR.
+  passes.addPass(createVerifyPlan());
+  Failure failure = runPasses(passes, *module, Failure::Program);
+  clearTarget();
+  return failure;
+}
+
+/// One choice for all variants: that of the best processor.
+Failure Compiler::setTarget() {
+  if (options.target == TargetKind::CUDA) {
+    setDeviceTargetAttr(*module);
+    return Failure::None;
+  }
+  auto targets = rondo::getVariants(options.archs);
+  if (!targets)
+    return fail(Failure::Environment, llvm::toString(targets.takeError()));
+  setTargetAttr(*module, targets->back());
+  return Failure::None;
+}
+
+void Compiler::clearTarget() { (*module)->removeAttr("rondo.target"); }
+
+/// The forms of a kernel's recurrences, for its callers: "sequential",
+/// "chunked 16".
+static std::string describeForms(KernelOp kernel) {
+  SmallVector<std::string> forms;
+  kernel.walk([&](RecurrenceOp op) {
+    auto plan = op->getAttrOfType<PlanAttr>("rondo.plan");
+    if (!plan || plan.getForm() == Form::Sequential)
+      return;
+    std::string form = stringifyForm(plan.getForm()).str();
+    if (plan.getChunk())
+      form += " " + std::to_string(plan.getChunk());
+    if (!llvm::is_contained(forms, form))
+      forms.push_back(form);
+  });
+  return forms.empty() ? "sequential" : llvm::join(forms, ", ");
+}
+
+/// Recurrences and equations to loops over memrefs.
+Failure Compiler::deriveForms() {
+  llvm::StringMap<std::string> forms;
+  for (KernelOp kernel : module->getOps<KernelOp>())
+    forms[kernel.getSymName()] = describeForms(kernel);
+
+  // Each pass derives the forms that plans ask for; what is left is sequential.
+  PassManager passes(context.get());
+  ToChunkedOptions chunked;
+  chunked.planned = true;
+  passes.addPass(createToChunked(chunked));
+  if (options.target == TargetKind::CUDA && options.form == Form::Newton &&
+      !options.countIterations && options.chunk % 8 == 0 &&
+      options.chunk <= 512) {
+    // A kernel of its own for what is pointwise in its channels. It has
+    // segments of 8 steps, up to 64 of them, and does not count.
+    ToChannelKernelsOptions channels;
+    channels.newton = true;
+    if (options.chunk)
+      channels.segments = options.chunk / 8;
+    passes.addPass(createToChannelKernels(channels));
+  }
+  ToNewtonOptions newton;
+  newton.planned = true;
+  newton.count = options.countIterations;
+  passes.addPass(createToNewton(newton));
+  ToScanOptions scan;
+  scan.planned = true;
+  passes.addPass(createToScan(scan));
+  addCleanup(passes);
+  passes.addPass(algebra::createMergeEquations());
+  // The derived forms have scans and triangular systems.
   passes.addPass(createDecompose());
   addCleanup(passes);
-  if (options.form != Form::Sequential) {
-    PassManager derivation(context.get());
-    if (options.form == Form::Chunked) {
-      ToChunkedOptions chunked;
-      chunked.chunk = options.chunk;
-      chunked.required = true;
-      derivation.addPass(createToChunked(chunked));
-    } else if (options.form == Form::Scan) {
-      ToScanOptions scan;
-      scan.required = true;
-      derivation.addPass(createToScan(scan));
-    } else {
-      // A kernel of its own for what is pointwise in its channels. It has
-      // segments of 8 steps, up to 64 of them, and does not count.
-      bool isWindow = options.chunk % 8 == 0 && options.chunk <= 512;
-      bool isDevice = options.target == TargetKind::CUDA &&
-                      !options.countIterations && isWindow;
-      if (isDevice) {
-        ToChannelKernelsOptions channels;
-        channels.newton = true;
-        if (options.chunk)
-          channels.segments = options.chunk / 8;
-        derivation.addPass(createToChannelKernels(channels));
-      }
-      ToNewtonOptions newton;
-      if (options.chunk)
-        newton.window = options.chunk;
-      newton.count = options.countIterations;
-      newton.required = true;
-      derivation.addPass(createToNewton(newton));
-    }
-    addCleanup(derivation);
-    derivation.addPass(algebra::createMergeEquations());
-    if (Failure failure = runPasses(derivation, *module, Failure::Program);
-        failure != Failure::None)
-      return failure;
-  }
   passes.addPass(createToSequential());
   addCleanup(passes);
   passes.addPass(createVerifyForms());
@@ -177,19 +229,13 @@ Failure Compiler::chooseForms() {
     addCleanup(passes);
   }
   if (Failure failure = runPasses(passes, *module, Failure::Internal);
-      failure != Failure::None || options.form == Form::Sequential)
+      failure != Failure::None)
     return failure;
-
-  // What is sequential now is the derived form; callers are told what they
-  // hold.
-  std::string form = options.form == Form::Chunked ? "chunked"
-                     : options.form == Form::Scan  ? "scan"
-                                                   : "newton";
-  if (options.chunk)
-    form += " " + std::to_string(options.chunk);
-  for (Operation &op : module->getOps())
-    if (op.hasAttr("rondo.form"))
-      op.setAttr("rondo.form", StringAttr::get(context.get(), form));
+  for (auto func : module->getOps<func::FuncOp>())
+    if (auto form = forms.find(func.getName());
+        form != forms.end() && func->hasAttr("rondo.form"))
+      func->setAttr("rondo.form",
+                    StringAttr::get(context.get(), form->second));
   return Failure::None;
 }
 
@@ -273,6 +319,8 @@ StringRef rondo::phaseName(Phase phase) {
     return "ast";
   case Phase::Rondo:
     return "rondo";
+  case Phase::Plan:
+    return "plan";
   case Phase::Forms:
     return "forms";
   case Phase::LLVM:
@@ -285,6 +333,7 @@ std::optional<Phase> rondo::parsePhase(StringRef name) {
   return llvm::StringSwitch<std::optional<Phase>>(name)
       .Case("ast", Phase::Ast)
       .Case("rondo", Phase::Rondo)
+      .Case("plan", Phase::Plan)
       .Case("forms", Phase::Forms)
       .Case("llvm", Phase::LLVM)
       .Default(std::nullopt);

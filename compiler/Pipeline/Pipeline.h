@@ -14,6 +14,7 @@
 #define RONDO_COMPILER_PIPELINE_PIPELINE_H
 
 #include "compiler/Target/Target.h"
+#include "dialects/Rondo/IR/RondoOps.h"
 #include "frontend/AST/AST.h"
 #include "frontend/Diagnostics/Diagnostics.h"
 #include "frontend/Sema/Model.h"
@@ -24,6 +25,7 @@
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/SourceMgr.h"
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +39,7 @@ namespace rondo {
 enum class Phase {
   Ast,   // a syntax tree
   Rondo, // kernels in the rondo dialect
+  Plan,  // the same, with facts about every recurrence and a form for it
   Forms, // functions on memrefs, no recurrence left
   LLVM,  // one module in the LLVM dialect per processor variant
 };
@@ -44,15 +47,6 @@ enum class Phase {
 /// "ast", "rondo", ...
 llvm::StringRef phaseName(Phase phase);
 std::optional<Phase> parsePhase(llvm::StringRef name);
-
-/// How recurrences are computed.
-enum class Form {
-  Sequential, // one step after the other: every program
-  Chunked,    // matrix products within chunks of steps, where there is such a
-              // form; a kernel without any is an error in the program
-  Newton,     // all steps of a window at once, iterated; as above
-  Scan,       // associative scans over the steps; as above
-};
 
 /// Where the code runs.
 enum class TargetKind { CPU, CUDA };
@@ -64,8 +58,9 @@ struct CompileOptions {
   /// Sizes fixed at compile time.
   std::vector<std::pair<std::string, int64_t>> dims;
   frontend::model::DType io = frontend::model::DType::F32;
-  Form form = Form::Sequential;
-  /// Steps a chunk or a window; 0: the form's own choice.
+  /// The form of every recurrence that has it; none: chosen for each one.
+  std::optional<Form> form;
+  /// Steps a chunk or a window; 0: chosen.
   int64_t chunk = 0;
   /// Newton: return the evaluations of every window.
   bool countIterations = false;
@@ -114,7 +109,7 @@ public:
   llvm::ArrayRef<std::unique_ptr<frontend::model::Kernel>> getModel() const {
     return kernels;
   }
-  /// After Rondo in the rondo dialect, from Forms on at that level.
+  /// After Rondo and Plan in the rondo dialect, from Forms on at that level.
   mlir::ModuleOp getModule() { return module.get(); }
   llvm::MutableArrayRef<VariantModule> getVariants() { return variants; }
   /// For CUDA, after LLVM: the device's part; the variants are the host's.
@@ -131,6 +126,10 @@ public:
   mlir::TimingScope time(llvm::StringRef name) { return timing.nest(name); }
   /// Reports something that is no error in the program.
   Failure fail(Failure kind, const llvm::Twine &message);
+  /// Puts the description of the machine that forms are chosen for on the
+  /// module, as `rondo.target`, and takes it off.
+  Failure setTarget();
+  void clearTarget();
   /// Prints what the phase left.
   void print(Phase phase, llvm::raw_ostream &os);
 
@@ -141,6 +140,7 @@ private:
   Failure parseIR();
   Failure simplifyModel();
   Failure chooseForms();
+  Failure deriveForms();
   Failure lowerToLLVM();
   Failure lowerToNVVM();
   Failure runPasses(mlir::PassManager &passes, mlir::ModuleOp target,

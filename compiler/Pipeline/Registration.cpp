@@ -28,6 +28,7 @@
 #include "passes/CPU/Pipeline.h"
 #include "passes/Forms/Passes.h"
 #include "passes/GPU/Pipeline.h"
+#include "passes/Strategy/Passes.h"
 
 void rondo::registerDialects(mlir::DialectRegistry &registry) {
   registry.insert<RondoDialect, mlir::affine::AffineDialect,
@@ -54,6 +55,7 @@ void rondo::registerEveryPass() {
   registerRondoTransformsPasses();
   algebra::registerAlgebraPasses();
   registerFormsPasses();
+  registerStrategyPasses();
   cpu::registerPasses();
   gpu::registerPasses();
 }

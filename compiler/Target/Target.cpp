@@ -14,6 +14,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/TargetParser/Host.h"
+#include <unistd.h>
 
 using namespace rondo;
 
@@ -23,6 +24,7 @@ struct TargetRow {
   llvm::StringLiteral name, cpu, features;
   int64_t vectorBits, registers, level;
   bool hasBF16;
+  int64_t clockMHz, fmaUnits, l2KiB;
   /// What the host must report, beyond the row before. These are the names of
   /// the features that set the level apart.
   llvm::StringLiteral required;
@@ -33,13 +35,16 @@ struct TargetRow {
 /// Weakest first; every row includes the ones before it.
 static constexpr TargetRow targetRows[] = {
     {"x86-64-v2", "x86-64-v2", "", 128, 16, RONDO_CPU_X86_64_V2, false,
+     3000, 1, 256,
      "cx16,sahf,popcnt,sse3,sse4.1,sse4.2,ssse3"},
     {"x86-64-v3", "x86-64-v3", "", 256, 16, RONDO_CPU_X86_64_V3, false,
+     3000, 2, 512,
      "avx,avx2,bmi,bmi2,f16c,fma,lzcnt,movbe,xsave"},
     {"x86-64-v4", "x86-64-v4", "", 512, 32, RONDO_CPU_X86_64_V4, false,
+     3700, 2, 1024,
      "avx512f,avx512bw,avx512cd,avx512dq,avx512vl"},
     {"x86-64-v4-bf16", "x86-64-v4", "+avx512bf16", 512, 32,
-     RONDO_CPU_X86_64_V4_BF16, true, "avx512bf16"},
+     RONDO_CPU_X86_64_V4_BF16, true, 3700, 2, 1024, "avx512bf16"},
 };
 
 static constexpr llvm::StringRef targetNames[] = {
@@ -54,6 +59,9 @@ static TargetDescription describe(const TargetRow &row) {
   target.registers = row.registers;
   target.level = row.level;
   target.hasBF16 = row.hasBF16;
+  target.clockMHz = row.clockMHz;
+  target.fmaUnits = row.fmaUnits;
+  target.l2KiB = row.l2KiB;
   return target;
 }
 
@@ -94,6 +102,10 @@ llvm::Expected<TargetDescription> rondo::getTarget(llvm::StringRef name) {
           "code can be made for");
     TargetDescription target = describe(targetRows[count - 1]);
     target.tuneCPU = llvm::sys::getHostCPUName().str();
+    if (long bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE); bytes > 0)
+      target.l1KiB = bytes / 1024;
+    if (long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE); bytes > 0)
+      target.l2KiB = bytes / 1024;
     return target;
   }
   for (const TargetRow &row : targetRows)
@@ -136,12 +148,32 @@ bool rondo::hostSupports(const TargetDescription &target) {
 void rondo::setTargetAttr(mlir::ModuleOp module,
                           const TargetDescription &target) {
   mlir::Builder b(module.getContext());
+  auto number = [&](llvm::StringRef name, int64_t value) {
+    return b.getNamedAttr(name, b.getI64IntegerAttr(value));
+  };
   module->setAttr(
       "rondo.target",
       b.getDictionaryAttr(
           {b.getNamedAttr("bf16", b.getBoolAttr(target.hasBF16)),
            b.getNamedAttr("name", b.getStringAttr(target.name)),
-           b.getNamedAttr("registers", b.getI64IntegerAttr(target.registers)),
-           b.getNamedAttr("vector_bits",
-                          b.getI64IntegerAttr(target.vectorBits))}));
+           number("registers", target.registers),
+           number("vector_bits", target.vectorBits),
+           number("clock_mhz", target.clockMHz),
+           number("fma_units", target.fmaUnits),
+           number("l1_kib", target.l1KiB), number("l2_kib", target.l2KiB),
+           number("bandwidth_mbs", target.bandwidthMBs)}));
+}
+
+void rondo::setDeviceTargetAttr(mlir::ModuleOp module) {
+  mlir::Builder b(module.getContext());
+  auto number = [&](llvm::StringRef name, int64_t value) {
+    return b.getNamedAttr(name, b.getI64IntegerAttr(value));
+  };
+  module->setAttr("rondo.target",
+                  b.getDictionaryAttr(
+                      {b.getNamedAttr("name", b.getStringAttr("cuda")),
+                       number("sms", 132), number("clock_mhz", 1700),
+                       number("tensor_gflops", 400000),
+                       number("bandwidth_mbs", 3000000),
+                       number("launch_ns", 3000)}));
 }

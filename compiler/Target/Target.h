@@ -9,7 +9,9 @@
 // module as the attribute
 //
 //   rondo.target = {name = "x86-64-v4", vector_bits = 512 : i64,
-//                   registers = 32 : i64, bf16 = false}
+//                   registers = 32 : i64, bf16 = false, clock_mhz = 3700 : i64,
+//                   fma_units = 2 : i64, l1_kib = 32 : i64, l2_kib = 1024 : i64,
+//                   bandwidth_mbs = 12000 : i64}
 //
 // and passes read only this attribute. A library holds one variant of its code
 // per description; which one runs is chosen when the library is loaded.
@@ -44,6 +46,12 @@ struct TargetDescription {
   int64_t level = 0;
   /// Has dot products and conversions of bf16 vectors.
   bool hasBF16 = false;
+  /// What the cost model knows of the processor: typical values for its level,
+  /// for "native" the host's own caches.
+  int64_t clockMHz = 3000; // of vector code on all cores
+  int64_t fmaUnits = 2;
+  int64_t l1KiB = 32, l2KiB = 512;
+  int64_t bandwidthMBs = 12000; // of one core
 
   /// `name` as part of a symbol: "x86_64_v4".
   std::string getSymbolSuffix() const;
@@ -69,6 +77,9 @@ bool hostSupports(const TargetDescription &target);
 
 /// Sets `rondo.target` on the module.
 void setTargetAttr(mlir::ModuleOp module, const TargetDescription &target);
+/// Sets it to a data-centre GPU, for the choice of forms: multiprocessors,
+/// clock, rate of matrix products, bandwidth and the cost of a launch.
+void setDeviceTargetAttr(mlir::ModuleOp module);
 
 } // namespace rondo
 

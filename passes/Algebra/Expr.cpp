@@ -162,6 +162,12 @@ Expr Context::apply(StringRef op, ArrayRef<Expr> args, Type type,
       return a;
     if (op == "arith.addi" && a->isInteger(0))
       return b;
+    if (a->kind == Kind::Real && b->kind == Kind::Real) {
+      if (op == "arith.addf")
+        return real(a->real + b->real, type);
+      if (op == "arith.subf")
+        return real(a->real - b->real, type);
+    }
     if (op == "arith.addf" && a->isReal(0))
       return b;
     if ((op == "arith.addf" || op == "arith.subf") && b->isReal(0))

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Algebra/Linear.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/DenseSet.h"
 #include <cmath>
 
@@ -162,6 +163,133 @@ std::optional<Affine> Linearizer::visitReduce(Expr expr) {
 
 } // namespace
 
+//===----------------------------------------------------------------------===//
+// Sums over a Kronecker delta
+//===----------------------------------------------------------------------===//
+
+bool rondo::algebra::isSameExtent(Value a, Value b) {
+  if (!a || !b || a == b)
+    return a && b;
+  auto first = a.getDefiningOp<SizeOp>(), second = b.getDefiningOp<SizeOp>();
+  if (first && second)
+    return first.getName() == second.getName();
+  APInt x, y;
+  return matchPattern(a, m_ConstantInt(&x)) &&
+         matchPattern(b, m_ConstantInt(&y)) && x == y;
+}
+
+Value rondo::algebra::extentOf(Expr index) {
+  if (index->kind == Kind::Variable)
+    return matchPattern(index->variable->lower, m_Zero())
+               ? index->variable->upper
+               : Value();
+  auto argument = index->kind == Kind::Value
+                      ? dyn_cast<BlockArgument>(index->value)
+                      : BlockArgument();
+  if (!argument || !argument.getType().isIndex())
+    return Value();
+  Operation *owner = argument.getOwner()->getParentOp();
+  unsigned number = argument.getArgNumber();
+  if (auto equation = dyn_cast<EquationOp>(owner))
+    return number < equation.getSizes().size() ? equation.getSizes()[number]
+                                               : Value();
+  auto recurrence = dyn_cast<RecurrenceOp>(owner);
+  return recurrence ? recurrence.getSizes()[number] : Value();
+}
+
+/// Whether the index `expr` takes values of the range of `variable` only.
+static bool isInRange(const Variable *variable, Expr expr) {
+  return matchPattern(variable->lower, m_Zero()) &&
+         isSameExtent(extentOf(expr), variable->upper);
+}
+
+namespace {
+
+/// variable == value, as the condition of a select.
+struct Delta {
+  const Variable *variable = nullptr;
+  Expr value = nullptr;
+  Expr rest = nullptr; // what else the condition demands
+  bool negated = false;
+};
+
+} // namespace
+
+static std::optional<Delta> findDelta(Context &context, Expr condition,
+                                      ArrayRef<const Variable *> variables) {
+  if (condition->isOp("arith.andi"))
+    for (unsigned i : {0, 1})
+      if (std::optional<Delta> delta =
+              findDelta(context, condition->args[i], variables);
+          delta && !delta->negated) {
+        Expr other = condition->args[1 - i];
+        delta->rest = delta->rest ? context.logicalAnd(delta->rest, other)
+                                  : other;
+        return delta;
+      }
+  if (!condition->isOp("arith.cmpi"))
+    return std::nullopt;
+  auto predicate = condition->attributes.getAs<IntegerAttr>("predicate");
+  bool isEqual = predicate && predicate.getInt() == 0;
+  if (!isEqual && !(predicate && predicate.getInt() == 1))
+    return std::nullopt;
+  for (unsigned i : {0, 1}) {
+    Expr variable = condition->args[i], value = condition->args[1 - i];
+    if (variable->kind == Kind::Variable &&
+        llvm::is_contained(variables, variable->variable) &&
+        value != variable && isInRange(variable->variable, value))
+      return Delta{variable->variable, value, nullptr, !isEqual};
+  }
+  return std::nullopt;
+}
+
+/// sum over m of (m == i ? x : y) read[m] -> x read[i] - y read[i]
+///                                           + sum over m of y read[m].
+static void resolveDeltas(Context &context, const LinearTerm &term,
+                          SmallVectorImpl<LinearTerm> &out) {
+  auto hasDelta = [&](Expr node) {
+    return node->isOp("arith.select") &&
+           findDelta(context, node->args[0], term.variables);
+  };
+  if (!contains(term.coefficient, hasDelta)) {
+    out.push_back(term);
+    return;
+  }
+  Type type = term.coefficient->type;
+  for (Expr summand : summands(context, term.coefficient)) {
+    SmallVector<Expr> list = factors(context, summand);
+    auto found = llvm::find_if(list, hasDelta);
+    if (found == list.end()) {
+      out.push_back({summand, term.read, term.variables});
+      continue;
+    }
+    Expr choice = *found;
+    list.erase(found);
+    Expr rest = product(context, list, type);
+    Delta delta = *findDelta(context, choice->args[0], term.variables);
+    Expr inside = choice->args[1], outside = choice->args[2];
+    if (delta.negated)
+      std::swap(inside, outside);
+    Expr difference = context.sub(inside, outside);
+    if (outside->isReal(0))
+      difference = inside;
+    if (delta.rest)
+      difference = context.select(delta.rest, difference,
+                                  context.real(0, type));
+    llvm::DenseMap<Expr, Expr> toValue;
+    toValue[context.variable(delta.variable)] = delta.value;
+    LinearTerm resolved{
+        context.substitute(context.mul(rest, difference), toValue),
+        context.substitute(term.read, toValue), term.variables};
+    llvm::erase(resolved.variables, delta.variable);
+    resolveDeltas(context, resolved, out);
+    if (!outside->isReal(0))
+      resolveDeltas(context,
+                    {context.mul(rest, outside), term.read, term.variables},
+                    out);
+  }
+}
+
 std::optional<Affine>
 rondo::algebra::linearize(Context &context, Expr expr,
                           llvm::function_ref<bool(Expr)> isState) {
@@ -171,7 +299,10 @@ rondo::algebra::linearize(Context &context, Expr expr,
   // Terms with equal reads and variables become one.
   Affine merged;
   merged.constant = affine->constant;
-  for (const LinearTerm &term : affine->terms) {
+  SmallVector<LinearTerm> terms;
+  for (const LinearTerm &term : affine->terms)
+    resolveDeltas(context, term, terms);
+  for (const LinearTerm &term : terms) {
     auto same = llvm::find_if(merged.terms, [&](const LinearTerm &each) {
       return each.read == term.read && each.variables == term.variables;
     });

@@ -38,6 +38,12 @@ struct Affine {
 std::optional<Affine> linearize(Context &context, Expr expr,
                                 llvm::function_ref<bool(Expr)> isState);
 
+/// The extent of an index that starts at 0: of an equation, a recurrence or a
+/// reduction. Null for other expressions.
+mlir::Value extentOf(Expr index);
+/// The same extent: equal values, sizes of one name, equal constants.
+bool isSameExtent(mlir::Value a, mlir::Value b);
+
 /// Whether `expr` contains a node that `test` accepts.
 bool contains(Expr expr, llvm::function_ref<bool(Expr)> test);
 

@@ -58,6 +58,28 @@ def HoistInvariants : Pass<"rondo-hoist-invariants", "::mlir::ModuleOp"> {
     Statistic<"numHoisted", "hoisted", "parts that became equations">];
 }
 
+def InlineReaders : Pass<"rondo-inline-readers", "::mlir::ModuleOp"> {
+  let summary = "Reads states where they are summed";
+  let description = [{
+    An equation that reads the history of a state, is no reduction, and is itself
+    only read inside reductions, at their indices, becomes part of these. It would
+    be as large as the history; and what a state is contracted with is then seen
+    in one equation, however it was written.
+
+    Before:
+    ```
+    p[t, i, j] = q[t, i] * S[t, i, j]
+    o[t, j]    = sum[i] p[t, i, j]
+    ```
+    After:
+    ```
+    o[t, j]    = sum[i] q[t, i] * S[t, i, j]
+    ```
+  }];
+  let statistics = [
+    Statistic<"numInlined", "inlined", "equations that became parts of others">];
+}
+
 def MergeEquations : Pass<"rondo-merge-equations", "::mlir::ModuleOp"> {
   let summary = "Merges equations that differ in their name only";
   let description = [{

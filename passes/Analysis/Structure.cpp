@@ -6,33 +6,17 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Analysis/Structure.h"
+#include "mlir/IR/Matchers.h"
+#include "passes/Algebra/Range.h"
+#include "passes/Analysis/Extrema.h"
+#include "llvm/ADT/IntEqClasses.h"
+#include <cmath>
+#include <set>
 
 using namespace mlir;
 using namespace rondo;
 using namespace rondo::algebra;
 using namespace rondo::analysis;
-
-StringRef rondo::analysis::stringify(Transition kind) {
-  switch (kind) {
-  case Transition::Identity:
-    return "identity";
-  case Transition::Scalar:
-    return "scalar";
-  case Transition::Diagonal:
-    return "diagonal";
-  case Transition::DiagonalLowRank:
-    return "diagonal_low_rank";
-  case Transition::Dense:
-    return "dense";
-  case Transition::Convolution:
-    return "convolution";
-  case Transition::MaxPlus:
-    return "max_plus";
-  case Transition::Nonlinear:
-    return "nonlinear";
-  }
-  return "";
-}
 
 std::optional<int64_t> rondo::analysis::distance(Expr index, Expr subscript) {
   int64_t offset = 0;
@@ -122,7 +106,11 @@ private:
   bool uses(Expr expr, Expr leaf) {
     return contains(expr, [&](Expr node) { return node == leaf; });
   }
+  Expr inlineWide(Expr expr);
   void classifyLags();
+  void findCoupling();
+  void findRank();
+  void findWrite();
   bool classifyMaxPlus();
   void classifyNonlinear();
   void classifyAffine(const Affine &affine);
@@ -223,6 +211,138 @@ bool StateAnalysis::addTerm(const LinearTerm &term) {
   return true;
 }
 
+static Decay signOf(Expr decay) {
+  Range range = rangeOf(decay);
+  if (range.isWithin(1, 1))
+    return Decay::One;
+  if (range.isNonNegative())
+    return range.isWithin(0, 1) ? Decay::Unit : Decay::Positive;
+  // Bounded from below by a negative number: such a value can be reached. A
+  // factor that the caller gives is anything.
+  bool isKnown = range.upper <= 0 || std::isfinite(range.lower);
+  return isKnown ? Decay::Signed : Decay::Unknown;
+}
+
+/// Equal products have equal keys, in whatever order they are written.
+static SmallVector<Expr> productKey(Context &context, Expr expr) {
+  SmallVector<Expr> key = factors(context, expr);
+  llvm::sort(key);
+  return key;
+}
+
+/// The transition is a sum of left right^T: terms with the same left, or with
+/// the same right, are one.
+void StateAnalysis::findRank() {
+  std::set<SmallVector<Expr>> lefts, rights;
+  for (const LowRankTerm &term : state.lowRank) {
+    lefts.insert(productKey(context, term.left));
+    llvm::DenseMap<Expr, Expr> toState;
+    toState[context.variable(term.variable)] = state.indices[term.dim];
+    rights.insert(productKey(context, context.substitute(term.right, toState)));
+  }
+  state.rank = std::min(lefts.size(), rights.size());
+}
+
+/// Whether what is added is a sum of products of factors that use disjoint dims
+/// of the state, at least two groups of them if it has two dims.
+void StateAnalysis::findWrite() {
+  if (state.constant->isReal(0))
+    return;
+  SmallVector<Expr> terms = summands(context, state.constant);
+  unsigned rank = state.indices.size();
+  llvm::IntEqClasses groups(rank);
+  for (Expr term : terms)
+    for (Expr factor : factors(context, term)) {
+      std::optional<unsigned> first;
+      for (auto [k, index] : llvm::enumerate(state.indices))
+        if (uses(factor, index)) {
+          if (first)
+            groups.join(*first, k);
+          else
+            first = k;
+        }
+    }
+  groups.compress();
+  if (rank >= 2 && groups.getNumClasses() < 2) {
+    state.write = Write::Full;
+    return;
+  }
+  state.write = Write::Outer;
+  state.writeRank = 1;
+  if (rank < 2)
+    return;
+  // Terms that differ in one group of dims only are one product.
+  state.writeRank = terms.size();
+  for (unsigned group = 0; group < groups.getNumClasses(); ++group) {
+    std::set<SmallVector<Expr>> keys;
+    for (Expr term : terms) {
+      SmallVector<Expr> key;
+      for (Expr factor : factors(context, term))
+        for (auto [k, index] : llvm::enumerate(state.indices))
+          if (groups[k] == group && uses(factor, index)) {
+            key.push_back(factor);
+            break;
+          }
+      llvm::sort(key);
+      keys.insert(key);
+    }
+    if (groups.getNumClasses() == 2)
+      state.writeRank = std::min<unsigned>(state.writeRank, keys.size());
+  }
+}
+
+/// More states or elements than this are not a small block.
+static constexpr unsigned largestBlock = 8;
+
+/// Which old elements the new one depends on.
+void StateAnalysis::findCoupling() {
+  llvm::SmallDenseSet<unsigned> mixed;
+  SmallVector<bool> kept(state.indices.size(), true);
+  bool isSmall = true;
+  unsigned block = 1;
+  bool any = false;
+  walk(state.value, [&](Expr node) {
+    if (!isPast(node))
+      return;
+    any = true;
+    unsigned size = 1;
+    SmallVector<bool> here(state.indices.size(), false);
+    for (auto [k, subscript] : llvm::enumerate(rest(node))) {
+      auto own = llvm::find(state.indices, subscript);
+      if (own != state.indices.end()) {
+        here[own - state.indices.begin()] = true;
+        continue;
+      }
+      if (memberOf(node) == state.member)
+        mixed.insert(k);
+      APInt lower, upper;
+      if (subscript->kind == Kind::Variable &&
+          matchPattern(subscript->variable->lower, m_ConstantInt(&lower)) &&
+          matchPattern(subscript->variable->upper, m_ConstantInt(&upper)) &&
+          (upper - lower).sle(largestBlock))
+        size *= (upper - lower).getSExtValue();
+      else
+        isSmall = false;
+    }
+    block = std::max(block, size);
+    for (unsigned k = 0; k < kept.size(); ++k)
+      kept[k] = kept[k] && here[k];
+  });
+  state.mixed.assign(mixed.begin(), mixed.end());
+  llvm::sort(state.mixed);
+  block *= op.getNumStates();
+  if (!any)
+    return;
+  if (isSmall && block == 1)
+    state.jacobian = Coupling::Diagonal;
+  else if (isSmall && block <= largestBlock)
+    state.jacobian = Coupling::Blocks, state.jacobianBlock = block;
+  else if (llvm::is_contained(kept, true))
+    state.jacobian = Coupling::ByHead;
+  else
+    state.jacobian = Coupling::Dense;
+}
+
 void StateAnalysis::classifyAffine(const Affine &affine) {
   state.constant = affine.constant;
   state.decay = context.real(0, state.value->type);
@@ -230,13 +350,12 @@ void StateAnalysis::classifyAffine(const Affine &affine) {
   bool fits = true;
   for (const LinearTerm &term : affine.terms)
     fits &= addTerm(term);
-  for (unsigned k = 0; k < op.getNumAlong(); ++k) {
-    Expr time = context.leaf(op.getAlongIndices()[k]);
-    state.timeInvariant =
-        llvm::none_of(affine.terms, [&](const LinearTerm &term) {
-          return uses(term.coefficient, time);
-        });
-  }
+  state.timeInvariant = llvm::none_of(op.getAlongIndices(), [&](Value index) {
+    return llvm::any_of(affine.terms, [&](const LinearTerm &term) {
+      return uses(term.coefficient, context.leaf(index));
+    });
+  });
+  findWrite();
   if (!fits) {
     join(Transition::Dense);
     return;
@@ -245,53 +364,94 @@ void StateAnalysis::classifyAffine(const Affine &affine) {
     if (uses(state.decay, index))
       state.decayDims.push_back(k);
   state.logDecay = logarithm(context, state.decay);
+  state.decaySign = signOf(state.decay);
+  findRank();
   if (!state.decay->isReal(1))
     join(state.decayDims.empty() ? Transition::Scalar : Transition::Diagonal);
   if (!state.lowRank.empty())
     join(Transition::DiagonalLowRank);
 }
 
-/// max of old value plus something and of things without old values.
+void StateAnalysis::classifyNonlinear() {
+  state.kind = Transition::Nonlinear;
+  // A choice of the greater or the less of two is continuous.
+  llvm::DenseSet<Expr> continuous;
+  walk(state.value, [&](Expr node) {
+    if (asExtremum(node))
+      continuous.insert(node->args[0]);
+  });
+  auto usesPast = [&](Expr node) {
+    return contains(node, [&](Expr each) { return isPast(each); });
+  };
+  walk(state.value, [&](Expr node) {
+    bool isJump = node->isOp("arith.cmpf") || node->isOp("arith.cmpi") ||
+                  node->isOp("math.floor") || node->isOp("math.ceil") ||
+                  node->isOp("math.round") || node->isOp("math.roundeven");
+    if (isJump && !continuous.contains(node) && usesPast(node))
+      state.threshold = true;
+  });
+}
+
+/// max and min of affine branches, however nested: (max, +), or a semigroup
+/// that contains it.
 bool StateAnalysis::classifyMaxPlus() {
-  SmallVector<Expr> branches{state.value};
-  bool isMax = false;
-  for (unsigned i = 0; i < branches.size();) {
-    if (branches[i]->isOp("arith.maximumf")) {
-      isMax = true;
-      Expr node = branches[i];
-      branches[i] = node->args[0];
-      branches.push_back(node->args[1]);
-    } else {
-      ++i;
-    }
-  }
-  if (!isMax)
+  Extrema extrema(context, [&](Expr node) { return isPast(node); });
+  if (!extrema.collect(state.value) || extrema.branches.size() < 2)
     return false;
-  for (Expr branch : branches) {
+  bool isScaled = false;
+  for (Expr branch : extrema.branches) {
+    // Under a maximum over an index it is a read at a summed subscript.
     std::optional<Affine> affine =
         linearize(context, branch, [&](Expr e) { return isPast(e); });
     if (!affine || affine->terms.size() > 1)
       return false;
-    for (const LinearTerm &term : affine->terms)
-      if (!term.coefficient->isReal(1) || !term.variables.empty() ||
-          memberOf(term.read) != state.member ||
-          !llvm::equal(rest(term.read), state.indices))
+    for (const LinearTerm &term : affine->terms) {
+      if (!term.variables.empty() || memberOf(term.read) != state.member)
         return false;
+      if (!rangeOf(term.coefficient).isNonNegative())
+        return false;
+      isScaled |= !term.coefficient->isReal(1);
+    }
   }
-  state.kind = Transition::MaxPlus;
+  bool isPure = extrema.hasMax + extrema.hasMin + extrema.hasLog == 1;
+  if (extrema.hasLog && (!isPure || isScaled))
+    return false;
+  state.kind = isPure && !isScaled && !extrema.hasLog ? Transition::MaxPlus
+                                                      : Transition::Semigroup;
   return true;
 }
 
-void StateAnalysis::classifyNonlinear() {
-  state.kind = Transition::Nonlinear;
-  state.diagonalJacobian = true;
-  walk(state.value, [&](Expr node) {
-    if (isPast(node) && !llvm::equal(rest(node), state.indices))
-      state.diagonalJacobian = false;
-    if ((node->isOp("arith.cmpf") || node->isOp("arith.cmpi")) &&
-        contains(node, [&](Expr each) { return isPast(each); }))
-      state.threshold = true;
-  });
+/// Replaces reads of equations outside, at two or more indices of the state or
+/// of sums, by what they say: a product that got a name is a product still.
+Expr StateAnalysis::inlineWide(Expr expr) {
+  for (unsigned round = 0; round < 4; ++round) {
+    llvm::DenseMap<Expr, Expr> replacements;
+    walk(expr, [&](Expr node) {
+      auto equation = node->kind == Kind::Read
+                          ? node->value.getDefiningOp<EquationOp>()
+                          : EquationOp();
+      if (!equation || equation->getParentOp() == op ||
+          equation.getCombiner() || node->fallback ||
+          !isa<FloatType>(node->type))
+        return;
+      unsigned numWide = 0;
+      for (auto [subscript, size] :
+           llvm::zip_equal(node->subscripts(), equation.getSizes())) {
+        if (!isSameExtent(extentOf(subscript), size))
+          return;
+        numWide += subscript->kind == Kind::Variable ||
+                   llvm::is_contained(state.indices, subscript);
+      }
+      bool gathers = !equation.getOps<GatherOp>().empty();
+      if (numWide >= 2 && !gathers)
+        replacements[node] =
+            Importer(context).instantiate(equation, node->subscripts());
+    });
+    if (replacements.empty())
+      break;
+    expr = context.substitute(expr, replacements);
+  }
+  return expr;
 }
 
 void StateAnalysis::run() {
@@ -301,12 +461,20 @@ void StateAnalysis::run() {
   for (BlockArgument index :
        equation.getParallelIndices().drop_front(op.getBatch()))
     state.indices.push_back(context.leaf(index));
+  state.value = inlineWide(state.value);
   classifyLags();
   if (std::optional<Affine> affine = linearize(
           context, state.value, [&](Expr e) { return isPast(e); }))
     classifyAffine(*affine);
   else if (!classifyMaxPlus())
     classifyNonlinear();
+  findCoupling();
+  // States that read one another's past are not affine one by one.
+  if (!state.coupled.empty())
+    if (state.kind < Transition::Dense)
+      state.kind = Transition::Dense;
+  if (state.kind < Transition::Dense)
+    state.jacobian = Coupling::Diagonal, state.jacobianBlock = 0;
 }
 
 } // namespace
@@ -332,11 +500,12 @@ RecurrenceStructure rondo::analysis::analyze(Context &context,
     } else {
       StateAnalysis(context, op, state).run();
     }
-    // States that read one another's past are not affine one by one.
-    if (!state.coupled.empty() && state.kind < Transition::Dense)
-      state.kind = Transition::Dense;
     result.kind = std::max(result.kind, state.kind);
+    result.jacobian = std::max(result.jacobian, state.jacobian);
+    result.jacobianBlock = std::max(result.jacobianBlock, state.jacobianBlock);
     result.states.push_back(std::move(state));
   }
+  if (result.jacobian != Coupling::Blocks)
+    result.jacobianBlock = 0;
   return result;
 }

@@ -29,19 +29,6 @@
 
 namespace rondo::analysis {
 
-/// The lattice of transitions. Later kinds contain earlier ones up to Dense.
-enum class Transition {
-  Identity,        // S' = S + ..
-  Scalar,          // S' = a[t] S + ..
-  Diagonal,        // S' = a[t, i, ..] S + ..
-  DiagonalLowRank, // S' = a S + sum of b (c^T S) + ..
-  Dense,           // S' = A[t] S + ..
-  Convolution,     // reads neighbours in a dim of the state
-  MaxPlus,         // S' = max(S + a, b)
-  Nonlinear,
-};
-llvm::StringRef stringify(Transition kind);
-
 /// left(i) * scale * sum over i' of right(i') S[t-1, .., i', ..] : one low-rank
 /// term. `left` uses the new value's index of `dim`, `right` the summed
 /// variable, `scale` neither (it may use other dims and time).
@@ -64,10 +51,14 @@ struct StateStructure {
   // Affine kinds.
   algebra::Expr decay = nullptr;    // coefficient of S[t-1, p]
   algebra::Expr logDecay = nullptr; // its logarithm, if it is known positive
+  Decay decaySign = Decay::Unknown; // what is known of the values of `decay`
   llvm::SmallVector<unsigned> decayDims; // dims of the state that decay uses
   llvm::SmallVector<LowRankTerm> lowRank;
+  unsigned rank = 0; // how many b (c^T S) a step, equal b or equal c once
   algebra::Expr constant = nullptr; // the part without old states
-  bool timeInvariant = false;       // no coefficient uses the along index
+  Write write = Write::None;        // of `constant`
+  unsigned writeRank = 0;
+  bool timeInvariant = false; // no coefficient uses the along index
   /// Largest distance of a read of the past, 0 if it is not bounded.
   unsigned lag = 1;
   /// The gradient point or other past is frozen at the end of blocks of this
@@ -75,16 +66,22 @@ struct StateStructure {
   unsigned block = 0;
   /// Other states whose past this one reads.
   llvm::SmallVector<unsigned> coupled;
+  /// Dims over which reads of the past are summed.
+  llvm::SmallVector<unsigned> mixed;
 
-  // Nonlinear kinds.
-  bool diagonalJacobian = false; // reads the past only at its own indices
-  bool threshold = false;        // a condition on the past: no useful derivative
+  /// Which old elements a new one depends on; for dense and nonlinear kinds.
+  Coupling jacobian = Coupling::Diagonal;
+  unsigned jacobianBlock = 0;
+  bool threshold = false; // a condition on the past: no useful derivative
 };
 
 struct RecurrenceStructure {
   std::vector<StateStructure> states;
   /// The join of the states' kinds.
   Transition kind = Transition::Identity;
+  /// The pattern of all states together.
+  Coupling jacobian = Coupling::Diagonal;
+  unsigned jacobianBlock = 0;
 };
 
 /// Analyses a recurrence. Expressions belong to `context`.

@@ -69,7 +69,7 @@ rondo::findNewtonStructure(Context &context, RecurrenceOp op,
     reason = "the step mixes elements of the state, so a linearised step is a "
              "product with a dense matrix";
   else if (analysis::analyze(context, op).kind !=
-           analysis::Transition::Nonlinear &&
+           Transition::Nonlinear &&
            jacobian.blockSize == 1)
     reason = "the step is linear or a maximum, so there is nothing to iterate";
   for (unsigned i = op.getNumStates(); i < op.getNumMembers(); ++i)

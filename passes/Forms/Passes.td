@@ -53,7 +53,9 @@ def ToChunked : Pass<"rondo-to-chunked", "::mlir::ModuleOp"> {
            "How the products within such a block are made: `running`, step by "
            "step, or `halving`, by masked matrix products">,
     Option<"required", "required", "bool", "false",
-           "Fail for a kernel in which nothing has a chunkwise form">];
+           "Fail for a kernel in which nothing has a chunkwise form">,
+    Option<"planned", "planned", "bool", "false",
+           "Only recurrences whose rondo.plan names the form">];
   let dependentDialects = ["::mlir::arith::ArithDialect"];
   let statistics = [
     Statistic<"numChunked", "chunked", "recurrences that were replaced">];
@@ -127,7 +129,9 @@ def ToNewton : Pass<"rondo-to-newton", "::mlir::ModuleOp"> {
     Option<"count", "count", "bool", "false",
            "Return the evaluations behind every step as `<state>.iterations`">,
     Option<"required", "required", "bool", "false",
-           "Fail for a kernel in which nothing has a Newton form">];
+           "Fail for a kernel in which nothing has a Newton form">,
+    Option<"planned", "planned", "bool", "false",
+           "Only recurrences whose rondo.plan names the form">];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect"];
   let statistics = [
@@ -158,7 +162,9 @@ def ToScan : Pass<"rondo-to-scan", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"required", "required", "bool", "false",
-           "Fail for a kernel in which nothing has a scan form">];
+           "Fail for a kernel in which nothing has a scan form">,
+    Option<"planned", "planned", "bool", "false",
+           "Only recurrences whose rondo.plan names the form">];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect"];
   let statistics = [

@@ -34,6 +34,12 @@ struct ToChunked : rondo::impl::ToChunkedBase<ToChunked> {
     unsigned numReplaced = 0;
     std::string firstReason = "it has no recurrence";
     for (RecurrenceOp recurrence : recurrences) {
+      auto plan = recurrence->getAttrOfType<PlanAttr>("rondo.plan");
+      if (plan ? plan.getForm() != Form::Chunked : planned.getValue())
+        continue;
+      int64_t chunk = plan ? plan.getChunk() : this->chunk.getValue();
+      int64_t block = plan && plan.getSubBlock() ? plan.getSubBlock()
+                                                 : this->block.getValue();
       algebra::Context context(&getContext());
       std::string reason;
       std::optional<ChunkedStructure> structure =
@@ -55,7 +61,7 @@ struct ToChunked : rondo::impl::ToChunkedBase<ToChunked> {
         continue;
       }
       int64_t steps = structure->block ? structure->block
-                      : chunk > 0      ? static_cast<int64_t>(chunk)
+                      : chunk > 0      ? chunk
                                        : defaultChunk;
       toChunked(context, *structure, {steps, block, diagonal == "halving"});
       ++numReplaced;

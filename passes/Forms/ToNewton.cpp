@@ -28,6 +28,11 @@ struct ToNewton : rondo::impl::ToNewtonBase<ToNewton> {
     unsigned numReplaced = 0;
     std::string firstReason = "it has no recurrence";
     for (RecurrenceOp recurrence : recurrences) {
+      auto plan = recurrence->getAttrOfType<PlanAttr>("rondo.plan");
+      if (plan ? plan.getForm() != Form::Newton : planned.getValue())
+        continue;
+      int64_t window = plan && plan.getChunk() ? plan.getChunk()
+                                               : this->window.getValue();
       algebra::Context context(&getContext());
       std::string reason;
       std::optional<NewtonStructure> structure =

@@ -30,6 +30,9 @@ struct ToScan : rondo::impl::ToScanBase<ToScan> {
     unsigned numReplaced = 0;
     std::string firstReason = "it has no recurrence";
     for (RecurrenceOp recurrence : recurrences) {
+      auto plan = recurrence->getAttrOfType<PlanAttr>("rondo.plan");
+      if (plan ? plan.getForm() != Form::Scan : planned.getValue())
+        continue;
       algebra::Context context(&getContext());
       std::string reason, name = recurrence.getName(0).str();
       Location loc = recurrence.getLoc();

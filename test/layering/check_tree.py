@@ -44,7 +44,11 @@ RULES = {
     "passes/Algebra": PASSES + ["passes/Common"],
     "passes/Analysis": PASSES + ["passes/Common", "passes/Algebra"],
     "passes/Strategy": PASSES + ["passes/Common", "passes/Algebra",
-                                 "passes/Analysis"],
+                                 "passes/Analysis",
+                                 # What a form fits, never how it is derived.
+                                 "passes/Forms/ChunkedStructure.h",
+                                 "passes/Forms/Newton.h",
+                                 "passes/Forms/Scan.h"],
     "passes/Forms": PASSES + ["passes/Common", "passes/Algebra",
                               "passes/Analysis"],
     # The layout of rondo_frame is the border to the runtime.

@@ -66,7 +66,7 @@ def find_archs():
 ARCHS = find_archs()
 # Other forms in f32, the options that ask for one, and what the compiler says to
 # programs that do not have it.
-FORMS = {"chunked": (["--form=chunked"], "has no chunkwise form"),
+FORMS = {"chunked": (["--form=chunked", "--chunk=16"], "has no chunkwise form"),
          "newton": (["--form=newton", "--chunk=13"], "has no Newton form"),
          "scan": (["--form=scan"], "has no scan form")}
 
@@ -128,6 +128,9 @@ class Suite:
         dtype = ["--dtype=" + self.mode]
         if self.mode in FORMS:
             dtype = FORMS[self.mode][0] + ["--arch=native"]
+        elif self.mode == "f64":
+            # The others take the form that the compiler chooses.
+            dtype.append("--form=sequential")
         command = [self.tool("rondoc"), self.program, "-o", library]
         command += dtype + choice
         if self.mode in ARCHS:
