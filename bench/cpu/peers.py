@@ -114,6 +114,15 @@ def torch_selective_scan_loop(dims, threads):
     return run
 
 
+@peer
+def torch_causal_attention(dims, threads):
+    torch = import_torch(threads)
+    B, T, H, D = (dims[name] for name in "BTHD")
+    q, k, v = (torch.randn(B, T, H, D).transpose(1, 2) for _ in range(3))
+    return lambda: torch.nn.functional.scaled_dot_product_attention(
+        q, k, v, is_causal=True)
+
+
 # --- JAX ---------------------------------------------------------------------
 
 

@@ -134,6 +134,12 @@ Failure Compiler::chooseForms() {
   if (Failure failure = setTarget(); failure != Failure::None)
     return failure;
   PassManager expansion(context.get());
+  if (options.form != Form::Sequential && options.target == TargetKind::CPU) {
+    expansion.addPass(algebra::createRaiseAttention());
+    expansion.addPass(createToTiledAttention());
+    addCleanup(expansion);
+    expansion.addPass(algebra::createMergeEquations());
+  }
   // Nothing of the language becomes these operations; programs in IR may.
   expansion.addPass(createDecompose());
   addCleanup(expansion);

@@ -323,6 +323,18 @@ Expr Importer::import(Value scalar) {
       fallback.push_back(import(subscript));
     result = context.read(read.getSource(), subscripts, read.getFallback(),
                           fallback, scalar.getType());
+  } else if (auto reduce = dyn_cast_or_null<ReduceOp>(op)) {
+    SmallVector<const Variable *> variables;
+    for (auto [index, lower, upper] :
+         llvm::zip_equal(reduce.getBlock().getArguments(), reduce.getLowers(),
+                         reduce.getUppers())) {
+      variables.push_back(context.fresh(lower, upper));
+      bind(index, context.variable(variables.back()));
+    }
+    YieldOp yield = reduce.getYield();
+    Expr filter = yield.getFilter() ? import(yield.getFilter()) : nullptr;
+    result = context.reduce(reduce.getCombiner(), variables,
+                            import(yield.getValues()[0]), filter);
   } else if (op && op->getNumRegions() == 0 && op->getNumResults() == 1 &&
              op->getNumOperands() > 0 && !isa<GatherOp, GradOp>(op) &&
              llvm::all_of(op->getOperandTypes(), [](Type type) {

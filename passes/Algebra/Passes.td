@@ -98,4 +98,38 @@ def MergeEquations : Pass<"rondo-merge-equations", "::mlir::ModuleOp"> {
     Statistic<"numMerged", "merged", "equations that were replaced">];
 }
 
+def RaiseAttention : Pass<"rondo-raise-attention", "::mlir::ModuleOp"> {
+  let summary = "Find the attentions among the equations";
+  let description = [{
+    A sum over u of products of weights of t and u, in which a contraction of t
+    with u stands, and values of u, becomes a `rondo.attention`:
+
+    - `softmax` when the weights are an exponential that is divided by its own sum
+      under the same conditions, inside of the sum or, relative to the greatest
+      score, outside of it. What else reads this sum and the greatest score (a
+      logsumexp) reads the attention's statistics;
+    - `sum` when other weights are divided by their own sum;
+    - `none` for all other weights: sigmoid, ReLU, polynomials, decayed products.
+
+    What decides is the algebra, not the spelling: pointwise equations over t and
+    u are inlined, products taken apart, conditions collected from filters and
+    selects. Factors of t and u beside a softmax join the value, factors without u
+    stay outside.
+
+    Before:
+    ```
+    s[t, u] = sum[i] q[t, i] * k[u, i]
+    m[t]    = max[u | u <= t] s[t, u]
+    l[t]    = sum[u | u <= t] exp(s[t, u] - m[t])
+    o[t, j] = sum[u] (if u <= t then exp(s[t, u] - m[t]) / l[t] else 0) * v[u, j]
+    ```
+    After: `o = attention softmax`, score `s[t, u] where u <= t`, value `v[u, j]`.
+
+    Post-condition: the contractions stay equations, which the score reads.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let statistics = [
+    Statistic<"numRaised", "raised", "sums that became attentions">];
+}
+
 #endif // RONDO_PASSES_ALGEBRA_PASSES

@@ -275,7 +275,8 @@ SmallVector<Value> NestEmitter::initAccumulators() {
       for (point.vector = 0; point.vector < vectors; ++point.vector)
         for (point.split = 0; point.split < tile.splits; ++point.split) {
           accumulators.push_back({&output, point});
-          bool fromMemory = !reducesVector() && point.split == 0;
+          bool fromMemory =
+              !reducesVector() && point.split == 0 && !nest.startsFresh;
           values.push_back(fromMemory ? body.loadOutput(output, point)
                                       : identity);
         }
@@ -363,7 +364,7 @@ void NestEmitter::storeAccumulators(ArrayRef<Value> values) {
     i += count;
   }
   for (auto [element, result] : llvm::zip_equal(elements, results)) {
-    if (reducesVector())
+    if (reducesVector() && !nest.startsFresh)
       result = combine(*element.output,
                        body.loadOutput(*element.output, element.point), result);
     body.storeOutput(*element.output, element.point, result);

@@ -66,6 +66,8 @@ public:
   llvm::SmallVector<mlir::Value> extents;
   llvm::SmallVector<int64_t> staticExtents;
   llvm::SmallVector<Output> outputs;
+  /// The reduction starts from its identity, whatever stands in its output.
+  bool startsFresh = false;
   /// The ops of the body that are needed, in order, without the terminator.
   llvm::SmallVector<mlir::Operation *> ops;
 

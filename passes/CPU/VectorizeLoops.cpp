@@ -13,6 +13,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Matchers.h"
 #include "passes/CPU/EmitLoops.h"
 #include "passes/CPU/Passes.h"
 
@@ -32,7 +33,8 @@ public:
   void runOnOperation() override;
 
 private:
-  LogicalResult lower(linalg::GenericOp op, const Target &target);
+  LogicalResult lower(linalg::GenericOp op, bool startsFresh,
+                      const Target &target);
 };
 } // namespace
 
@@ -46,12 +48,53 @@ static void replaceMemRefCopies(ModuleOp module) {
   });
 }
 
-LogicalResult VectorizeLoops::lower(linalg::GenericOp op,
+/// Whether a reduction has terms for every element of its output.
+static bool hasTerms(linalg::GenericOp op) {
+  for (auto [extent, kind] :
+       llvm::zip(op.getStaticLoopRanges(), op.getIteratorTypesArray()))
+    if (kind == utils::IteratorType::reduction &&
+        (ShapedType::isDynamic(extent) || extent < 1))
+      return false;
+  return op.getNumReductionLoops() > 0;
+}
+
+/// The fill right before a reduction that it need not read: the fill of its
+/// output with the identity.
+static linalg::FillOp findFill(linalg::GenericOp op) {
+  if (op.getOutputs().size() != 1 || !hasTerms(op))
+    return {};
+  Block *body = op.getBody();
+  Operation *combiner = body->getTerminator()->getOperand(0).getDefiningOp();
+  if (!combiner || combiner->getBlock() != body ||
+      combiner->getNumOperands() != 2 || !combiner->hasOneUse() ||
+      !body->getArguments().back().hasOneUse() ||
+      *body->getArguments().back().user_begin() != combiner)
+    return {};
+  for (Operation *before = op->getPrevNode(); before;
+       before = before->getPrevNode()) {
+    auto fill = dyn_cast<linalg::FillOp>(before);
+    if (!fill) {
+      if (!isMemoryEffectFree(before))
+        return {};
+      continue;
+    }
+    Attribute value;
+    if (fill.getOutputs()[0] != op.getOutputs()[0] ||
+        !matchPattern(fill.getInputs()[0], m_Constant(&value)) ||
+        value != getIdentity(combiner, combiner->getResult(0).getType()))
+      return {};
+    return fill;
+  }
+  return {};
+}
+
+LogicalResult VectorizeLoops::lower(linalg::GenericOp op, bool startsFresh,
                                     const Target &target) {
   OpBuilder builder(op);
   FailureOr<LoopNest> nest = LoopNest::create(op, builder);
   if (failed(nest))
     return failure();
+  nest->startsFresh = startsFresh;
   std::optional<Lanes> lanes;
   Tile tile = chooseTile(*nest, target, lanes);
   ++(lanes ? numVectorized : numScalar);
@@ -67,7 +110,18 @@ void VectorizeLoops::runOnOperation() {
   IRRewriter rewriter(&getContext());
   SmallVector<linalg::LinalgOp> ops;
   getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });
+  llvm::DenseSet<Operation *> fresh, filled;
+  for (linalg::LinalgOp op : ops)
+    if (auto generic = dyn_cast<linalg::GenericOp>(op.getOperation()))
+      if (linalg::FillOp fill = findFill(generic)) {
+        fresh.insert(generic);
+        filled.insert(fill);
+      }
   for (linalg::LinalgOp op : ops) {
+    if (filled.contains(op)) {
+      op.erase();
+      continue;
+    }
     auto generic = dyn_cast<linalg::GenericOp>(op.getOperation());
     if (!generic) {
       rewriter.setInsertionPoint(op);
@@ -79,7 +133,7 @@ void VectorizeLoops::runOnOperation() {
       }
       generic = *general;
     }
-    if (failed(lower(generic, target)))
+    if (failed(lower(generic, fresh.contains(generic), target)))
       return signalPassFailure();
   }
 }

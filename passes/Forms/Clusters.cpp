@@ -441,6 +441,11 @@ void Clusters::schedule(Cluster &cluster) {
   Precedence before;
   for (Statement *statement : statements)
     for (std::unique_ptr<Access> &access : statement->accesses) {
+      // What an inner recurrence starts from.
+      if (access->fallback && access->tensor->producer &&
+          access->tensor->producer->isCarried() && access->fallback->producer &&
+          of(access->fallback->node) == &cluster)
+        before[unitOf(statement)].push_back(unitOf(access->fallback->producer));
       if (!isInside(*access) || isEarlier(*access))
         continue;
       auto add = [&](Statement *earlier) {

@@ -138,6 +138,7 @@ private:
   void emitPrefill(const Tensor &tensor);
   void emitSnapshot(const Snapshot &snapshot, const Cluster &cluster);
   void emitRegionScalars(mlir::Block &block);
+  void emitCarriedInitial(const Tensor &state);
   void emitInner(RecurrenceOp inner, llvm::ArrayRef<Statement *> statements,
                  unsigned level);
   void emitStatements(llvm::ArrayRef<Statement *> statements);

@@ -217,7 +217,7 @@ void KernelEmitter::emitCluster(const Cluster &cluster) {
   emitLoop(cluster, 0);
   for (Node *node : cluster.nodes)
     for (Statement *statement : node->statements)
-      if (statement->result->final)
+      if (statement->result->final && !statement->isCarried())
         emitFinal(*statement->result);
 }
 
@@ -289,9 +289,38 @@ void KernelEmitter::emitStatements(ArrayRef<Statement *> schedule) {
 
 /// The scalar code between the equations of a region.
 void KernelEmitter::emitRegionScalars(Block &block) {
-  for (Operation &op : block)
-    if (!isa<EquationOp, RecurrenceOp, IterateOp, YieldOp>(op))
+  for (Operation &op : block) {
+    if (auto read = dyn_cast<ReadOp>(op)) {
+      Access access;
+      access.op = read;
+      access.tensor = program.getTensor(read.getSource());
+      llvm::append_range(access.subscripts, read.getSubscripts());
+      map.map(read.getResult(), emitPointRead(access));
+    } else if (!isa<EquationOp, RecurrenceOp, IterateOp, YieldOp>(op)) {
       emitOp(&op, map);
+    }
+  }
+}
+
+/// state = initial, before the first step of an inner recurrence.
+void KernelEmitter::emitCarriedInitial(const Tensor &state) {
+  const Tensor &initial = *state.initial;
+  auto here = [&](const Tensor &tensor) {
+    return [&](unsigned dim) -> Value {
+      if (dim < program.numBatch)
+        return batchPoint[dim];
+      if (!tensor.producer)
+        return Value();
+      auto loop = llvm::find(tensor.producer->timeDims, dim);
+      return loop == tensor.producer->timeDims.end()
+                 ? Value()
+                 : timePoint[loop - tensor.producer->timeDims.begin()];
+    };
+  };
+  Slice value = sliceStorage(initial, here(initial));
+  for (unsigned &dim : value.dims)
+    dim += state.getRank() - initial.getRank();
+  copy(value, sliceStorage(state, here(state)));
 }
 
 /// An inner recurrence: its own loops around its statements.
@@ -304,6 +333,9 @@ void KernelEmitter::emitInner(RecurrenceOp inner,
       emitAndCopyOut(*statement);
     return;
   }
+  for (Statement *statement : statements)
+    if (statement->isCarried() && statement->result->initial)
+      emitCarriedInitial(*statement->result);
   Value size = emitExpr(program.exprs.get(inner.getSizes()[level]));
   auto steps = scf::ForOp::create(b, loc, constant(0), size, constant(1));
   OpBuilder::InsertionGuard guard(b);

@@ -108,9 +108,11 @@ AffineExpr IndexExprs::compute(Value value) {
   if (op->getNumOperands() != 2 || !op->getOperand(0).getType().isIndex())
     return {};
   if (!isa<arith::AddIOp, arith::SubIOp, arith::MulIOp, arith::FloorDivSIOp,
-           ModOp>(op))
+           ModOp, arith::MaxSIOp, arith::MinSIOp>(op))
     return {};
   AffineExpr lhs = get(op->getOperand(0)), rhs = get(op->getOperand(1));
+  if (isa<arith::MaxSIOp, arith::MinSIOp>(op))
+    return {}; // a symbol, whose range its operands give
   if (isa<arith::AddIOp>(op))
     return lhs + rhs;
   if (isa<arith::SubIOp>(op))
@@ -193,6 +195,25 @@ IndexExprs::floorDivLowerBound(const Term &term, int depth,
   return std::nullopt;
 }
 
+/// Lower bound of an expression through a term that is the greatest or the
+/// least of two values.
+std::optional<int64_t> IndexExprs::extremeLowerBound(AffineExpr expr,
+                                                     const Term &term,
+                                                     Operation *op,
+                                                     int depth) const {
+  SmallVector<std::optional<int64_t>, 2> bounds;
+  for (Value operand : op->getOperands())
+    bounds.push_back(lowerBound(expr + (known.lookup(operand) - term.atom) *
+                                           term.coefficient,
+                                depth + 1));
+  // One operand bounds a maximum from below, and a minimum from above.
+  if (isa<arith::MaxSIOp>(op) == (term.coefficient > 0))
+    return std::max(bounds[0], bounds[1]);
+  if (!bounds[0] || !bounds[1])
+    return std::nullopt;
+  return std::min(bounds[0], bounds[1]);
+}
+
 std::optional<int64_t> IndexExprs::lowerBound(AffineExpr expr,
                                               int depth) const {
   if (depth > 12)
@@ -208,6 +229,13 @@ std::optional<int64_t> IndexExprs::lowerBound(AffineExpr expr,
     const Range &range = ranges[dim.getPosition()];
     AffineExpr extreme = term.coefficient > 0 ? range.lower : range.upper - 1;
     return lowerBound(expr + (extreme - dim) * term.coefficient, depth + 1);
+  }
+  for (const Term &term : linear.terms) {
+    Value value =
+        isa<AffineSymbolExpr>(term.atom) ? getSymbolValue(term.atom) : Value();
+    Operation *def = value ? value.getDefiningOp() : nullptr;
+    if (isa_and_nonnull<arith::MaxSIOp, arith::MinSIOp>(def))
+      return extremeLowerBound(expr, term, def, depth);
   }
   for (const Term &term : linear.terms) {
     auto replace = [&](AffineExpr by) {

@@ -13,7 +13,8 @@
 //
 // Ranges. A dim d lies in [lower_d, upper_d), expressions over sizes; sizes are
 // not negative. `getLowerBound(e)` replaces every dim in a linear term of e by
-// its bound, simplifies (so that sizes cancel), and adds up what is left:
+// its bound, a maximum or minimum by its operands, simplifies (so that sizes
+// cancel), and adds up what is left:
 //
 //   t - (t mod 16) + 3   ->  16 * (t floordiv 16) + 3  >=  3
 //   T - 1 - t            ->  T - 1 - (T - 1)           >=  0
@@ -86,6 +87,10 @@ private:
   mlir::AffineExpr compute(mlir::Value value);
   mlir::AffineExpr getOpaque(mlir::Value value);
   std::optional<int64_t> lowerBound(mlir::AffineExpr expr, int depth) const;
+  std::optional<int64_t> extremeLowerBound(mlir::AffineExpr expr,
+                                           const Term &term,
+                                           mlir::Operation *op,
+                                           int depth) const;
   std::optional<int64_t> floorDivLowerBound(const Term &term, int depth,
                                             mlir::AffineExpr &instead) const;
 

@@ -171,6 +171,43 @@ def ToScan : Pass<"rondo-to-scan", "::mlir::ModuleOp"> {
     Statistic<"numScans", "scans", "recurrences that were replaced">];
 }
 
+def ToTiledAttention : Pass<"rondo-to-tiled-attention", "::mlir::ModuleOp"> {
+  let summary = "Turn attentions into recurrences over blocks of keys";
+  let description = [{
+    A `rondo.attention` whose score is made of products of queries and keys is
+    replaced by its tiled form (TiledAttention.h): blocks of rows, and for each of
+    them a recurrence over the blocks of keys that its mask lets pass, with the
+    running maximum, sum and result of online softmax. Comparisons of indices in
+    the mask bound the recurrence (AttentionStructure.h); blocks in which every
+    key passes for every row run without a mask.
+
+    Before:
+    ```
+    o = attention softmax, score sum[i] q[t, i] * k[u, i] where u <= t, value v[u, j]
+    ```
+    After (c: blocks of rows, e: blocks of keys, each of 64):
+    ```
+    along c:
+      along e in 0 .. 64 c / 64:       no mask
+      along e up to (64 c + 63) / 64:  with the mask
+        x[r, s]  = sum[i] q[c, r, i] * k[e, i, s]
+        m'[r]    = max(m[r], max[s] x[r, s])
+        w[r, s]  = exp(x[r, s] - m'[r])
+        l'[r]    = exp(m[r] - m'[r]) * l[r] + sum[s] w[r, s]
+        a'[r, j] = exp(m[r] - m'[r]) * a[r, j] + sum[s] w[r, s] * v[e, s, j]
+      o[c, r, j] = a[r, j] / l[r]
+    ```
+    Other attentions stay; a remark says why.
+  }];
+  let options = [
+    Option<"rows", "rows", "int64_t", "64", "Rows of a block">,
+    Option<"keys", "keys", "int64_t", "64", "Keys of a block">];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+  let statistics = [
+    Statistic<"numTiled", "tiled", "attentions that were replaced">];
+}
+
 def ToSequential : Pass<"rondo-to-sequential", "::mlir::ModuleOp"> {
   let summary = "Turn kernels into loops over time";
   let description = [{

@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Forms/Program.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace rondo;
@@ -52,10 +54,25 @@ void Program::addArguments() {
   }
 }
 
+AffineExpr Program::getLargest(AffineExpr size) const {
+  if (exprs.isOfSizes(size))
+    return size;
+  Value value =
+      isa<AffineSymbolExpr>(size) ? exprs.getSymbolValue(size) : Value();
+  auto least = value ? value.getDefiningOp<arith::MinSIOp>() : arith::MinSIOp();
+  APInt bound;
+  if (least)
+    for (Value operand : least->getOperands())
+      if (matchPattern(operand, m_ConstantInt(&bound)))
+        return exprs.getConstant(bound.getSExtValue());
+  return {};
+}
+
 /// Buffers are laid out before any loop: their shapes need sizes only.
 LogicalResult Program::checkShape(const Tensor &tensor) {
-  for (AffineExpr size : tensor.shape)
-    if (!exprs.isOfSizes(size))
+  for (auto [dim, size] : llvm::enumerate(tensor.shape))
+    if (!getLargest(size) &&
+        !(tensor.producer && tensor.producer->isCarriedDim(dim)))
       return tensor.node->op->emitOpError()
              << "expects the sizes of '" << tensor.name
              << "' to be sums, products and quotients of the kernel's sizes";
@@ -69,8 +86,7 @@ static void insertAlong(RecurrenceOp recurrence, SmallVector<T> &list,
                         Along along) {
   for (; recurrence; recurrence = recurrence->getParentOfType<RecurrenceOp>()) {
     SmallVector<T> dims = along(recurrence);
-    list.insert(list.begin() + recurrence.getBatch(), dims.begin(),
-                dims.end());
+    list.insert(list.begin() + recurrence.getBatch(), dims.begin(), dims.end());
   }
 }
 
@@ -173,12 +189,30 @@ LogicalResult Program::addInitial(InitialOp op, Node *node) {
   return checkShape(*tensor);
 }
 
+/// Between equations only what is known before the kernel starts is read.
+LogicalResult Program::checkRegionRead(ReadOp read) {
+  Tensor *tensor = getTensor(read.getSource());
+  if (tensor && tensor->kind == Tensor::Kind::Argument && !read.getFallback())
+    return success();
+  return read.emitOpError("between equations reads something else than an "
+                          "argument");
+}
+
 LogicalResult Program::addRecurrence(RecurrenceOp op, Node *node) {
-  if (isInner(op) && op.getNumStates() > 0)
-    return op.emitOpError("can't run within a step of loops: it has states");
+  if (isInner(op) && op.getNumStates() > 0 &&
+      (op.getNumAlong() != 1 || op.getReversed()[0]))
+    return op.emitOpError("with states can't run within a step of loops unless "
+                          "it runs forward along one dim");
   AffineExpr zero = exprs.getConstant(0);
-  for (auto [index, size] : llvm::zip(op.getAlongIndices(), op.getSizes()))
-    exprs.addIndex(index, zero, exprs.get(size));
+  for (auto [index, size] : llvm::zip(op.getAlongIndices(), op.getSizes())) {
+    // At a step there is one: max(n, 0) is n.
+    Value extent = size;
+    if (auto greatest = extent.getDefiningOp<arith::MaxSIOp>())
+      for (Value operand : greatest->getOperands())
+        if (!matchPattern(operand, m_Zero()))
+          extent = operand;
+    exprs.addIndex(index, zero, exprs.get(extent));
+  }
   // Members first: equations read the pasts of all of them.
   for (unsigned i = 0; i < op.getNumMembers(); ++i) {
     Tensor *tensor =
@@ -198,6 +232,7 @@ LogicalResult Program::addRecurrence(RecurrenceOp op, Node *node) {
     final->recurrence = op;
     final->member = i;
     final->node = node;
+    final->state = tensor;
     tensor->final = final;
   }
   return addBlock(op.getBlock(), op, node);
@@ -214,6 +249,8 @@ LogicalResult Program::addBlock(Block &block, RecurrenceOp recurrence,
       result = addRecurrence(inner, node);
     else if (auto iterate = dyn_cast<IterateOp>(each))
       result = addIterate(iterate, recurrence, node);
+    else if (auto read = dyn_cast<ReadOp>(each))
+      result = checkRegionRead(read);
     if (failed(result))
       return failure();
   }
@@ -255,8 +292,7 @@ LogicalResult Program::addStep(EquationOp op, RecurrenceOp recurrence,
                                Node *node) {
   Tensor *tensor = getTensor(op.getResult());
   if (!tensor)
-    tensor =
-        addTensor(Tensor::Kind::Equation, op.getResult(), op.getName());
+    tensor = addTensor(Tensor::Kind::Equation, op.getResult(), op.getName());
   tensor->numBatch = numBatch;
   for (Value size : op.getSizes())
     tensor->shape.push_back(exprs.get(size));
@@ -287,10 +323,16 @@ LogicalResult Program::addStep(EquationOp op, RecurrenceOp recurrence,
   addAccesses(*statement);
   if (failed(checkShape(*tensor)))
     return failure();
-  if (Tensor *final = tensor->final) {
+  if (Tensor * final = tensor->final) {
     final->numBatch = numBatch;
     final->shape = tensor->shape;
     auto first = final->shape.begin() + firstLoop;
+    if (statement->isCarried()) {
+      // It lives within a step of the loops, like its state.
+      final->producer = statement;
+      first = final->shape.begin() + statement->innerDims[0];
+      numLoops = 1;
+    }
     final->shape.erase(first, first + numLoops);
   }
   return success();

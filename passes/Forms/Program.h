@@ -18,14 +18,16 @@
 //              equations in a region that are not yielded. (A recurrence may
 //              count more dims as batch than the kernel: those of a kernel that
 //              was inlined)
-//   Inner      a recurrence without states that runs whole within a step of the
-//              loops around it: it stands in another recurrence's region, or has
-//              one more leading dim than the kernel has batch dims and is
+//   Inner      a recurrence that runs whole within a step of the loops around
+//              it: it stands in another recurrence's region, or has no states
+//              and one more leading dim than the kernel has batch dims and is
 //              computed for one value of it at a time
 //   Iterate    repeats the statements of its body within a step of the loops
 //              around it. Its guess, the tensor that the body sees and its
 //              result are one tensor; what the body makes is another one, which
 //              is copied over it
+//   Carried    an inner recurrence with states: only its current step and the
+//              final values of its states exist
 //   Access     one read of a tensor by a statement, with a subscript for every
 //              dim (a read of a slice gets the along indices as subscripts)
 //
@@ -75,6 +77,7 @@ struct Tensor {
   Tensor *final = nullptr;          // states, when it is used
   /// The iteration whose result this is: its value, or the count.
   IterateOp iterate;
+  Tensor *state = nullptr;          // of a final value
   llvm::SmallVector<Access *> uses; // where it is read, fallbacks included
 
   unsigned getRank() const { return shape.size(); }
@@ -104,6 +107,14 @@ struct Statement {
   unsigned position = 0;
 
   Access *getAccess(mlir::Operation *read);
+  /// Whether it stands in an inner recurrence of which one step exists.
+  bool isCarried() const {
+    return inner && RecurrenceOp(inner).getNumStates() > 0;
+  }
+  /// Whether dim `dim` of the result takes no place because of that.
+  bool isCarriedDim(unsigned dim) const {
+    return isCarried() && llvm::is_contained(innerDims, dim);
+  }
   bool isReduction() { return op.getCombiner().has_value(); }
 };
 
@@ -132,6 +143,9 @@ public:
   Tensor *getOutput(unsigned i) const { return outputs[i]; }
   /// Whether a recurrence runs within a step of other loops.
   bool isInner(RecurrenceOp op) const;
+  /// What an extent is at most, over the kernel's sizes: itself, or the n of
+  /// min(.., n). Null if that is not known.
+  mlir::AffineExpr getLargest(mlir::AffineExpr size) const;
 
 private:
   explicit Program(KernelOp kernel);
@@ -142,6 +156,7 @@ private:
   mlir::LogicalResult addRecurrence(RecurrenceOp op, Node *node);
   mlir::LogicalResult addStep(EquationOp op, RecurrenceOp recurrence,
                               Node *node);
+  mlir::LogicalResult checkRegionRead(ReadOp read);
   mlir::LogicalResult addInitial(InitialOp op, Node *node);
   mlir::LogicalResult addBlock(mlir::Block &block, RecurrenceOp recurrence,
                                Node *node);

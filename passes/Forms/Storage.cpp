@@ -38,6 +38,16 @@ Storage::Storage(Program &program, const Clusters &clusters)
   placeInitials();
 }
 
+LogicalResult Storage::verify() const {
+  for (std::unique_ptr<Tensor> &tensor : program.tensors)
+    if (tensor->producer && tensor->producer->isCarried() &&
+        !of(tensor.get()).isContracted())
+      return tensor->producer->op.emitOpError()
+             << "of an inner recurrence with states is read at other steps "
+                "than this one and, in time, the one before";
+  return success();
+}
+
 const Snapshot *Storage::getSnapshot(const Access &access) const {
   auto it = snapshotOf.find(&access);
   return it == snapshotOf.end() ? nullptr : &snapshots[it->second];
@@ -65,10 +75,12 @@ void Storage::makeBuffer(Tensor *tensor, TensorStorage &storage, int cluster) {
   }
   for (unsigned dim = tensor->numBatch; dim < tensor->getRank(); ++dim) {
     auto loop = llvm::find(timeDims, dim);
+    if (tensor->producer->isCarriedDim(dim))
+      continue;
     if (loop != timeDims.end() && loop - timeDims.begin() <= storage.level)
       continue;
     storage.dims.push_back(dim);
-    sizes.push_back(tensor->shape[dim]);
+    sizes.push_back(program.getLargest(tensor->shape[dim]));
   }
   storage.kind = TensorStorage::Kind::Buffer;
   storage.number = addBuffer(sizes, tensor->element, cluster);
@@ -86,6 +98,14 @@ void Storage::place(Tensor *tensor) {
   case Tensor::Kind::Initial:
     return; // placeInitials
   case Tensor::Kind::Final:
+    if (tensor->producer) {
+      // What the state holds after the last step of an inner recurrence.
+      storage = of(tensor->state);
+      storage.prefilled = false;
+      for (unsigned &dim : storage.dims)
+        --dim; // it lacks the dim of the recurrence
+      return;
+    }
     if (!tensor->uses.empty())
       makeBuffer(tensor, storage, /*cluster=*/-1);
     return;
@@ -176,6 +196,7 @@ bool Storage::isElementwise(const Access &access) const {
     return false;
   for (unsigned dim = 0; dim < access.subscripts.size(); ++dim)
     if (!llvm::is_contained(writer->timeDims, dim) &&
+        !writer->isCarriedDim(dim) &&
         program.exprs.get(access.subscripts[dim]) !=
             program.exprs.get(writer->indices[dim]))
       return false;
@@ -184,6 +205,8 @@ bool Storage::isElementwise(const Access &access) const {
 
 bool Storage::readsOverwritten(const Access &access) const {
   const TensorStorage &storage = of(access.tensor);
+  if (access.isPast && access.tensor->producer->isCarried())
+    return isElementwise(access) && isServedByPrefill(access);
   return storage.ring == 1 && storage.prefilled && clusters.isInside(access) &&
          access.reader == access.tensor->producer && !getSnapshot(access) &&
          clusters.getTiming(access).isPrevious(storage.level) &&
@@ -196,6 +219,15 @@ bool Storage::isServedByPrefill(const Access &access) const {
     return !access.fallback;
   if (access.fallback != tensor->initial)
     return false;
+  if (tensor->producer->isCarried()) {
+    // The initial value has the same last dims.
+    unsigned rest = tensor->getRank() - tensor->producer->innerDims[0] - 1;
+    ArrayRef<Value> here(access.subscripts), there(access.fallbackSubscripts);
+    return llvm::equal(here.take_back(rest), there.take_back(rest),
+                       [&](Value a, Value b) {
+                         return program.exprs.get(a) == program.exprs.get(b);
+                       });
+  }
   unsigned next = 0;
   ArrayRef<unsigned> timeDims = tensor->producer->timeDims;
   for (unsigned dim = 0; dim < tensor->getRank(); ++dim) {
@@ -236,6 +268,11 @@ bool Storage::contract(Tensor *tensor, TensorStorage &storage) {
   unsigned level = numLoops - 1;
   bool readsEarlier = false, hasSnapshots = false;
   for (Access *access : tensor->uses) {
+    // The initial value of an inner recurrence, which follows.
+    if (access->fallback == tensor && access->tensor != tensor &&
+        access->tensor->producer->isCarried() &&
+        clusters.of(access->reader->node) == cluster)
+      continue;
     if (access->tensor != tensor || access->isGather ||
         !clusters.isInside(*access))
       return false;
@@ -258,7 +295,10 @@ bool Storage::contract(Tensor *tensor, TensorStorage &storage) {
       return false;
     greatest = std::max(greatest, *distance.max);
   }
-  bool keepsFinal = tensor->final && numLoops == 1;
+  bool isCarried = tensor->producer->isCarried();
+  if (isCarried && !fitsCarried(tensor))
+    return false;
+  bool keepsFinal = tensor->final && numLoops == 1 && !isCarried;
   storage.level = level;
   storage.ring = 1;
   storage.prefilled = readsEarlier || keepsFinal;
@@ -267,6 +307,27 @@ bool Storage::contract(Tensor *tensor, TensorStorage &storage) {
   if (hasSnapshots)
     addSnapshots(tensor);
   return true;
+}
+
+/// Whether one step of an inner recurrence is enough: what is read of the step
+/// before is read before it is overwritten.
+bool Storage::fitsCarried(const Tensor *tensor) const {
+  const Statement *writer = tensor->producer;
+  AffineExpr step = program.exprs.get(writer->indices[writer->innerDims[0]]);
+  return llvm::all_of(tensor->uses, [&](Access *access) {
+    if (access->tensor != tensor)
+      return true;
+    AffineExpr point =
+        program.exprs.get(access->subscripts[writer->innerDims[0]]);
+    if (access->reader->inner != writer->inner)
+      return false;
+    if (point == step)
+      return !access->isPast;
+    return access->isPast && point == step - 1 && isServedByPrefill(*access) &&
+           (access->reader == writer
+                ? isElementwise(*access)
+                : access->reader->position < writer->position);
+  });
 }
 
 /// Whether some statement reads the step before after it was overwritten.

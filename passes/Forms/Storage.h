@@ -23,6 +23,10 @@
 // before is scheduled before the writer, or is the writer itself at the same
 // point.
 //
+// An inner recurrence with states keeps its current step, in place, whatever
+// runs around it; its dim takes no place, and its final values are what its
+// slots hold. They start with copies of the initial values.
+//
 // Before its loop starts, a ring that may be read before its first step is
 // filled with the state's initial value (with 0 for locals): reads need no
 // test. The final value of a state is then what its last slot holds, also
@@ -79,6 +83,8 @@ struct Snapshot {
 class Storage {
 public:
   Storage(Program &program, const Clusters &clusters);
+  /// Reports a tensor of an inner recurrence that needs more than a step.
+  mlir::LogicalResult verify() const;
 
   const TensorStorage &of(const Tensor *tensor) const {
     return byTensor.find(tensor)->second;
@@ -102,6 +108,7 @@ private:
   void placeMember(Tensor *tensor, TensorStorage &storage);
   void placeInitials();
   bool contract(Tensor *tensor, TensorStorage &storage);
+  bool fitsCarried(const Tensor *tensor) const;
   bool needsRingDim(Tensor *tensor, unsigned level) const;
   bool isBlockEnd(const Access &access, const Timing &timing,
                   mlir::AffineExpr &period) const;

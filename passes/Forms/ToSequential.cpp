@@ -56,6 +56,8 @@ private:
       return failure();
     Clusters clusters(*program);
     Storage storage(*program, clusters);
+    if (failed(storage.verify()))
+      return failure();
     OpBuilder builder(kernel);
     KernelEmitter(*program, clusters, storage, builder).run();
     kernel.erase();

@@ -44,6 +44,8 @@ GOLDEN_TOLERANCE = {"reference": 1e-6, "f32": 1e-5, "bf16": 1e-2,
                     "chunked": 1e-5, "newton": 1e-5, "scan": 1e-5}
 
 LENGTHS = [0, 1, 2, 15, 16, 17, 31, 37]
+# Around the blocks of attention.
+BLOCKS = [63, 64, 65, 130]
 LONG = 4096
 SPLITS = [(0, 9), (1, 16), (16, 17), (32, 5)]
 # Every case runs in these; the other modes share their code, and take every
@@ -249,6 +251,8 @@ class Suite:
             return
         tolerance = TOLERANCE[self.mode] * example.loosen
         lengths = LENGTHS if example.has("T") else range(6)
+        if example.formula.__module__ == "formulas.attention":
+            lengths = LENGTHS + BLOCKS
         whole = self.mode in MAIN_MODES or self.options.full
         for length in lengths if whole else lengths[::3]:
             self.case("T = %d" % length, length, tolerance)

@@ -1,6 +1,7 @@
 // Attention, as it stands and as equations.
 // RUN: rondo-eval %s | FileCheck %s
 // RUN: rondo-eval --decompose %s | FileCheck %s
+// RUN: rondo-opt --rondo-to-tiled-attention="rows=2 keys=2" %s | rondo-eval - | FileCheck %s
 
 // Causal softmax. At t = 1 the scores are 0 and 1: o = (1 + 10 e) / (1 + e).
 // CHECK-LABEL: @causal
@@ -214,4 +215,47 @@ rondo.kernel @table sizes ["T", "N"] bound [-1, -1] batch []
     rondo.yield %0 : f32
   }
   rondo.return %o : tensor<?xf32>
+}
+
+// The statistics. Row 0 sees the scores 1 and 1 - ln 2, row 1 sees nothing, row 2
+// scores of -inf only.
+// CHECK-LABEL: @statistics
+// CHECK-NEXT: o: [3, 1] 3 0 0{{$}}
+// CHECK-NEXT: m: [3] 1 -inf -inf{{$}}
+// CHECK-NEXT: l: [3] 1.499999999 0 0{{$}}
+rondo.kernel @statistics sizes ["T", "K"] bound [-1, -1] batch []
+    inputs [#rondo.tensor<"q", argument, f32, ()[T, K] -> (T, K)>,
+            #rondo.tensor<"k", argument, f32, ()[T, K] -> (T, K)>,
+            #rondo.tensor<"v", argument, f32, ()[T, K] -> (T)>]
+    outputs [#rondo.tensor<"o", result, f64, ()[T, K] -> (T, K)>,
+             #rondo.tensor<"m", result, f64, ()[T, K] -> (T)>,
+             #rondo.tensor<"l", result, f64, ()[T, K] -> (T)>]
+    attributes {rondo.test_inputs = {q = dense<[[1.0], [1.0], [0xFF800000]]> : tensor<3x1xf32>,
+      k = dense<[[1.0], [1.0], [0.3068528194400547]]> : tensor<3x1xf32>,
+      v = dense<[3.0, 0.0, 3.0]> : tensor<3xf32>}} {
+^bb0(%q: tensor<?x?xf32>, %k: tensor<?x?xf32>, %v: tensor<?xf32>):
+  %T = rondo.size "T"
+  %K = rondo.size "K"
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %o, %s:2 = rondo.attention "o" softmax sizes (%T) over (%c0) to (%T) values (%K) -> tensor<?x?xf64>
+      statistics tensor<?xf64>, tensor<?xf64>
+  score {
+  ^bb0(%t: index, %u: index):
+    %s = rondo.reduce sum (%i = %c0 to %K) -> f64 {
+      %0 = rondo.read %q[%t, %i] : tensor<?x?xf32> -> f64
+      %1 = rondo.read %k[%u, %i] : tensor<?x?xf32> -> f64
+      %2 = arith.mulf %0, %1 : f64
+      rondo.yield %2 : f64
+    }
+    %isEven = arith.cmpi ne, %t, %c1 : index
+    %isOdd = arith.cmpi ne, %u, %c1 : index
+    %mask = arith.andi %isEven, %isOdd : i1
+    rondo.yield %s where %mask : f64
+  } value {
+  ^bb0(%t: index, %u: index, %j: index):
+    %0 = rondo.read %v[%u] : tensor<?xf32> -> f64
+    rondo.yield %0 : f64
+  }
+  rondo.return %o, %s#0, %s#1 : tensor<?x?xf64>, tensor<?xf64>, tensor<?xf64>
 }

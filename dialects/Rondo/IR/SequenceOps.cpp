@@ -177,10 +177,24 @@ LogicalResult AttentionOp::verify() {
                        "there is at least one");
   // attention_c2
   int64_t rank = getSizes().size() + getValueSizes().size();
-  if (getType().getRank() != rank)
+  if (getResultType().getRank() != rank)
     return emitOpError() << "expects a result of rank " << rank
                          << ", one dim per size and value size, found "
-                         << getType();
+                         << getResultType();
+  // attention_c5
+  if (getStatistics().empty())
+    return success();
+  if (getStatistics().size() != 2 || getNormaliser() != Normaliser::Softmax)
+    return emitOpError() << "expects no statistics or two of a softmax, found "
+                         << getStatistics().size();
+  for (Value each : getStatistics()) {
+    auto type = cast<RankedTensorType>(each.getType());
+    if (type.getRank() != static_cast<int64_t>(getSizes().size()) ||
+        type.getElementType() != getResultType().getElementType())
+      return emitOpError() << "expects statistics of "
+                           << getResultType().getElementType()
+                           << " with one dim per size, found " << type;
+  }
   return success();
 }
 
@@ -199,9 +213,9 @@ LogicalResult AttentionOp::verifyRegions() {
                          "value");
     Type scalar = yield.getValues()[0].getType();
     if ((!scalar.isF32() && !scalar.isF64()) ||
-        scalar != getType().getElementType())
+        scalar != getResultType().getElementType())
       return yield.emitOpError()
-             << "gives " << scalar << " for a real tensor " << getType();
+             << "gives " << scalar << " for a real tensor " << getResultType();
   }
   // attention_c4
   if (getValueYield().getFilter())

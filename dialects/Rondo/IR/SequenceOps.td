@@ -129,7 +129,13 @@ def AttentionOp : RondoOp<"attention", [
 
     Where a weight would be divided by 0, above all where no u passes the mask,
     the result is 0. Softmax is computed relative to the greatest score, so that
-    no finite score overflows.
+    no finite score overflows. It may give two more results, its statistics:
+
+    greatest(p) = max over u, mask(p, u), of score(p, u)
+    norm(p)     = sum over u, mask(p, u), of exp(score(p, u) - greatest(p))
+
+    -inf and 0 where no u passes the mask, so that greatest + log(norm) is the
+    logarithm of the sum of the exponentials.
 
     The score region's block has one index per size, then one per range; it
     yields the score `where` the mask. The value region's block has in addition
@@ -137,7 +143,7 @@ def AttentionOp : RondoOp<"attention", [
     mask is false has no effect, not even when it is not finite. Sigmoid, ReLU
     and similar attention are `none` with that function in the score.
 
-    Non-goals: dropout, and weights as a second result.
+    Non-goals: dropout, and weights as a result.
 
     Constraints:
     - (C1) The score block has one argument of type index per size and range,
@@ -147,6 +153,7 @@ def AttentionOp : RondoOp<"attention", [
     - (C3) Each region ends in a rondo.yield of one real number of the result's
       element type.
     - (C4) The value has no filter.
+    - (C5) Statistics are none, or two of a softmax, with one dim per size.
 
     ```mlir
     // o[t, j] = sum[u] (softmax[u | u <= t] sum[i] q[t, i] * k[u, i]) * v[u, j]
@@ -173,18 +180,22 @@ def AttentionOp : RondoOp<"attention", [
                        Variadic<Index>:$lowers /*attention_c1*/,
                        Variadic<Index>:$uppers /*attention_c1*/,
                        Variadic<Index>:$valueSizes);
-  let results = (outs AnyRankedTensor:$result /*attention_c2, c3*/);
+  let results = (outs AnyRankedTensor:$result /*attention_c2, c3*/,
+                      Variadic<AnyRankedTensor>:$statistics /*attention_c5*/);
   let regions = (region SizedRegion<1>:$score /*attention_c1, c3*/,
                         SizedRegion<1>:$value /*attention_c1, c3, c4*/);
   let assemblyFormat = [{
     $name $normaliser `sizes` ` ` `(` $sizes `)`
     `over` ` ` `(` $lowers `)` `to` ` ` `(` $uppers `)`
     `values` ` ` `(` $valueSizes `)` attr-dict `->` type($result)
-    `score` $score `value` $value
+    (`statistics` type($statistics)^)? `score` $score `value` $value
   }];
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
   let extraClassDeclaration = [{
+    ::mlir::RankedTensorType getResultType() {
+      return ::llvm::cast<::mlir::RankedTensorType>(getResult().getType());
+    }
     ::rondo::YieldOp getScoreYield();
     ::rondo::YieldOp getValueYield();
   }];

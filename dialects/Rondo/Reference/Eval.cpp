@@ -170,6 +170,8 @@ llvm::Error Evaluator::evaluate(Operation *op) {
     return evaluateTriangularSolve(solve);
   if (isa<SizeOp>(op))
     return llvm::Error::success(); // known since `setInputs`
+  if (auto read = dyn_cast<ReadOp>(op))
+    return evaluateRead(read);
   return evaluateScalar(op);
 }
 
@@ -196,6 +198,25 @@ llvm::Error Evaluator::evaluateScalar(Operation *op) {
   return llvm::Error::success();
 }
 
+/// An argument's element, between equations: 0 out of range.
+llvm::Error Evaluator::evaluateRead(ReadOp op) {
+  const Array *array = environment.getTensor(op.getSource());
+  auto subscripts = getIntegers(op, op.getSubscripts());
+  if (!subscripts)
+    return subscripts.takeError();
+  if (!array || array->shape.size() != subscripts->size() || op.getFallback())
+    return makeError(op, "reads what has no value between equations");
+  int64_t position = 0;
+  bool inRange = true;
+  for (auto [subscript, extent] : llvm::zip(*subscripts, array->shape)) {
+    inRange &= subscript >= 0 && subscript < extent;
+    position = position * extent + subscript;
+  }
+  environment.setScalar(
+      op, fromElement(inRange ? array->data[position] : 0, op.getType()));
+  return llvm::Error::success();
+}
+
 llvm::Error Evaluator::evaluateInitial(InitialOp op) {
   Array *chosen = environment.getTensor(op.getGiven());
   if (!chosen)
@@ -217,7 +238,7 @@ llvm::Error Evaluator::evaluateEquation(EquationOp op) {
   auto uppers = getIntegers(op, op.getUppers());
   if (!uppers)
     return uppers.takeError();
-  if (llvm::Error error = prepareResults(op, op.getSizes()))
+  if (llvm::Error error = prepareResults(op, op->getResults(), op.getSizes()))
     return error;
   Array &result = environment.defineTensor(op);
 
@@ -318,30 +339,36 @@ llvm::Error Evaluator::prepareBlock(Block &block) {
 
 llvm::Error Evaluator::prepare(Operation *op) {
   if (auto equation = dyn_cast<EquationOp>(op))
-    return prepareResults(op, equation.getSizes());
+    return prepareResults(op, op->getResults(), equation.getSizes());
   if (auto recurrence = dyn_cast<RecurrenceOp>(op))
     return prepareRecurrence(recurrence);
   if (auto iterate = dyn_cast<IterateOp>(op))
     return prepareIterate(iterate);
   if (auto scan = dyn_cast<ScanOp>(op))
-    return prepareResults(op, scan.getSizes());
+    return prepareResults(op, op->getResults(), scan.getSizes());
   if (auto convolution = dyn_cast<ConvolutionOp>(op))
-    return prepareResults(op, convolution.getSizes());
+    return prepareResults(op, op->getResults(), convolution.getSizes());
   if (auto solve = dyn_cast<TriangularSolveOp>(op))
-    return prepareResults(op, solve.getSizes());
-  if (auto attention = dyn_cast<AttentionOp>(op)) {
-    SmallVector<Value> extents(attention.getSizes());
-    llvm::append_range(extents, attention.getValueSizes());
-    return prepareResults(op, extents);
-  }
+    return prepareResults(op, op->getResults(), solve.getSizes());
+  if (auto attention = dyn_cast<AttentionOp>(op))
+    return prepareAttention(attention);
   return evaluate(op); // sizes and scalars, which are cheap
 }
 
-llvm::Error Evaluator::prepareResults(Operation *op, ValueRange extents) {
+llvm::Error Evaluator::prepareAttention(AttentionOp op) {
+  SmallVector<Value> extents(op.getSizes());
+  if (llvm::Error error = prepareResults(op, op.getStatistics(), extents))
+    return error;
+  llvm::append_range(extents, op.getValueSizes());
+  return prepareResults(op, op.getResult(), extents);
+}
+
+llvm::Error Evaluator::prepareResults(Operation *op, ValueRange results,
+                                      ValueRange extents) {
   auto shape = getIntegers(op, extents);
   if (!shape)
     return shape.takeError();
-  for (Value result : op->getResults())
+  for (Value result : results)
     if (llvm::Error error =
             resize(op, environment.defineTensor(result), *shape))
       return error;

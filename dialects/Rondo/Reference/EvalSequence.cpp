@@ -129,7 +129,7 @@ llvm::Error Evaluator::evaluateScan(ScanOp op) {
       return array.takeError();
     initials.push_back(*array);
   }
-  if (llvm::Error error = prepareResults(op, op.getSizes()))
+  if (llvm::Error error = prepareResults(op, op->getResults(), op.getSizes()))
     return error;
   auto body = bindBody(op.getBody());
   if (!body)
@@ -177,22 +177,28 @@ llvm::Error Evaluator::evaluateScan(ScanOp op) {
 // Attention
 //===----------------------------------------------------------------------===//
 
+/// greatest and norm of a softmax.
+using Statistics = std::pair<double, double>;
+
 /// Turns the scores of the points that pass the mask into weights.
-static void normalise(Normaliser normaliser, std::vector<double> &scores) {
+static Statistics normalise(Normaliser normaliser,
+                            std::vector<double> &scores) {
+  double greatest = -std::numeric_limits<double>::infinity();
   if (normaliser == Normaliser::None)
-    return;
+    return {greatest, 0};
   if (normaliser == Normaliser::Softmax) {
     // Relative to the greatest score, which changes no weight and keeps exp
-    // from overflowing.
-    double greatest = -std::numeric_limits<double>::infinity();
+    // from overflowing. Scores of -inf weigh nothing.
     for (double score : scores)
       greatest = std::fmax(greatest, score);
+    double shift = std::isinf(greatest) && greatest < 0 ? 0 : greatest;
     for (double &score : scores)
-      score = std::exp(score - greatest);
+      score = std::exp(score - shift);
   }
   double sum = std::accumulate(scores.begin(), scores.end(), 0.0);
   for (double &score : scores)
     score = sum == 0 ? 0 : score / sum;
+  return {greatest, sum};
 }
 
 // result[p, j] = sum over u where mask(p, u) of weight(p, u) * value(p, u, j)
@@ -215,18 +221,20 @@ llvm::Error Evaluator::evaluateAttention(AttentionOp op) {
   auto value = bindBody(op.getValue());
   if (!value)
     return value.takeError();
-  SmallVector<int64_t> shape(*sizes);
-  llvm::append_range(shape, *valueSizes);
-  Array &result = environment.defineTensor(op);
-  if (llvm::Error error = resize(op, result, shape))
+  if (llvm::Error error = prepareAttention(op))
     return error;
+  Array &result = environment.defineTensor(op.getResult());
+  SmallVector<Array *> statistics;
+  for (Value each : op.getStatistics())
+    statistics.push_back(&environment.defineTensor(each));
 
   auto setArguments = [](Body &body, unsigned first, ArrayRef<int64_t> point) {
     for (auto [i, index] : llvm::enumerate(point))
       body.getArgument(first + i) = makeInteger(index);
   };
   double *element = result.data.data();
-  for (Points p(*sizes); !p.isDone(); p.next()) {
+  size_t row = 0;
+  for (Points p(*sizes); !p.isDone(); p.next(), ++row) {
     setArguments(**score, 0, p.get());
     setArguments(**value, 0, p.get());
     std::vector<SmallVector<int64_t>> passing;
@@ -240,7 +248,11 @@ llvm::Error Evaluator::evaluateAttention(AttentionOp op) {
       passing.emplace_back(u.get());
       weights.push_back((*score)->getValue().real);
     }
-    normalise(op.getNormaliser(), weights);
+    auto [greatest, norm] = normalise(op.getNormaliser(), weights);
+    if (!statistics.empty()) {
+      statistics[0]->data[row] = greatest;
+      statistics[1]->data[row] = norm;
+    }
     for (Points j(*valueSizes); !j.isDone(); j.next()) {
       setArguments(**value, sizes->size() + lowers->size(), j.get());
       double sum = 0;
@@ -286,7 +298,7 @@ llvm::Error Evaluator::evaluateConvolution(ConvolutionOp op) {
   auto weights = getTensor(op, op.getWeights(), weightsShape);
   if (!weights)
     return weights.takeError();
-  if (llvm::Error error = prepareResults(op, op.getSizes()))
+  if (llvm::Error error = prepareResults(op, op->getResults(), op.getSizes()))
     return error;
 
   int64_t steps = (*shape)[op.getDim()];
@@ -334,7 +346,7 @@ llvm::Error Evaluator::evaluateTriangularSolve(TriangularSolveOp op) {
   auto right = getTensor(op, op.getRight(), *shape);
   if (!right)
     return right.takeError();
-  if (llvm::Error error = prepareResults(op, op.getSizes()))
+  if (llvm::Error error = prepareResults(op, op->getResults(), op.getSizes()))
     return error;
 
   std::vector<double> &x = environment.defineTensor(op.getResult()).data;

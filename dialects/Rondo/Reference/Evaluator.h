@@ -33,6 +33,7 @@ public:
 private:
   llvm::Error evaluate(mlir::Operation *op);
   llvm::Error evaluateScalar(mlir::Operation *op);
+  llvm::Error evaluateRead(ReadOp op);
   llvm::Error evaluateInitial(InitialOp op);
   llvm::Error evaluateEquation(EquationOp op);
   llvm::Error evaluateReduction(EquationOp op, Body &body,
@@ -51,7 +52,9 @@ private:
   llvm::Error prepareRecurrence(RecurrenceOp op);
   llvm::Error prepareIterate(IterateOp op);
   /// The same for the results of one operation, which have these extents.
-  llvm::Error prepareResults(mlir::Operation *op, mlir::ValueRange extents);
+  llvm::Error prepareAttention(AttentionOp op);
+  llvm::Error prepareResults(mlir::Operation *op, mlir::ValueRange results,
+                             mlir::ValueRange extents);
   llvm::Error resize(mlir::Operation *op, Array &array,
                      llvm::ArrayRef<int64_t> shape);
 

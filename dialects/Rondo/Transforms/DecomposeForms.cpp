@@ -33,7 +33,7 @@ namespace {
 class AttentionEquations {
 public:
   explicit AttentionEquations(AttentionOp op)
-      : op(op), loc(op.getLoc()), scalar(op.getType().getElementType()),
+      : op(op), loc(op.getLoc()), scalar(op.getResultType().getElementType()),
         builder(op), numSizes(op.getSizes().size()),
         numRanges(op.getLowers().size()) {
     ArrayRef<BlockArgument> indices = op.getScore().front().getArguments();
@@ -42,6 +42,8 @@ public:
   }
 
   Value build();
+  /// Of a softmax.
+  Value greatest, norm;
 
 private:
   /// name[p, u] = body(p, u), at positions u - lower.
@@ -141,15 +143,27 @@ Value AttentionEquations::build() {
   });
   if (isSoftmax) {
     Value scores = weights;
-    Value greatest = buildReduction(".max", Combiner::Max, false,
-                                    [&](OpBuilder &body, ValueRange indices) {
-                                      return readScores(body, scores, indices);
-                                    });
+    greatest = buildReduction(".max", Combiner::Max, false,
+                              [&](OpBuilder &body, ValueRange indices) {
+                                return readScores(body, scores, indices);
+                              });
     weights = buildMap(".weight", [&](OpBuilder &body, ValueRange indices) {
       Value score = readScores(body, scores, indices);
       Value most =
           buildRead(body, loc, scalar, greatest, indices.take_front(numSizes));
-      Value shifted = arith::SubFOp::create(body, loc, score, most);
+      // Scores of -inf weigh nothing, also where there is no other.
+      Value least = arith::ConstantOp::create(
+          body, loc, scalar,
+          body.getFloatAttr(
+              scalar,
+              APFloat::getInf(cast<FloatType>(scalar).getFloatSemantics(),
+                              /*Negative=*/true)));
+      Value zero = arith::ConstantOp::create(body, loc, scalar,
+                                             body.getFloatAttr(scalar, 0));
+      Value isLeast = arith::CmpFOp::create(
+          body, loc, arith::CmpFPredicate::OEQ, most, least);
+      Value shift = arith::SelectOp::create(body, loc, isLeast, zero, most);
+      Value shifted = arith::SubFOp::create(body, loc, score, shift);
       return math::ExpOp::create(body, loc, shifted).getResult();
     });
   }
@@ -166,10 +180,10 @@ Value AttentionEquations::build() {
       });
   if (isPlain)
     return sum;
-  Value norm = buildReduction(".norm", Combiner::Sum, false,
-                              [&](OpBuilder &body, ValueRange indices) {
-                                return readScores(body, weights, indices);
-                              });
+  norm = buildReduction(".norm", Combiner::Sum, false,
+                        [&](OpBuilder &body, ValueRange indices) {
+                          return readScores(body, weights, indices);
+                        });
   return buildQuotient(sum, norm);
 }
 
@@ -180,7 +194,13 @@ static void replace(Operation *op, Value value) {
 }
 
 void rondo::decomposeAttention(AttentionOp op) {
-  replace(op, AttentionEquations(op).build());
+  AttentionEquations equations(op);
+  replace(op, equations.build());
+  Value statistics[] = {equations.greatest, equations.norm};
+  for (auto [old, now] : llvm::zip(op.getStatistics(), statistics)) {
+    now.setType(old.getType());
+    old.replaceAllUsesWith(now);
+  }
   op.erase();
 }
 

@@ -295,3 +295,26 @@ rondo.kernel @attention_c4 sizes ["T"] bound [-1] batch []
   }
   rondo.return
 }
+
+// -----
+
+rondo.kernel @attention_c5 sizes ["T"] bound [-1] batch []
+    inputs [#rondo.tensor<"x", argument, f32, ()[T] -> (T)>]
+    outputs [] {
+^bb0(%x: tensor<?xf32>):
+  %T = rondo.size "T"
+  %c0 = arith.constant 0 : index
+  // expected-error@+1 {{expects no statistics or two of a softmax, found 2}}
+  %y, %s:2 = rondo.attention "y" sum sizes (%T) over (%c0) to (%T) values (%T) -> tensor<?x?xf32>
+      statistics tensor<?xf32>, tensor<?xf32>
+  score {
+  ^bb0(%t: index, %u: index):
+    %0 = arith.constant 1.0 : f32
+    rondo.yield %0 : f32
+  } value {
+  ^bb0(%t: index, %u: index, %j: index):
+    %0 = arith.constant 1.0 : f32
+    rondo.yield %0 : f32
+  }
+  rondo.return
+}
