@@ -99,6 +99,9 @@ run_tests() {
   say "ctest: the runtime and its neighbours"
   (cd "$build" && RONDO_GOLDEN=$golden ctest --output-on-failure --no-tests=ignore \
     -j "$(jobs)" --output-junit "$results/ctest.xml") || true
+  say "random programs, interpreted and compiled: 500 fixed seeds, 100 fresh"
+  /usr/bin/python3 "$root/test/random/run.py" --build "$build" --fresh 100 \
+    --jobs "$(nproc)" --output "$results/random.json" || true
   say "summary"
   /usr/bin/python3 "$root/utils/tally.py" "$results"
 }

@@ -39,10 +39,18 @@ def read_ctest(path):
     return passed, failed, skipped
 
 
+def read_names(path):
+    """Outcomes of the random programs."""
+    with open(path) as file:
+        outcome = json.load(file)
+    return outcome["passed"], outcome["failed"], []
+
+
 def main(folder):
     total_passed = total_failed = 0
     for file, runner, read in (("lit.json", "lit", read_lit),
-                               ("ctest.xml", "ctest", read_ctest)):
+                               ("ctest.xml", "ctest", read_ctest),
+                               ("random.json", "random", read_names)):
         path = os.path.join(folder, file)
         try:
             passed, failed, skipped = read(path)

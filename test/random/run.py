@@ -17,6 +17,7 @@ last line is `random: N passed, N failed (..)`.
 
 import argparse
 import itertools
+import json
 import multiprocessing
 import os
 import random
@@ -94,7 +95,7 @@ def bound_for(kernel, bound):
 
 
 def run_batch(work):
-    """(programs that passed, reports, comparisons given up)"""
+    """(what passed, reports of what failed, comparisons given up)"""
     options = work.options
     folder = os.path.join(options.build, "random", str(work.number))
     shutil.rmtree(folder, ignore_errors=True)
@@ -114,7 +115,7 @@ def run_batch(work):
                                                       flags)
         except Failure:
             libraries = {}  # which one is it?
-    passed, reports = 0, []
+    passed, reports = [], []
     for seed, kernel, plan in kernels:
         command = flags + dims_option(kernel, plan.bound)
         try:
@@ -124,7 +125,7 @@ def run_batch(work):
                     own[mode] = checker.compile(
                         kernel.name, file_text(kernel), mode, command)
             checker.check(kernel, plan, own)
-            passed += 1
+            passed.append("seed %d" % seed)
         except Exception as error:
             failure = error if isinstance(error, Failure) else Failure(
                 "test itself", "%s: %s" % (type(error).__name__, error))
@@ -134,7 +135,7 @@ def run_batch(work):
                     k, plan, flags + dims_option(k, plan.bound)), SHRINK_SECONDS)
             path = save(options, seed, kernel, plan, command, failure, small)
             text = file_text(small[0] if small else kernel)
-            reports.append("FAIL seed %d: %s\n%s  (%s; repeat with "
+            reports.append("seed %d: %s\n%s  (%s; repeat with "
                            "test/random/run.py --only %d)" % (
                                seed, small[1] if small else failure, text,
                                path, seed))
@@ -155,6 +156,7 @@ def parse_options():
                         help="programs with seeds from the clock")
     parser.add_argument("--only", help="these seeds, separated by commas")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--output", help="write the outcome here, as JSON")
     parser.add_argument("--no-shrink", action="store_true",
                         help="leave failing programs as they are")
     options = parser.parse_args()
@@ -183,16 +185,20 @@ def main():
     begin, seeds = time.time(), choose_seeds(options)
     batches = [Work(options, list(group), number) for number, (_, group) in
                enumerate(itertools.groupby(seeds, lambda s: s // BATCH))]
-    passed = failed = conditions = 0
+    passed, failed, conditions = [], [], 0
     with multiprocessing.Pool(options.jobs) as pool:
         for good, reports, given_up in pool.imap_unordered(run_batch, batches):
             passed += good
-            failed += len(reports)
+            failed += [report.split(": ")[0] for report in reports]
             conditions += given_up
             for report in reports:
-                print(report, flush=True)
+                print("FAIL " + report, flush=True)
+    if options.output:
+        with open(options.output, "w") as file:
+            json.dump({"passed": passed, "failed": failed}, file)
     print("random: %d passed, %d failed (%d comparisons ill-conditioned, "
-          "%.0f s)" % (passed, failed, conditions, time.time() - begin))
+          "%.0f s)" % (len(passed), len(failed), conditions,
+                       time.time() - begin))
     return 1 if failed or not passed else 0
 
 
