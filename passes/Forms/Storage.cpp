@@ -75,7 +75,7 @@ void Storage::makeBuffer(Tensor *tensor, TensorStorage &storage, int cluster) {
   }
   for (unsigned dim = tensor->numBatch; dim < tensor->getRank(); ++dim) {
     auto loop = llvm::find(timeDims, dim);
-    if (tensor->producer->isCarriedDim(dim))
+    if (tensor->producer && tensor->producer->isCarriedDim(dim))
       continue;
     if (loop != timeDims.end() && loop - timeDims.begin() <= storage.level)
       continue;
