@@ -20,6 +20,7 @@
 #include "passes/CPU/Passes.h"
 #include "passes/CPU/Pipeline.h"
 #include "passes/Common/Cleanup.h"
+#include "passes/Forms/ChannelKernel.h"
 #include "passes/Forms/Passes.h"
 #include "passes/GPU/Capabilities.h"
 #include "passes/GPU/Passes.h"
@@ -129,6 +130,34 @@ Failure Compiler::parseIR() {
   return simplifyModel();
 }
 
+/// Newton's method on devices: a kernel of its own for what is pointwise in its
+/// channels, with segments of 8 steps, up to 64 of them.
+static Failure addChannelKernels(Compiler &compiler, OpPassManager &passes) {
+  const CompileOptions &options = compiler.getOptions();
+  if (options.countIterations)
+    return compiler.fail(Failure::Program, "--iterations is for --target=cpu");
+  if (options.chunk % 8 || options.chunk > 512)
+    return compiler.fail(Failure::Program,
+                         "--chunk=" + llvm::Twine(options.chunk) +
+                             ": on devices a window has a multiple of 8 steps, "
+                             "up to 512");
+  for (KernelOp kernel : compiler.getModule().getOps<KernelOp>()) {
+    algebra::Context context(&compiler.getContext());
+    std::string reason;
+    if (!findChannelStructure(context, kernel, reason))
+      return compiler.fail(Failure::Program,
+                           "'" + kernel.getSymName() +
+                               "' has no Newton form on devices (" + reason +
+                               "); compile it with --form=sequential");
+  }
+  ToChannelKernelsOptions channels;
+  channels.newton = true;
+  if (options.chunk)
+    channels.segments = options.chunk / 8;
+  passes.addPass(createToChannelKernels(channels));
+  return Failure::None;
+}
+
 /// What each recurrence is, and how it will be computed.
 Failure Compiler::chooseForms() {
   if (Failure failure = setTarget(); failure != Failure::None)
@@ -203,17 +232,10 @@ Failure Compiler::deriveForms() {
   ToChunkedOptions chunked;
   chunked.planned = true;
   passes.addPass(createToChunked(chunked));
-  if (options.target == TargetKind::CUDA && options.form == Form::Newton &&
-      !options.countIterations && options.chunk % 8 == 0 &&
-      options.chunk <= 512) {
-    // A kernel of its own for what is pointwise in its channels. It has
-    // segments of 8 steps, up to 64 of them, and does not count.
-    ToChannelKernelsOptions channels;
-    channels.newton = true;
-    if (options.chunk)
-      channels.segments = options.chunk / 8;
-    passes.addPass(createToChannelKernels(channels));
-  }
+  if (options.target == TargetKind::CUDA && options.form == Form::Newton)
+    if (Failure failure = addChannelKernels(*this, passes);
+        failure != Failure::None)
+      return failure;
   ToNewtonOptions newton;
   newton.planned = true;
   newton.count = options.countIterations;
