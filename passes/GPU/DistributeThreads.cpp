@@ -82,14 +82,15 @@ static void makeVariables(mlir::gpu::GPUFuncOp func) {
     if (view.getType().getRank() == 0)
       views.push_back(view);
   });
+  // Another view of the same bytes would not see the variable.
+  auto placeOf = [](memref::ViewOp view) {
+    return std::pair(view.getSource(), view.getByteShift());
+  };
+  DenseMap<std::pair<Value, Value>, unsigned> sharing;
+  func.walk([&](memref::ViewOp view) { ++sharing[placeOf(view)]; });
   OpBuilder b(func.getContext());
   for (memref::ViewOp view : views) {
-    // Another view of the same bytes would not see the variable.
-    bool alone = llvm::count_if(views, [&](memref::ViewOp other) {
-                   return other.getByteShift() == view.getByteShift() &&
-                          other.getSource() == view.getSource();
-                 }) == 1;
-    if (!alone || !canBeVariable(view))
+    if (sharing[placeOf(view)] != 1 || !canBeVariable(view))
       continue;
     b.setInsertionPointToStart(&func.getBody().front());
     Value variable =
