@@ -395,7 +395,8 @@ void StateAnalysis::classifyNonlinear() {
 /// max and min of affine branches, however nested: (max, +), or a semigroup
 /// that contains it.
 bool StateAnalysis::classifyMaxPlus() {
-  Extrema extrema(context, [&](Expr node) { return isPast(node); });
+  auto isState = [&](Expr node) { return isPast(node); };
+  Extrema extrema(context, isState); // keeps a reference to it
   if (!extrema.collect(state.value) || extrema.branches.size() < 2)
     return false;
   bool isScaled = false;
