@@ -102,6 +102,9 @@ run_tests() {
   say "random programs, interpreted and compiled: 500 fixed seeds, 100 fresh"
   /usr/bin/python3 "$root/test/random/run.py" --build "$build" --fresh 100 \
     --jobs "$(nproc)" --output "$results/random.json" || true
+  say "fuzzers of the parser and of Sema, two minutes"
+  /usr/bin/python3 "$root/test/fuzz/run.py" --build "$build" --seconds 120 \
+    --output "$results/fuzz.json" || true
   say "summary"
   /usr/bin/python3 "$root/utils/tally.py" "$results"
 }

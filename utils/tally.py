@@ -40,7 +40,7 @@ def read_ctest(path):
 
 
 def read_names(path):
-    """Outcomes of the random programs."""
+    """Outcomes of the random programs and of the fuzzers."""
     with open(path) as file:
         outcome = json.load(file)
     return outcome["passed"], outcome["failed"], []
@@ -50,7 +50,8 @@ def main(folder):
     total_passed = total_failed = 0
     for file, runner, read in (("lit.json", "lit", read_lit),
                                ("ctest.xml", "ctest", read_ctest),
-                               ("random.json", "random", read_names)):
+                               ("random.json", "random", read_names),
+                               ("fuzz.json", "fuzz", read_names)):
         path = os.path.join(folder, file)
         try:
             passed, failed, skipped = read(path)
