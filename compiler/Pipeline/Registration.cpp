@@ -7,6 +7,7 @@
 
 #include "compiler/Pipeline/Registration.h"
 #include "dialects/Rondo/IR/RondoDialect.h"
+#include "dialects/Tile/IR/TileDialect.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -28,6 +29,7 @@
 #include "passes/CPU/Pipeline.h"
 #include "passes/Forms/Passes.h"
 #include "passes/GPU/Pipeline.h"
+#include "passes/GPU/Tile/Passes.h"
 #include "passes/Strategy/Passes.h"
 
 void rondo::registerDialects(mlir::DialectRegistry &registry) {
@@ -43,7 +45,7 @@ void rondo::registerDialects(mlir::DialectRegistry &registry) {
 }
 
 void rondo::registerEveryDialect(mlir::DialectRegistry &registry) {
-  registry.insert<RondoDialect>();
+  registry.insert<RondoDialect, tile::TileDialect>();
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   cpu::registerDialects(registry);
@@ -57,5 +59,6 @@ void rondo::registerEveryPass() {
   registerFormsPasses();
   registerStrategyPasses();
   cpu::registerPasses();
+  tile::registerTilePasses();
   gpu::registerPasses();
 }

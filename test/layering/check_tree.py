@@ -54,6 +54,7 @@ RULES = {
     # The layout of rondo_frame is the border to the runtime.
     "passes/CPU": PASSES + ["passes/Common", "rondo/abi.h"],
     "passes/GPU": PASSES + ["passes/Common", "rondo/abi.h"],
+    "passes/GPU/Tile": PASSES + ["passes/Common", "passes/Algebra"],
     "compiler": ["std", "llvm", "mlir", "lld", "dialects", "frontend",
                  "passes", "rondo/abi.h", "runtime/src/ArtifactObject.h"],
     # The tools that run kernels are hosts.

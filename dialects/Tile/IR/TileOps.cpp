@@ -1,0 +1,257 @@
+//===- TileOps.cpp - Verifiers of the tile dialect ------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Tile/IR/TileOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
+using namespace mlir;
+using namespace rondo::tile;
+
+#define GET_OP_CLASSES
+#include "dialects/Tile/IR/TileOps.cpp.inc"
+
+//===----------------------------------------------------------------------===//
+// Global and shared memory
+//===----------------------------------------------------------------------===//
+
+/// What loads, stores and copies have in common. The comments name the labels
+/// of `tile.load`.
+template <typename Op>
+static LogicalResult verifyPlace(Op op, MemRefType memory, int64_t rows,
+                                 int64_t columns, Type element) {
+  int64_t rank = memory.getRank();
+  // load_c1
+  if (static_cast<int64_t>(op.getIndices().size()) != rank)
+    return op.emitOpError("has ")
+           << op.getIndices().size() << " indices for " << rank << " dims";
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  if (failed(memory.getStridesAndOffset(strides, offset)))
+    return op.emitOpError("needs memory with strides");
+  if (rank > 0 && strides.back() != 1 && !ShapedType::isDynamic(strides.back()))
+    return op.emitOpError("needs an innermost stride of 1");
+  // load_c2
+  int64_t row = op.getRowDim(), column = op.getColumnDim();
+  if (row < -1 || row >= rank || column < -1 || column >= rank)
+    return op.emitOpError("has a row or column dim out of range");
+  if (row != -1 && row == column)
+    return op.emitOpError("has rows and columns along the same dim");
+  if ((rows > 1 && row == -1) || (columns > 1 && column == -1))
+    return op.emitOpError("needs a dim for its rows or columns");
+  // load_c3
+  if ((row != -1) != static_cast<bool>(op.getRowLimit()) ||
+      (column != -1) != static_cast<bool>(op.getColumnLimit()))
+    return op.emitOpError("needs a limit for every dim of the tile");
+  // load_c4
+  if (memory.getElementType() != element)
+    return op.emitOpError("has elements of ")
+           << element << " and memory of " << memory.getElementType();
+  return success();
+}
+
+static TileType tileOf(Value value) { return cast<TileType>(value.getType()); }
+
+LogicalResult LoadOp::verify() {
+  TileType type = tileOf(getResult());
+  return verifyPlace(*this, cast<MemRefType>(getSource().getType()),
+                     type.getRows(), type.getColumns(), type.getElementType());
+}
+
+LogicalResult StoreOp::verify() {
+  TileType type = tileOf(getValue());
+  return verifyPlace(*this, cast<MemRefType>(getTarget().getType()),
+                     type.getRows(), type.getColumns(), type.getElementType());
+}
+
+LogicalResult CopyOp::verify() {
+  BufferType type = getBuffer().getType();
+  return verifyPlace(*this, cast<MemRefType>(getSource().getType()),
+                     type.getRows(), type.getColumns(), type.getElementType());
+}
+
+LogicalResult WaitOp::verify() {
+  // wait_c1
+  if (static_cast<int64_t>(getPending()) < 0)
+    return emitOpError("has a negative number of pending groups");
+  return success();
+}
+
+LogicalResult ViewOp::verify() {
+  // view_c1
+  BufferType buffer = getBuffer().getType();
+  TileType tile = tileOf(getResult());
+  if (buffer.getRows() != tile.getRows() ||
+      buffer.getColumns() != tile.getColumns() ||
+      buffer.getElementType() != tile.getElementType())
+    return emitOpError("has a tile that is not a stage of ") << buffer;
+  if (tile.getLayout() != Layout::Any && tile.getLayout() != Layout::Shared)
+    return emitOpError("gives a tile in shared memory");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Computation
+//===----------------------------------------------------------------------===//
+
+void DotOp::build(OpBuilder &builder, OperationState &state, Value left,
+                  Value right, Value accumulator, bool transposeLeft,
+                  bool transposeRight) {
+  build(builder, state, accumulator.getType(), left, right, accumulator,
+        transposeLeft, transposeRight);
+}
+
+LogicalResult DotOp::verify() {
+  TileType left = tileOf(getLeft()), right = tileOf(getRight()),
+           result = tileOf(getResult());
+  int64_t m = left.getRows(), k = left.getColumns();
+  int64_t k2 = right.getRows(), n = right.getColumns();
+  if (getTransposeLeft())
+    std::swap(m, k);
+  if (getTransposeRight())
+    std::swap(k2, n);
+  // dot_c1
+  if (k != k2 || m != result.getRows() || n != result.getColumns())
+    return emitOpError("multiplies ") << m << "x" << k << " by " << k2 << "x"
+                                      << n << " to " << result.getRows() << "x"
+                                      << result.getColumns();
+  // dot_c2
+  if (getAccumulator().getType() != result ||
+      !result.getElementType().isF32())
+    return emitOpError("needs an accumulator of the result's type, of f32");
+  // dot_c3
+  if (m % 16 || n % 16 || k % 16)
+    return emitOpError("needs dims that are multiples of 16");
+  return success();
+}
+
+LogicalResult MapOp::verify() {
+  // map_c1
+  TileType result = tileOf(getResult());
+  for (auto [i, input] : llvm::enumerate(getInputs())) {
+    TileType type = tileOf(input);
+    if ((type.getRows() != 1 && type.getRows() != result.getRows()) ||
+        (type.getColumns() != 1 && type.getColumns() != result.getColumns()))
+      return emitOpError("has operand ")
+             << i << " of " << type << " for a result of " << result;
+  }
+  return success();
+}
+
+LogicalResult MapOp::verifyRegions() {
+  Block &block = getBody().front();
+  // map_c2
+  size_t numInputs = getInputs().size();
+  bool fits = block.getNumArguments() == numInputs + 2;
+  for (size_t i = 0; fits && i < numInputs + 2; ++i) {
+    Type type = block.getArgument(i).getType();
+    fits = i < numInputs ? type.isF32() : type.isIndex();
+  }
+  if (!fits)
+    return emitOpError("needs a block with one f32 per operand and two indices");
+  // map_c3
+  for (Operation &op : block.without_terminator())
+    if (op.getNumRegions() ||
+        !isa<arith::ArithDialect, math::MathDialect>(op.getDialect()))
+      return op.emitOpError("can't be in a map");
+  return success();
+}
+
+LogicalResult ReduceOp::verify() {
+  // reduce_c1
+  TileType source = tileOf(getSource()), result = tileOf(getResult());
+  bool alongRows = getAxis() == Axis::Rows;
+  if (result.getRows() != (alongRows ? 1 : source.getRows()) ||
+      result.getColumns() != (alongRows ? source.getColumns() : 1) ||
+      !result.getElementType().isF32())
+    return emitOpError("has a result that is not the source reduced, in f32");
+  return success();
+}
+
+static bool sameShape(TileType a, TileType b) {
+  return a.getRows() == b.getRows() && a.getColumns() == b.getColumns();
+}
+
+LogicalResult ScanOp::verify() {
+  // scan_c1
+  TileType source = tileOf(getSource()), result = tileOf(getResult());
+  if (!source.isVector() || !sameShape(source, result) ||
+      !result.getElementType().isF32())
+    return emitOpError("needs a vector, and a result of its shape in f32");
+  return success();
+}
+
+LogicalResult SegmentProductOp::verify() {
+  // segment_product_c1
+  TileType source = tileOf(getSource()), result = tileOf(getResult());
+  if (!source.isVector() || !source.getElementType().isF32())
+    return emitOpError("needs a vector of f32");
+  // segment_product_c2
+  int64_t n = source.getRows() * source.getColumns();
+  if (result.getColumns() != n || result.getRows() != (getRow() ? 1 : n) ||
+      !result.getElementType().isF32())
+    return emitOpError("has a result that is not ")
+           << (getRow() ? 1 : n) << "x" << n << " of f32";
+  if (getRow() && static_cast<int64_t>(*getRow()) >= n)
+    return emitOpError("has a row out of range");
+  return success();
+}
+
+LogicalResult ExtractOp::verify() {
+  // extract_c1
+  TileType source = tileOf(getSource()), result = tileOf(getResult());
+  if (!source.isVector() || !result.isScalar() ||
+      source.getElementType() != result.getElementType())
+    return emitOpError("takes a scalar from a vector of its type");
+  // extract_c2
+  if (static_cast<int64_t>(getPosition()) >=
+      source.getRows() * source.getColumns())
+    return emitOpError("has a position out of range");
+  return success();
+}
+
+LogicalResult InvertOp::verify() {
+  // invert_c1
+  TileType source = tileOf(getSource()), result = tileOf(getResult());
+  int64_t n = source.getRows();
+  if (source.getColumns() != n || !sameShape(source, result) ||
+      !source.getElementType().isF32() || !result.getElementType().isF32())
+    return emitOpError("needs a square matrix of f32 and gives another");
+  if (n % 16 || (n / 16) & (n / 16 - 1))
+    return emitOpError("needs a power of two times 16 rows");
+  return success();
+}
+
+void TransposeOp::build(OpBuilder &builder, OperationState &state,
+                        Value source) {
+  TileType type = tileOf(source);
+  build(builder, state,
+        TileType::get(type.getContext(), type.getColumns(), type.getRows(),
+                      type.getElementType(), type.getLayout()),
+        source);
+}
+
+LogicalResult TransposeOp::verify() {
+  // transpose_c1
+  TileType source = tileOf(getSource()), result = tileOf(getResult());
+  if (source.getRows() != result.getColumns() ||
+      source.getColumns() != result.getRows() ||
+      source.getElementType() != result.getElementType())
+    return emitOpError("has a result that is not the transposed source");
+  return success();
+}
+
+LogicalResult ConvertOp::verify() {
+  // convert_c1
+  TileType source = tileOf(getSource()), result = tileOf(getResult());
+  if (!sameShape(source, result) ||
+      source.getElementType() != result.getElementType())
+    return emitOpError("changes more than the layout");
+  return success();
+}

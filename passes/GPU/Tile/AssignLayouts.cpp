@@ -1,0 +1,135 @@
+//===- AssignLayouts.cpp - A layout for every tile ------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/IR/Builders.h"
+#include "passes/GPU/Tile/EmitThreads.h"
+#include "passes/GPU/Tile/Passes.h"
+
+namespace rondo::tile {
+#define GEN_PASS_DEF_ASSIGNLAYOUTS
+#include "passes/GPU/Tile/Passes.h.inc"
+} // namespace rondo::tile
+
+using namespace mlir;
+using namespace rondo::tile;
+
+namespace {
+
+struct AssignLayouts
+    : public rondo::tile::impl::AssignLayoutsBase<AssignLayouts> {
+  void runOnOperation() override;
+  void assign(Value value);
+  Value convert(OpBuilder &builder, Value value, Layout layout);
+  void assignDot(DotOp dot);
+
+  int64_t warps = 0;
+};
+
+/// Whether a dot reads the value as it is, or turned.
+static bool meetsDot(Value value) {
+  return llvm::any_of(value.getUsers(), [](Operation *user) {
+    if (auto transpose = dyn_cast<TransposeOp>(user))
+      return meetsDot(transpose.getResult());
+    return isa<DotOp>(user);
+  });
+}
+
+static Layout chooseLayout(Value value) {
+  auto type = cast<TileType>(value.getType());
+  if (type.isScalar())
+    return Layout::Uniform;
+  if (type.isVector())
+    return Layout::Lanes;
+  Operation *op = value.getDefiningOp();
+  if (isa_and_nonnull<ViewOp, TransposeOp>(op) ||
+      (isa_and_nonnull<LoadOp>(op) &&
+       (type.getElementType().isBF16() || meetsDot(value))))
+    return Layout::Shared;
+  return Layout::Accumulator;
+}
+
+void AssignLayouts::assign(Value value) {
+  auto type = dyn_cast<TileType>(value.getType());
+  if (type && type.getLayout() == Layout::Any)
+    value.setType(type.withLayout(chooseLayout(value)));
+}
+
+Value AssignLayouts::convert(OpBuilder &builder, Value value, Layout layout) {
+  auto type = cast<TileType>(value.getType());
+  if (type.getLayout() == layout)
+    return value;
+  // One conversion serves all uses that it dominates.
+  for (Operation *user : value.getUsers())
+    if (auto known = dyn_cast<ConvertOp>(user))
+      if (known.getType() == type.withLayout(layout) &&
+          known->getBlock() == value.getParentBlock())
+        return known.getResult();
+  OpBuilder::InsertionGuard guard(builder);
+  if (value.getDefiningOp())
+    builder.setInsertionPointAfterValue(value);
+  return ConvertOp::create(builder, value.getLoc(), type.withLayout(layout),
+                           value);
+}
+
+void AssignLayouts::assignDot(DotOp dot) {
+  OpBuilder builder(dot);
+  auto leftType = cast<TileType>(dot.getLeft().getType());
+  bool wholeRows = Grid(leftType, warps).columns == 1;
+  bool inRegisters = leftType.getLayout() == Layout::Accumulator &&
+                     !dot.getTransposeLeft() && wholeRows;
+  dot.getLeftMutable().assign(
+      convert(builder, dot.getLeft(),
+              inRegisters ? Layout::Operand : Layout::Shared));
+  dot.getRightMutable().assign(
+      convert(builder, dot.getRight(), Layout::Shared));
+  dot.getAccumulatorMutable().assign(
+      convert(builder, dot.getAccumulator(), Layout::Accumulator));
+}
+
+void AssignLayouts::runOnOperation() {
+  auto attribute = getOperation()->getAttrOfType<IntegerAttr>("tile.warps");
+  if (!attribute)
+    return;
+  warps = attribute.getInt();
+  SmallVector<Operation *> ops;
+  getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
+    for (Region &region : op->getRegions())
+      for (Block &block : region)
+        for (BlockArgument argument : block.getArguments())
+          assign(argument);
+    for (Value result : op->getResults())
+      assign(result);
+    ops.push_back(op);
+  });
+  for (Operation *op : ops) {
+    OpBuilder builder(op);
+    if (auto dot = dyn_cast<DotOp>(op)) {
+      assignDot(dot);
+    } else if (isa<TransposeOp, InvertOp>(op)) {
+      Value source = op->getOperand(0);
+      if (cast<TileType>(source.getType()).isMatrix())
+        op->setOperand(0, convert(builder, source,
+                                  isa<InvertOp>(op) ? Layout::Accumulator
+                                                    : Layout::Shared));
+    } else if (auto store = dyn_cast<StoreOp>(op)) {
+      if (cast<TileType>(store.getValue().getType()).isMatrix())
+        store.getValueMutable().assign(
+            convert(builder, store.getValue(), Layout::Accumulator));
+    } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
+      for (OpOperand &init : loop.getInitArgsMutable())
+        if (auto type = dyn_cast<TileType>(loop.getTiedLoopResult(&init).getType()))
+          init.set(convert(builder, init.get(), type.getLayout()));
+    } else if (auto yield = dyn_cast<scf::YieldOp>(op)) {
+      for (auto [i, operand] : llvm::enumerate(yield->getOpOperands()))
+        if (auto type =
+                dyn_cast<TileType>(op->getParentOp()->getResult(i).getType()))
+          operand.set(convert(builder, operand.get(), type.getLayout()));
+    }
+  }
+}
+
+} // namespace

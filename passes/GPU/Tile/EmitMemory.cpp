@@ -1,0 +1,338 @@
+//===- EmitMemory.cpp - Tiles and global memory ---------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/GPU/Tile/EmitThreads.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "llvm/ADT/ScopeExit.h"
+
+using namespace mlir;
+using namespace rondo::tile;
+
+template <typename Op> Place ThreadEmitter::getPlace(Op op) {
+  Location loc = op.getLoc();
+  Value memory;
+  if constexpr (std::is_same_v<Op, StoreOp>)
+    memory = op.getTarget();
+  else
+    memory = op.getSource();
+  auto type = cast<MemRefType>(memory.getType());
+  auto metadata =
+      memref::ExtractStridedMetadataOp::create(builder, loc, memory);
+  Type i64 = builder.getI64Type();
+  auto wide = [&](Value index) -> Value {
+    return builder.createOrFold<arith::IndexCastOp>(loc, i64, index);
+  };
+  Value offset = wide(metadata.getOffset());
+  for (auto [index, stride] :
+       llvm::zip_equal(op.getIndices(), metadata.getStrides()))
+    offset = arith::AddIOp::create(
+        builder, loc, offset,
+        arith::MulIOp::create(builder, loc, wide(index), wide(stride)));
+  int64_t bytes = type.getElementTypeBitWidth() / 8;
+  Value size = arith::ConstantIntOp::create(builder, loc, bytes, 64);
+  Value base = memref::ExtractAlignedPointerAsIndexOp::create(builder, loc,
+                                                              memory);
+  Value pointer = LLVM::IntToPtrOp::create(
+      builder, loc, LLVM::LLVMPointerType::get(builder.getContext(), 1),
+      wide(base));
+  Place place;
+  place.element = type.getElementType();
+  place.pointer = at.globalPointer(
+      pointer, arith::MulIOp::create(builder, loc, offset, size));
+  auto stride = [&](int64_t dim) -> Value {
+    if (dim == -1)
+      return arith::ConstantIntOp::create(builder, loc, 0, 64);
+    return arith::MulIOp::create(builder, loc,
+                                 wide(metadata.getStrides()[dim]), size);
+  };
+  place.rowStride = stride(op.getRowDim());
+  place.columnStride = stride(op.getColumnDim());
+  place.unitColumns =
+      static_cast<int64_t>(op.getColumnDim()) == type.getRank() - 1;
+  place.rowLimit =
+      op.getRowLimit() ? at.fromIndex(op.getRowLimit()) : at.constant(1);
+  place.columnLimit =
+      op.getColumnLimit() ? at.fromIndex(op.getColumnLimit()) : at.constant(1);
+  return place;
+}
+
+/// The pointer to element (row, column).
+static Value pointerTo(Instructions &at, const Place &place, Value row,
+                       Value column) {
+  auto part = [&](Value position, Value stride) -> Value {
+    Value wide = arith::ExtSIOp::create(at.builder, at.loc,
+                                        at.builder.getI64Type(), position);
+    return arith::MulIOp::create(at.builder, at.loc, wide, stride);
+  };
+  return at.globalPointer(
+      place.pointer,
+      arith::AddIOp::create(at.builder, at.loc, part(row, place.rowStride),
+                            part(column, place.columnStride)));
+}
+
+static Value inside(Instructions &at, const Place &place, Value row,
+                    Value column) {
+  return arith::AndIOp::create(at.builder, at.loc,
+                               at.less(row, place.rowLimit),
+                               at.less(column, place.columnLimit));
+}
+
+Value ThreadEmitter::loadElement(const Place &place, Value row, Value column) {
+  Value value = at.loadGlobalIf(inside(at, place, row, column), place.element,
+                                pointerTo(at, place, row, column));
+  if (!place.element.isF32())
+    value = arith::ExtFOp::create(builder, at.loc, builder.getF32Type(), value);
+  return value;
+}
+
+void ThreadEmitter::storeElement(const Place &place, Value row, Value column,
+                                 Value value) {
+  if (!place.element.isF32())
+    value = arith::TruncFOp::create(builder, at.loc, place.element, value);
+  at.storeGlobalIf(inside(at, place, row, column), value,
+                   pointerTo(at, place, row, column));
+}
+
+void ThreadEmitter::emitLoad(LoadOp op) {
+  TileType type = op.getType();
+  Place place = getPlace(op);
+  Parts parts{type, {}, {}};
+  if (type.getLayout() == Layout::Shared) {
+    parts = allocateShared(type);
+    loadIntoShared(place, parts);
+  } else if (type.getLayout() == Layout::Uniform) {
+    parts.values.push_back(loadElement(place, at.constant(0), at.constant(0)));
+  } else if (type.getLayout() == Layout::Lanes) {
+    int64_t length = type.getRows() * type.getColumns();
+    for (int64_t first = 0; first < length; first += 32) {
+      Value position = at.add(lane, first);
+      bool column = type.getRows() == 1;
+      parts.values.push_back(
+          loadElement(place, column ? at.constant(0) : position,
+                      column ? position : at.constant(0)));
+    }
+  } else {
+    Grid grid(type, warps);
+    Value row = firstRow(grid), column = firstColumn(grid);
+    for (int64_t b = 0; b < grid.rowBlocks; ++b)
+      for (int64_t n = 0; n < grid.columnBlocks; ++n)
+        for (int64_t e = 0; e < 4; ++e)
+          parts.values.push_back(loadElement(place,
+                                             at.add(row, rowOf(grid, b, e)),
+                                             at.add(column, columnOf(n, e))));
+  }
+  set(op.getResult(), parts);
+}
+
+/// Pairs of elements, one per thread and turn, by plain loads.
+void ThreadEmitter::loadIntoShared(const Place &place, const Parts &target) {
+  int64_t pairs = target.storedColumns() / 2, threads = 32 * warps;
+  int64_t turns = llvm::divideCeil(target.storedRows() * pairs, threads);
+  auto loop = scf::ForOp::create(builder, at.loc, at.constant(0),
+                                 at.constant(turns), at.constant(1));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value number = at.add(thread, at.mul(loop.getInductionVar(), threads));
+  auto inTile = scf::IfOp::create(
+      builder, at.loc,
+      at.less(number, at.constant(target.storedRows() * pairs)), false);
+  builder.setInsertionPointToStart(inTile.thenBlock());
+  Value row = at.divide(number, pairs), pair = at.remainder(number, pairs);
+  Value column = at.shiftLeft(pair, 1);
+  Value low = loadElement(place, row, column);
+  Value high = loadElement(place, row, at.add(column, 1));
+  Value offset = at.add(
+      pieceOffset(target, row, at.shiftRight(pair, 2), 0),
+      at.shiftLeft(at.bitAnd(pair, 3), 2));
+  Value packed = at.pack(low, high);
+  at.storeShared(packed, offset, 0, 4);
+  if (getPlanes(target.type.getElementType()) == 2)
+    at.storeShared(at.pack(at.subReal(low, at.unpackLow(packed)),
+                           at.subReal(high, at.unpackHigh(packed))),
+                   offset, planeBytes(target), 4);
+  written();
+}
+
+//===----------------------------------------------------------------------===//
+// Asynchronous copies
+//===----------------------------------------------------------------------===//
+
+void ThreadEmitter::emitCopy(CopyOp op) {
+  Place place = getPlace(op);
+  Parts target = get(op.getBuffer());
+  target.offset =
+      at.add(target.offset,
+             at.mul(at.fromIndex(op.getStage()),
+                    getPlanes(place.element) * planeBytes(target)));
+  // The wait behind the copy is the barrier, not the next use.
+  llvm::scope_exit restore([&, before = dirty] { dirty = before; });
+  if (!place.element.isBF16() || !place.unitColumns) {
+    loadIntoShared(place, target);
+    return;
+  }
+  // Pieces of 16 bytes, if all of them are aligned.
+  Type i64 = builder.getI64Type();
+  Value address = LLVM::PtrToIntOp::create(builder, at.loc, i64, place.pointer);
+  Value all = arith::OrIOp::create(builder, at.loc, address, place.rowStride);
+  Value low = arith::AndIOp::create(
+      builder, at.loc, all,
+      arith::ConstantIntOp::create(builder, at.loc, 15, 64));
+  Value aligned = arith::CmpIOp::create(
+      builder, at.loc, arith::CmpIPredicate::eq, low,
+      arith::ConstantIntOp::create(builder, at.loc, 0, 64));
+  auto branch = scf::IfOp::create(builder, at.loc, aligned, true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.elseBlock());
+  loadIntoShared(place, target);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  int64_t pieces = target.storedColumns() / 8, threads = 32 * warps;
+  int64_t total = target.storedRows() * pieces;
+  bool even = threads % pieces == 0 && (threads / pieces) % 8 == 0;
+  Value row, piece, offset;
+  for (int64_t first = 0; first < total; first += threads) {
+    int64_t further = even ? first / pieces : 0;
+    if (!even || first == 0) {
+      Value number = at.add(thread, first);
+      row = at.divide(number, pieces);
+      piece = at.remainder(number, pieces);
+      offset = pieceOffset(target, row, piece, 0);
+    }
+    Value here = at.add(row, further);
+    Value column = at.shiftLeft(piece, 3);
+    Value bytes = at.clamp(
+        at.shiftLeft(at.sub(place.columnLimit, column), 1), 0, 16);
+    Value present = at.less(here, place.rowLimit);
+    bytes = at.select(present, bytes, at.constant(0));
+    Value source = pointerTo(at, place, here, column);
+    Value some = at.less(at.constant(0), bytes);
+    source = at.select(some, source, place.pointer);
+    auto copy = [&] {
+      at.copyAsync(offset, further * pitch(target), source, bytes);
+    };
+    if (first + threads <= total) {
+      copy();
+    } else {
+      auto rest = scf::IfOp::create(
+          builder, at.loc,
+          at.less(at.add(thread, first), at.constant(total)), false);
+      OpBuilder::InsertionGuard inner(builder);
+      builder.setInsertionPointToStart(rest.thenBlock());
+      copy();
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Stores
+//===----------------------------------------------------------------------===//
+
+void ThreadEmitter::emitStore(StoreOp op) {
+  Place place = getPlace(op);
+  Parts parts = get(op.getValue());
+  TileType type = parts.type;
+  if (type.isScalar() || type.isVector()) {
+    // One warp writes.
+    auto first = scf::IfOp::create(
+        builder, at.loc,
+        at.less(type.isScalar() ? thread : warp, at.constant(1)), false);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(first.thenBlock());
+    bool column = type.getRows() == 1;
+    int64_t length = type.getRows() * type.getColumns();
+    for (auto [i, value] : llvm::enumerate(parts.values)) {
+      Value position = type.isScalar() ? at.constant(0) : at.add(lane, 32 * i);
+      Value zero = at.constant(0);
+      if (length % 32 && !type.isScalar())
+        (column ? place.columnLimit : place.rowLimit) =
+            arith::MinSIOp::create(builder, at.loc,
+                                   column ? place.columnLimit : place.rowLimit,
+                                   at.constant(length));
+      storeElement(place, column ? zero : position, column ? position : zero,
+                   value);
+    }
+    return;
+  }
+  Grid grid(type, warps);
+  bool power = (grid.columnBlocks & (grid.columnBlocks - 1)) == 0;
+  if (!place.element.isF32() && place.unitColumns && power) {
+    storeRows(place, parts);
+    return;
+  }
+  Value row = firstRow(grid), column = firstColumn(grid);
+  int64_t next = 0;
+  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+    for (int64_t n = 0; n < grid.columnBlocks; ++n)
+      for (int64_t e = 0; e < 4; ++e)
+        storeElement(place, at.add(row, rowOf(grid, b, e)),
+                     at.add(column, columnOf(n, e)), parts.values[next++]);
+}
+
+/// Each warp exchanges its elements through shared memory so that lanes write
+/// 16 bytes in a row.
+void ThreadEmitter::storeRows(const Place &place, const Parts &parts) {
+  Grid grid(parts.type, warps);
+  Parts stage{parts.type.withElementType(builder.getBF16Type())
+                  .withLayout(Layout::Shared),
+              {},
+              {}};
+  stage.offset = at.constant(allocate(planeBytes(stage)));
+  at.warpBarrier();
+  Value row = firstRow(grid);
+  Value warpPiece = at.mul(warpColumn(grid), grid.columnBlocks);
+  int64_t next = 0;
+  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+    for (int64_t n = 0; n < grid.columnBlocks; ++n, next += 4) {
+      Value offset = at.add(pieceOffset(stage, row, warpPiece, n),
+                            at.shiftLeft(quad, 2));
+      for (int64_t h = 0; h < 2; ++h)
+        at.storeShared(at.packAs(place.element, parts.values[next + 2 * h],
+                                 parts.values[next + 2 * h + 1]),
+                       offset, (16 * grid.rows * b + 8 * h) * pitch(stage), 4);
+    }
+  at.warpBarrier();
+  Type i64 = builder.getI64Type();
+  Value address = LLVM::PtrToIntOp::create(builder, at.loc, i64, place.pointer);
+  Value all = arith::OrIOp::create(builder, at.loc, address, place.rowStride);
+  Value low = arith::AndIOp::create(
+      builder, at.loc, all,
+      arith::ConstantIntOp::create(builder, at.loc, 15, 64));
+  Value aligned = arith::CmpIOp::create(
+      builder, at.loc, arith::CmpIPredicate::eq, low,
+      arith::ConstantIntOp::create(builder, at.loc, 0, 64));
+  Type four = VectorType::get(4, builder.getI32Type());
+  int64_t pieces = grid.columnBlocks, perWarp = 16 * pieces;
+  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+    for (int64_t first = 0; first < perWarp; first += 32) {
+      Value number = at.add(lane, first);
+      Value inBlock = at.divide(number, pieces);
+      Value piece = at.add(warpPiece, at.remainder(number, pieces));
+      Value here = at.add(at.add(at.shiftLeft(warpRow(grid), 4), inBlock),
+                          16 * grid.rows * b);
+      Value column = at.shiftLeft(piece, 3);
+      Value offset = pieceOffset(stage, here, piece, 0);
+      Value room = at.sub(place.columnLimit, column);
+      Value whole = arith::AndIOp::create(
+          builder, at.loc, aligned, at.less(at.constant(7), room));
+      auto inRows = scf::IfOp::create(builder, at.loc,
+                                      at.less(here, place.rowLimit), false);
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(inRows.thenBlock());
+      auto branch = scf::IfOp::create(builder, at.loc, whole, true);
+      builder.setInsertionPointToStart(branch.thenBlock());
+      at.storeGlobal(at.loadShared(four, offset, 0, 16),
+                     pointerTo(at, place, here, column), 16);
+      builder.setInsertionPointToStart(branch.elseBlock());
+      auto loop = scf::ForOp::create(builder, at.loc, at.constant(0),
+                                     at.clamp(room, 0, 8), at.constant(1));
+      builder.setInsertionPointToStart(loop.getBody());
+      Value one = loop.getInductionVar();
+      at.storeGlobal(at.loadShared(place.element,
+                                   at.add(offset, at.shiftLeft(one, 1)), 0, 2),
+                     pointerTo(at, place, here, at.add(column, one)), 2);
+    }
+}

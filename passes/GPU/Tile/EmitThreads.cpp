@@ -1,0 +1,270 @@
+//===- EmitThreads.cpp - From tiles to what each thread does --------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/GPU/Tile/EmitThreads.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace rondo::tile;
+
+Grid::Grid(TileType type, int64_t warps) {
+  rows = std::min(warps, type.getRows() / 16);
+  columns = warps / rows;
+  rowBlocks = type.getRows() / 16 / rows;
+  columnBlocks = type.getColumns() / 8 / columns;
+}
+
+const char *Grid::check(TileType type, int64_t warps) {
+  int64_t rows = std::min(warps, type.getRows() / 16);
+  if (type.getRows() % 16 || type.getColumns() % 16 ||
+      (type.getRows() / 16) % rows || warps % rows)
+    return "its rows don't divide among the warps";
+  int64_t columns = warps / rows, blocks = type.getColumns() / 8 / columns;
+  if (type.getColumns() % (16 * columns) ||
+      (columns > 1 && (blocks & (blocks - 1))))
+    return "its columns don't divide among the warps";
+  return nullptr;
+}
+
+int64_t rondo::tile::getPlanes(Type element) { return element.isBF16() ? 1 : 2; }
+
+ThreadEmitter::ThreadEmitter(gpu::GPUFuncOp function, int64_t warps)
+    : function(function), warps(warps),
+      builder(function.getContext()),
+      at(builder, function.getLoc()) {}
+
+FailureOr<int64_t> ThreadEmitter::run() {
+  auto module = function->getParentOfType<gpu::GPUModuleOp>();
+  static constexpr llvm::StringLiteral kShared = "tile_shared";
+  if (!module.lookupSymbol(kShared)) {
+    OpBuilder outer(module.getBody(), module.getBody()->begin());
+    LLVM::GlobalOp::create(
+        outer, function.getLoc(),
+        LLVM::LLVMArrayType::get(outer.getI8Type(), 0), /*isConstant=*/false,
+        LLVM::Linkage::External, kShared, Attribute(), /*alignment=*/1024,
+        /*addrSpace=*/3);
+  }
+  builder.setInsertionPointToStart(&function.getBody().front());
+  at.shared = LLVM::AddressOfOp::create(
+      builder, function.getLoc(),
+      LLVM::LLVMPointerType::get(builder.getContext(), 3), kShared);
+  thread = at.threadId();
+  lane = at.bitAnd(thread, 31);
+  warp = at.shiftRight(thread, 5);
+  group = at.shiftRight(lane, 2);
+  quad = at.bitAnd(lane, 3);
+  lane7 = at.bitAnd(lane, 7);
+  lane15 = at.bitAnd(lane, 15);
+  lane8 = at.bitAnd(at.shiftRight(lane, 3), 1);
+  lane16 = at.shiftRight(lane, 4);
+  if (failed(emitBlock(function.getBody().front())))
+    return failure();
+  for (Operation *op : done)
+    op->dropAllReferences();
+  for (Operation *op : llvm::reverse(done))
+    op->erase();
+  return sharedBytes;
+}
+
+LogicalResult ThreadEmitter::emitBlock(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(block))
+    if (failed(emitOp(op)))
+      return failure();
+  return success();
+}
+
+LogicalResult ThreadEmitter::emitOp(Operation &op) {
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return emitFor(loop);
+  if (!isa_and_nonnull<TileDialect>(op.getDialect())) {
+    for (Region &region : op.getRegions())
+      for (Block &block : region)
+        if (failed(emitBlock(block)))
+          return failure();
+    return success();
+  }
+  builder.setInsertionPoint(&op);
+  at.loc = op.getLoc();
+  for (Value result : op.getResults())
+    if (auto type = dyn_cast<TileType>(result.getType())) {
+      if (type.getLayout() == Layout::Any)
+        return op.emitOpError("has a result without a layout");
+      if (type.getLayout() == Layout::Accumulator)
+        if (const char *why = Grid::check(type, warps))
+          return op.emitOpError("has a tile of ")
+                 << type << " for " << warps << " warps: " << why;
+    }
+  llvm::TypeSwitch<Operation *>(&op)
+      .Case([&](LoadOp op) { emitLoad(op); })
+      .Case([&](StoreOp op) { emitStore(op); })
+      .Case([&](CopyOp op) { emitCopy(op); })
+      .Case([&](AllocOp op) {
+        BufferType type = op.getType();
+        auto stage = TileType::get(type.getContext(), type.getRows(),
+                                   type.getColumns(), type.getElementType(),
+                                   Layout::Shared);
+        Parts parts{stage, {}, {}};
+        parts.offset = at.constant(allocate(
+            type.getStages() * getPlanes(type.getElementType()) *
+            planeBytes(parts)));
+        set(op.getResult(), parts);
+      })
+      .Case([&](CommitOp) { at.commit(); })
+      .Case([&](WaitOp op) {
+        at.wait(op.getPending());
+        at.barrier();
+        dirty = false;
+      })
+      .Case([&](ViewOp op) {
+        Parts parts = get(op.getBuffer());
+        int64_t bytes =
+            getPlanes(parts.type.getElementType()) * planeBytes(parts);
+        parts.offset = at.add(parts.offset,
+                              at.mul(at.fromIndex(op.getStage()), bytes));
+        set(op.getResult(), parts);
+      })
+      .Case([&](DotOp op) { emitDot(op); })
+      .Case([&](MapOp op) { emitMap(op); })
+      .Case([&](ReduceOp op) { emitReduce(op); })
+      .Case([&](ScanOp op) { emitScan(op); })
+      .Case([&](SegmentProductOp op) { emitSegmentProduct(op); })
+      .Case([&](InvertOp op) { emitInvert(op); })
+      .Case([&](ConvertOp op) { emitConvert(op); })
+      .Case([&](ExtractOp op) {
+        Value lane = at.constant(op.getPosition() % 32);
+        Value element = at.shuffle(
+            get(op.getSource()).values[op.getPosition() / 32], lane);
+        set(op.getResult(), {op.getType(), {element}, {}});
+      })
+      .Case([&](TransposeOp op) {
+        Parts parts = get(op.getSource());
+        parts.type = op.getType();
+        parts.transposed = !parts.transposed;
+        set(op.getResult(), parts);
+      });
+  done.push_back(&op);
+  return success();
+}
+
+LogicalResult ThreadEmitter::emitFor(scf::ForOp loop) {
+  bool hasTiles = false;
+  loop.walk([&](Operation *op) {
+    hasTiles |= isa_and_nonnull<TileDialect>(op->getDialect());
+  });
+  if (!hasTiles)
+    return success();
+  builder.setInsertionPoint(loop);
+  at.loc = loop.getLoc();
+  SmallVector<Value> inits;
+  for (Value init : loop.getInitArgs())
+    if (isa<TileType>(init.getType()))
+      llvm::append_range(inits, get(init).values);
+    else
+      inits.push_back(init);
+  auto flat = scf::ForOp::create(builder, loop.getLoc(), loop.getLowerBound(),
+                                 loop.getUpperBound(), loop.getStep(), inits);
+  // Also true of a loop without results, whose body has a terminator already.
+  if (!flat.getBody()->empty())
+    flat.getBody()->getTerminator()->erase();
+  loop.getInductionVar().replaceAllUsesWith(flat.getInductionVar());
+  auto unflatten = [&](ValueRange now, ValueRange before, ValueRange inits) {
+    size_t next = 0;
+    for (auto [old, init] : llvm::zip_equal(before, inits)) {
+      auto type = dyn_cast<TileType>(old.getType());
+      if (!type) {
+        old.replaceAllUsesWith(now[next++]);
+        continue;
+      }
+      Parts parts{type, {}, {}};
+      for (size_t i = 0, n = get(init).values.size(); i < n; ++i)
+        parts.values.push_back(now[next++]);
+      set(old, parts);
+    }
+  };
+  unflatten(flat.getRegionIterArgs(), loop.getRegionIterArgs(),
+            loop.getInitArgs());
+  auto yield = cast<scf::YieldOp>(loop.getBody()->getTerminator());
+  flat.getBody()->getOperations().splice(flat.getBody()->end(),
+                                         loop.getBody()->getOperations());
+  // What the step before read must not be overwritten by this one.
+  bool waits = !flat.getBody()->getOps<WaitOp>().empty();
+  if (!waits) {
+    builder.setInsertionPointToStart(flat.getBody());
+    at.barrier();
+  }
+  dirty = false;
+  if (failed(emitBlock(*flat.getBody())))
+    return failure();
+  SmallVector<Value> yielded;
+  for (Value value : yield.getOperands())
+    if (isa<TileType>(value.getType()))
+      llvm::append_range(yielded, get(value).values);
+    else
+      yielded.push_back(value);
+  builder.setInsertionPoint(yield);
+  scf::YieldOp::create(builder, yield.getLoc(), yielded);
+  yield.erase();
+  unflatten(flat.getResults(), loop.getResults(), loop.getInitArgs());
+  builder.setInsertionPointAfter(flat);
+  at.barrier();
+  dirty = false;
+  done.push_back(loop);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Places
+//===----------------------------------------------------------------------===//
+
+Value ThreadEmitter::warpRow(const Grid &grid) {
+  return grid.rows == warps ? warp : at.bitAnd(warp, grid.rows - 1);
+}
+Value ThreadEmitter::warpColumn(const Grid &grid) {
+  return grid.columns == 1 ? at.constant(0)
+                           : at.shiftRight(warp, llvm::Log2_64(grid.rows));
+}
+Value ThreadEmitter::firstRow(const Grid &grid) {
+  return at.add(at.shiftLeft(warpRow(grid), 4), group);
+}
+Value ThreadEmitter::firstColumn(const Grid &grid) {
+  return at.add(at.mul(warpColumn(grid), 8 * grid.columnBlocks),
+                at.shiftLeft(quad, 1));
+}
+
+Value ThreadEmitter::pieceOffset(const Parts &tile, Value row, Value piece,
+                                 int64_t constant) {
+  int64_t pieces = tile.storedColumns() / 8;
+  Value turn;
+  if (pieces % 8 == 0)
+    turn = at.bitAnd(row, 7);
+  else // 2, 4 or 6 pieces: the largest power of two in them
+    turn = at.bitAnd(at.shiftRight(row, pieces % 4 ? 2 : 1),
+                     pieces % 4 ? 1 : 3);
+  Value column = at.bitXor(at.shiftLeft(at.bitXor(piece, turn), 4),
+                           constant << 4);
+  return at.add(at.add(tile.offset, at.mul(row, pitch(tile))), column);
+}
+
+int64_t ThreadEmitter::allocate(int64_t bytes) {
+  int64_t offset = sharedBytes;
+  sharedBytes += llvm::alignTo(bytes, 128);
+  return offset;
+}
+
+Parts ThreadEmitter::allocateShared(TileType type) {
+  Parts parts{type.withLayout(Layout::Shared), {}, {}};
+  parts.offset = at.constant(
+      allocate(getPlanes(type.getElementType()) * planeBytes(parts)));
+  return parts;
+}
+
+void ThreadEmitter::synchronize() {
+  if (dirty)
+    at.barrier();
+  dirty = false;
+}

@@ -1,0 +1,153 @@
+//===- EmitThreads.h - From tiles to what each thread does ------*- C++ -*-===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Every thread of the block executes the same code on its own elements. The
+// emitter goes through a function once, in order, and puts scalar code in front
+// of every operation of the tile dialect. `Parts` says what a tile has become:
+//
+//   accumulator  warps form a grid, `Grid` in all; a warp's elements are
+//                numbered [block of 16 rows][block of 8 columns][4], where the
+//                four are (g, 2q), (g, 2q+1), (g+8, 2q), (g+8, 2q+1) for
+//                g = lane / 4 and q = lane mod 4
+//   operand      [plane][block of 16 rows][block of 16 columns][4] of packed
+//                pairs, as mma.sync wants its left operand
+//   lanes        element 32 i + lane in value i
+//   uniform      one value
+//   shared       a place in shared memory; planes of bf16 whose sum is meant
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RONDO_PASSES_GPU_TILE_EMITTHREADS_H
+#define RONDO_PASSES_GPU_TILE_EMITTHREADS_H
+
+#include "dialects/Tile/IR/TileOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/GPU/Tile/Instructions.h"
+
+namespace rondo::tile {
+
+/// How warps share the elements of a matrix in layout `accumulator`.
+struct Grid {
+  int64_t rows, columns;           // of warps
+  int64_t rowBlocks, columnBlocks; // per warp, of 16 and of 8
+  Grid(TileType type, int64_t warps);
+  /// Why the tile can't be shared out, or null.
+  static const char *check(TileType type, int64_t warps);
+};
+
+struct Parts {
+  TileType type;
+  Values values;      // in registers
+  mlir::Value offset; // shared: in bytes
+  bool transposed = false; // shared: stored with rows and columns exchanged
+  int64_t storedRows() const {
+    return transposed ? type.getColumns() : type.getRows();
+  }
+  int64_t storedColumns() const {
+    return transposed ? type.getRows() : type.getColumns();
+  }
+};
+
+/// Planes of bf16 that hold an element.
+int64_t getPlanes(mlir::Type element);
+
+/// Where the elements of a tile are in global memory.
+struct Place {
+  mlir::Value pointer; // of element (0, 0)
+  mlir::Value rowStride, columnStride; // i64, in bytes
+  bool unitColumns; // columnStride is one element
+  mlir::Value rowLimit, columnLimit;   // i32
+  mlir::Type element;
+};
+
+class ThreadEmitter {
+public:
+  ThreadEmitter(mlir::gpu::GPUFuncOp function, int64_t warps);
+
+  /// Returns the bytes of shared memory that the function needs.
+  mlir::FailureOr<int64_t> run();
+
+private:
+  mlir::LogicalResult emitBlock(mlir::Block &block);
+  mlir::LogicalResult emitOp(mlir::Operation &op);
+  mlir::LogicalResult emitFor(mlir::scf::ForOp loop);
+
+  // EmitMemory.cpp
+  template <typename Op> Place getPlace(Op op);
+  void emitLoad(LoadOp op);
+  void emitStore(StoreOp op);
+  void emitCopy(CopyOp op);
+  void loadIntoShared(const Place &place, const Parts &target);
+  mlir::Value loadElement(const Place &place, mlir::Value row,
+                          mlir::Value column);
+  void storeElement(const Place &place, mlir::Value row, mlir::Value column,
+                    mlir::Value value);
+  void storeRows(const Place &place, const Parts &parts);
+
+  // EmitTiles.cpp
+  void emitMap(MapOp op);
+  void emitDot(DotOp op);
+  void emitConvert(ConvertOp op);
+  void emitReduce(ReduceOp op);
+  void emitScan(ScanOp op);
+  void emitSegmentProduct(SegmentProductOp op);
+  void emitInvert(InvertOp op);
+  Parts toShared(const Parts &source);
+  Parts toOperand(const Parts &source);
+  /// Elements as an accumulator has them.
+  Values elementsOf(const Parts &source, TileType like);
+  Values mapElement(MapOp op, llvm::ArrayRef<mlir::Value> inputs,
+                    mlir::Value row, mlir::Value column);
+  /// Element `position` (i32, in range) of a vector in lanes, plus a constant.
+  mlir::Value laneElement(const Parts &vector, mlir::Value position,
+                          int64_t constant);
+
+  // Places of a thread's elements.
+  mlir::Value warpRow(const Grid &grid);
+  mlir::Value warpColumn(const Grid &grid);
+  /// Row g + 16 (rows of warps before) and column 2 q + .., of element 0.
+  mlir::Value firstRow(const Grid &grid);
+  mlir::Value firstColumn(const Grid &grid);
+  static int64_t rowOf(const Grid &grid, int64_t block, int64_t element) {
+    return 16 * grid.rows * block + 8 * (element / 2);
+  }
+  static int64_t columnOf(int64_t block, int64_t element) {
+    return 8 * block + element % 2;
+  }
+  /// Byte offset of piece `piece ^ constant` of row `row` of a tile; rows that
+  /// are multiples of 8 further down add `pitch` each.
+  mlir::Value pieceOffset(const Parts &tile, mlir::Value row,
+                          mlir::Value piece, int64_t constant);
+  static int64_t pitch(const Parts &tile) { return 2 * tile.storedColumns(); }
+  static int64_t planeBytes(const Parts &tile) {
+    return 2 * tile.storedRows() * tile.storedColumns();
+  }
+
+  int64_t allocate(int64_t bytes);
+  Parts allocateShared(TileType type);
+  void written() { dirty = true; }
+  /// A barrier if shared memory was written since the last one.
+  void synchronize();
+
+  void set(mlir::Value value, Parts parts) { known[value] = std::move(parts); }
+  Parts &get(mlir::Value value) { return known.find(value)->second; }
+
+  mlir::gpu::GPUFuncOp function;
+  int64_t warps;
+  mlir::OpBuilder builder;
+  Instructions at;
+  mlir::Value thread, lane, warp, group, quad, lane7, lane15, lane8, lane16;
+  llvm::DenseMap<mlir::Value, Parts> known;
+  llvm::SmallVector<mlir::Operation *> done;
+  int64_t sharedBytes = 0;
+  bool dirty = false;
+};
+
+} // namespace rondo::tile
+
+#endif // RONDO_PASSES_GPU_TILE_EMITTHREADS_H

@@ -1,0 +1,644 @@
+//===- EmitTiles.cpp - Computation on tiles -------------------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/GPU/Tile/EmitThreads.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace rondo::tile;
+
+//===----------------------------------------------------------------------===//
+// Pointwise
+//===----------------------------------------------------------------------===//
+
+/// The body of a map on scalars. Indices become i32.
+Values ThreadEmitter::mapElement(MapOp op, ArrayRef<Value> inputs, Value row,
+                                 Value column) {
+  Block &body = op.getBody().front();
+  IRMapping now;
+  for (auto [argument, value] :
+       llvm::zip(body.getArguments().drop_back(2), inputs))
+    now.map(argument, value);
+  now.map(body.getArgument(inputs.size()), row);
+  now.map(body.getArgument(inputs.size() + 1), column);
+  Type i32 = builder.getI32Type();
+  for (Operation &each : body.without_terminator()) {
+    for (Value operand : each.getOperands())
+      if (operand.getType().isIndex() && !now.contains(operand))
+        now.map(operand, at.fromIndex(operand));
+    Value source =
+        each.getNumOperands() ? now.lookupOrDefault(each.getOperand(0)) : Value();
+    if (auto constant = dyn_cast<arith::ConstantIndexOp>(each)) {
+      now.map(each.getResult(0), at.constant(constant.value()));
+    } else if (isa<arith::IndexCastOp>(each)) {
+      Type to = each.getResult(0).getType();
+      Value value = source;
+      if (to.isIndex())
+        to = i32;
+      unsigned from = source.getType().getIntOrFloatBitWidth();
+      if (to.getIntOrFloatBitWidth() > from)
+        value = arith::ExtSIOp::create(builder, at.loc, to, source);
+      else if (to.getIntOrFloatBitWidth() < from)
+        value = arith::TruncIOp::create(builder, at.loc, to, source);
+      now.map(each.getResult(0), value);
+    } else if (isa<math::ExpOp>(each)) {
+      now.map(each.getResult(0), at.exponential(source));
+    } else {
+      Operation *copy = each.clone(now);
+      for (Value result : copy->getResults())
+        if (result.getType().isIndex())
+          result.setType(i32);
+      builder.insert(copy);
+      for (auto [old, result] :
+           llvm::zip_equal(each.getResults(), copy->getResults()))
+        now.map(old, result);
+    }
+  }
+  return {now.lookupOrDefault(body.getTerminator()->getOperand(0))};
+}
+
+Value ThreadEmitter::laneElement(const Parts &vector, Value position,
+                                 int64_t constant) {
+  // The position's own part stays below 32 - constant mod 32, or one value
+  // holds everything.
+  Value result;
+  Value place = at.add(position, constant);
+  Value from = at.bitAnd(place, 31);
+  Value number = at.shiftRight(place, 5);
+  for (auto [i, value] : llvm::enumerate(vector.values)) {
+    Value here = at.shuffle(value, from);
+    result = result ? at.select(at.equal(number, at.constant(static_cast<int64_t>(i))),
+                               here, result)
+                    : here;
+  }
+  return result;
+}
+
+Values ThreadEmitter::elementsOf(const Parts &source, TileType like) {
+  if (source.type.getLayout() == Layout::Accumulator)
+    return source.values;
+  Grid grid(like, warps);
+  Values elements;
+  if (source.type.isScalar()) {
+    elements.assign(4 * grid.rowBlocks * grid.columnBlocks,
+                    source.values.front());
+    return elements;
+  }
+  Value row = firstRow(grid), column = firstColumn(grid);
+  if (source.type.isVector()) {
+    bool alongRows = source.type.getColumns() == 1;
+    Values one; // along the vector: [block][2]
+    int64_t blocks = alongRows ? grid.rowBlocks : grid.columnBlocks;
+    for (int64_t block = 0; block < blocks; ++block)
+      for (int64_t half = 0; half < 2; ++half)
+        one.push_back(alongRows
+                          ? laneElement(source, row, rowOf(grid, block, 2 * half))
+                          : laneElement(source, column, columnOf(block, half)));
+    for (int64_t b = 0; b < grid.rowBlocks; ++b)
+      for (int64_t n = 0; n < grid.columnBlocks; ++n)
+        for (int64_t e = 0; e < 4; ++e)
+          elements.push_back(alongRows ? one[2 * b + e / 2]
+                                       : one[2 * n + e % 2]);
+    return elements;
+  }
+  // From shared memory.
+  synchronize();
+  int64_t planes = getPlanes(source.type.getElementType());
+  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+    for (int64_t n = 0; n < grid.columnBlocks; ++n)
+      for (int64_t h = 0; h < 2; ++h) {
+        Value pair[2];
+        for (int64_t plane = 0; plane < planes; ++plane) {
+          Value read[2];
+          if (!source.transposed) {
+            Value piece = at.mul(warpColumn(grid), grid.columnBlocks);
+            Value offset = at.add(pieceOffset(source, row, piece, n),
+                                  at.shiftLeft(quad, 2));
+            Value packed =
+                at.loadShared(builder.getI32Type(), offset,
+                              rowOf(grid, b, 2 * h) * pitch(source) +
+                                  plane * planeBytes(source),
+                              4);
+            read[0] = at.unpackLow(packed);
+            read[1] = at.unpackHigh(packed);
+          } else {
+            for (int64_t e = 0; e < 2; ++e) {
+              Value r = at.add(row, rowOf(grid, b, 2 * h));
+              Value c = at.add(column, columnOf(n, e));
+              Value offset = at.add(
+                  pieceOffset(source, c, at.shiftRight(r, 3), 0),
+                  at.shiftLeft(at.bitAnd(r, 7), 1));
+              Value value = at.loadShared(builder.getBF16Type(), offset,
+                                          plane * planeBytes(source), 2);
+              read[e] = arith::ExtFOp::create(builder, at.loc,
+                                              builder.getF32Type(), value);
+            }
+          }
+          for (int64_t e = 0; e < 2; ++e)
+            pair[e] = plane ? at.addReal(pair[e], read[e]) : read[e];
+        }
+        elements.append({pair[0], pair[1]});
+      }
+  return elements;
+}
+
+void ThreadEmitter::emitMap(MapOp op) {
+  TileType type = op.getType();
+  Parts parts{type, {}, {}};
+  SmallVector<Values> inputs;
+  if (type.isMatrix()) {
+    for (Value input : op.getInputs())
+      inputs.push_back(elementsOf(get(input), type));
+    Grid grid(type, warps);
+    Value row = firstRow(grid), column = firstColumn(grid);
+    int64_t next = 0;
+    for (int64_t b = 0; b < grid.rowBlocks; ++b)
+      for (int64_t n = 0; n < grid.columnBlocks; ++n)
+        for (int64_t e = 0; e < 4; ++e, ++next) {
+          Values here;
+          for (Values &input : inputs)
+            here.push_back(input[next]);
+          llvm::append_range(
+              parts.values,
+              mapElement(op, here, at.add(row, rowOf(grid, b, e)),
+                         at.add(column, columnOf(n, e))));
+        }
+  } else {
+    bool alongRows = type.getColumns() == 1;
+    int64_t length = type.getRows() * type.getColumns();
+    Value zero = at.constant(0);
+    for (int64_t i = 0; 32 * i < length; ++i) {
+      Values here;
+      for (Value input : op.getInputs()) {
+        Parts &source = get(input);
+        here.push_back(source.type.isScalar() ? source.values.front()
+                                              : source.values[i]);
+      }
+      Value position = type.isScalar() ? zero : at.add(lane, 32 * i);
+      llvm::append_range(parts.values,
+                         mapElement(op, here, alongRows ? position : zero,
+                                    alongRows ? zero : position));
+    }
+  }
+  set(op.getResult(), parts);
+}
+
+//===----------------------------------------------------------------------===//
+// Layouts
+//===----------------------------------------------------------------------===//
+
+Parts ThreadEmitter::toShared(const Parts &source) {
+  Parts target = allocateShared(source.type);
+  Grid grid(source.type, warps);
+  Value row = firstRow(grid);
+  Value piece = at.mul(warpColumn(grid), grid.columnBlocks);
+  int64_t planes = getPlanes(source.type.getElementType()), next = 0;
+  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+    for (int64_t n = 0; n < grid.columnBlocks; ++n) {
+      Value offset = at.add(pieceOffset(target, row, piece, n),
+                            at.shiftLeft(quad, 2));
+      for (int64_t h = 0; h < 2; ++h, next += 2) {
+        Value low = source.values[next], high = source.values[next + 1];
+        Value packed = at.pack(low, high);
+        int64_t place = rowOf(grid, b, 2 * h) * pitch(target);
+        at.storeShared(packed, offset, place, 4);
+        if (planes == 2)
+          at.storeShared(at.pack(at.subReal(low, at.unpackLow(packed)),
+                                 at.subReal(high, at.unpackHigh(packed))),
+                         offset, place + planeBytes(target), 4);
+      }
+    }
+  written();
+  return target;
+}
+
+Parts ThreadEmitter::toOperand(const Parts &source) {
+  Grid grid(source.type, warps);
+  Parts target{source.type.withLayout(Layout::Operand), {}, {}};
+  int64_t planes = getPlanes(source.type.getElementType());
+  Values rest; // the second plane
+  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+    for (int64_t k = 0; k < grid.columnBlocks / 2; ++k)
+      for (int64_t part = 0; part < 4; ++part) {
+        int64_t n = 2 * k + part / 2, h = part % 2;
+        int64_t first = (b * grid.columnBlocks + n) * 4 + 2 * h;
+        Value low = source.values[first], high = source.values[first + 1];
+        Value packed = at.pack(low, high);
+        target.values.push_back(packed);
+        if (planes == 2)
+          rest.push_back(at.pack(at.subReal(low, at.unpackLow(packed)),
+                                 at.subReal(high, at.unpackHigh(packed))));
+      }
+  llvm::append_range(target.values, rest);
+  return target;
+}
+
+void ThreadEmitter::emitConvert(ConvertOp op) {
+  Parts &source = get(op.getSource());
+  TileType type = op.getType();
+  Parts result{type, {}, {}};
+  if (source.type.getLayout() == type.getLayout())
+    result = source;
+  else if (type.getLayout() == Layout::Shared)
+    result = toShared(source);
+  else if (type.getLayout() == Layout::Operand)
+    result = toOperand(source);
+  else
+    result.values = elementsOf(source, type);
+  result.type = type;
+  set(op.getResult(), result);
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+void ThreadEmitter::emitDot(DotOp op) {
+  synchronize();
+  TileType type = op.getType();
+  Grid grid(type, warps);
+  const Parts &left = get(op.getLeft()), &right = get(op.getRight());
+  bool leftTurned = op.getTransposeLeft() != left.transposed;
+  bool rightTurned = op.getTransposeRight() != right.transposed;
+  int64_t depth = op.getTransposeLeft() ? left.type.getRows()
+                                        : left.type.getColumns();
+  int64_t leftPlanes = getPlanes(left.type.getElementType());
+  int64_t rightPlanes = getPlanes(right.type.getElementType());
+  Parts result = get(op.getAccumulator());
+  result.type = type;
+
+  Value low = at.bitOr(lane7, at.shiftLeft(lane16, 3));
+  Value rows = at.shiftLeft(warpRow(grid), 4);
+  Value leftRow, leftPiece;
+  bool inRegisters = left.type.getLayout() == Layout::Operand;
+  if (!inRegisters) {
+    leftRow = leftTurned ? low : at.add(rows, lane15);
+    leftPiece = leftTurned
+                    ? at.bitOr(at.shiftLeft(warpRow(grid), 1), lane8)
+                    : lane16;
+  }
+  Value pieces = at.mul(warpColumn(grid), grid.columnBlocks);
+  Value rightRow = rightTurned ? at.add(at.shiftLeft(pieces, 3), low) : lane15;
+  Value rightPiece = rightTurned ? lane8 : at.bitOr(pieces, lane16);
+
+  for (int64_t k = 0; k < depth / 16; ++k) {
+    SmallVector<SmallVector<Values>> lefts(leftPlanes); // [plane][block][4]
+    for (int64_t plane = 0; plane < leftPlanes; ++plane)
+      for (int64_t b = 0; b < grid.rowBlocks; ++b) {
+        if (inRegisters) {
+          size_t first =
+              ((plane * grid.rowBlocks + b) * (depth / 16) + k) * 4;
+          lefts[plane].push_back(Values(
+              ArrayRef<Value>(left.values).slice(first, 4)));
+          continue;
+        }
+        int64_t place = plane * planeBytes(left);
+        int64_t down = 16 * grid.rows * b;
+        Value offset =
+            pieceOffset(left, leftRow, leftPiece, leftTurned ? down / 8 : 2 * k);
+        place += (leftTurned ? 16 * k : down) * pitch(left);
+        lefts[plane].push_back(at.loadMatrices(offset, place, leftTurned));
+      }
+    for (int64_t n = 0; n < grid.columnBlocks; n += 2)
+      for (int64_t plane = 0; plane < rightPlanes; ++plane) {
+        Value offset = pieceOffset(right, rightRow, rightPiece,
+                                   rightTurned ? 2 * k : n);
+        int64_t place = plane * planeBytes(right) +
+                        (rightTurned ? 8 * n : 16 * k) * pitch(right);
+        Values loaded = at.loadMatrices(offset, place, !rightTurned);
+        for (int64_t other = 0; other < leftPlanes; ++other) {
+          if (other + plane > 1)
+            continue; // the product of the small parts
+          for (int64_t b = 0; b < grid.rowBlocks; ++b)
+            for (int64_t half = 0; half < 2; ++half) {
+              size_t first = (b * grid.columnBlocks + n + half) * 4;
+              MutableArrayRef<Value> sum(result.values.data() + first, 4);
+              Values next = at.multiply(
+                  lefts[other][b],
+                  ArrayRef<Value>(loaded).slice(2 * half, 2), sum);
+              llvm::copy(next, sum.begin());
+            }
+        }
+      }
+  }
+  set(op.getResult(), result);
+}
+
+//===----------------------------------------------------------------------===//
+// Vectors
+//===----------------------------------------------------------------------===//
+
+static Value combine(Instructions &at, Combiner combiner, Value a, Value b) {
+  switch (combiner) {
+  case Combiner::Sum:
+    return at.addReal(a, b);
+  case Combiner::Product:
+    return at.mul(a, b);
+  case Combiner::Max:
+    return at.maximum(a, b);
+  }
+  llvm_unreachable("a combiner");
+}
+
+static double neutral(Combiner combiner) {
+  switch (combiner) {
+  case Combiner::Sum:
+    return 0;
+  case Combiner::Product:
+    return 1;
+  case Combiner::Max:
+    return -std::numeric_limits<double>::infinity();
+  }
+  llvm_unreachable("a combiner");
+}
+
+void ThreadEmitter::emitReduce(ReduceOp op) {
+  const Parts source = get(op.getSource());
+  Combiner how = op.getCombiner();
+  bool alongRows = op.getAxis() == Axis::Rows;
+  Parts result{op.getType(), {}, {}};
+  if (!source.type.isMatrix()) {
+    int64_t length = source.type.getRows() * source.type.getColumns();
+    bool reduces = op.getType().isScalar() && length > 1;
+    if (!reduces) {
+      result.values = source.values;
+      set(op.getResult(), result);
+      return;
+    }
+    Value total;
+    for (auto [i, value] : llvm::enumerate(source.values)) {
+      Value here = value;
+      if (length < 32 * static_cast<int64_t>(i + 1))
+        here = at.select(at.less(at.add(lane, 32 * i), at.constant(length)),
+                         value, at.real(neutral(how)));
+      total = total ? combine(at, how, total, here) : here;
+    }
+    for (int64_t mask = 1; mask < 32; mask *= 2)
+      total = combine(at, how, total, at.shuffleXor(total, mask));
+    result.values.push_back(total);
+    set(op.getResult(), result);
+    return;
+  }
+  // Within threads, within warps, then among warps through shared memory.
+  Grid grid(source.type, warps);
+  Values elements = elementsOf(source, source.type);
+  int64_t length = alongRows ? source.type.getColumns() : source.type.getRows();
+  int64_t parts = alongRows ? grid.rows : grid.columns;
+  Value offset = at.constant(allocate(4 * length * parts));
+  Value row = firstRow(grid), column = firstColumn(grid);
+  Value part = alongRows ? warpRow(grid) : warpColumn(grid);
+  int64_t blocks = alongRows ? grid.columnBlocks : grid.rowBlocks;
+  int64_t others = alongRows ? grid.rowBlocks : grid.columnBlocks;
+  for (int64_t block = 0; block < blocks; ++block)
+    for (int64_t half = 0; half < 2; ++half) {
+      Value total;
+      for (int64_t other = 0; other < others; ++other)
+        for (int64_t e = 0; e < 2; ++e) {
+          int64_t b = alongRows ? other : block, n = alongRows ? block : other;
+          int64_t element = alongRows ? 2 * e + half : 2 * half + e;
+          Value value = elements[(b * grid.columnBlocks + n) * 4 + element];
+          total = total ? combine(at, how, total, value) : value;
+        }
+      for (int64_t mask = alongRows ? 4 : 1; mask < (alongRows ? 32 : 4);
+           mask *= 2)
+        total = combine(at, how, total, at.shuffleXor(total, mask));
+      Value position =
+          alongRows ? at.add(column, columnOf(block, half))
+                    : at.add(row, rowOf(grid, block, 2 * half));
+      at.storeShared(total,
+                     at.add(offset, at.shiftLeft(
+                                        at.add(at.mul(part, length), position),
+                                        2)),
+                     0, 4);
+    }
+  written();
+  synchronize();
+  for (int64_t first = 0; first < length; first += 32) {
+    Value total;
+    Value place = at.add(offset, at.shiftLeft(at.add(lane, first), 2));
+    for (int64_t i = 0; i < parts; ++i) {
+      Value value =
+          at.loadShared(builder.getF32Type(), place, 4 * i * length, 4);
+      total = total ? combine(at, how, total, value) : value;
+    }
+    result.values.push_back(total);
+  }
+  set(op.getResult(), result);
+}
+
+void ThreadEmitter::emitScan(ScanOp op) {
+  Parts result{op.getType(), {}, {}};
+  Combiner how = op.getCombiner();
+  Value carried;
+  for (Value value : get(op.getSource()).values) {
+    for (int64_t distance = 1; distance < 32; distance *= 2) {
+      Value before = at.shuffleUp(value, distance);
+      value = at.select(at.less(lane, at.constant(distance)), value,
+                        combine(at, how, before, value));
+    }
+    if (carried)
+      value = combine(at, how, carried, value);
+    Value last = carried ? carried : at.real(neutral(how));
+    carried = at.shuffle(value, at.constant(31));
+    if (op.getExclusive())
+      value = at.select(at.less(at.constant(0), lane), at.shuffleUp(value, 1),
+                        last);
+    result.values.push_back(value);
+  }
+  set(op.getResult(), result);
+}
+
+/// Products as mantissa (with sign, in [1, 2)) and exponent. A factor of 0 is
+/// an exponent that no other factors make up for.
+namespace {
+struct Product {
+  Value mantissa, exponent;
+};
+} // namespace
+
+static constexpr int64_t kZero = -100000;
+
+static Product normalize(Instructions &at, Value real, Value exponent) {
+  Value bits = at.bits(real);
+  Value own = at.bitAnd(at.shiftRight(bits, 23), 255);
+  Value mantissa = at.fromBits(at.bitOr(
+      at.bitAnd(bits, static_cast<int32_t>(0x807fffff)),
+      at.constant(0x3f800000)));
+  Value power = at.add(own, -127);
+  return {mantissa, exponent ? at.add(power, exponent) : power};
+}
+
+static Product multiply(Instructions &at, Product a, Product b) {
+  return normalize(at, at.mul(a.mantissa, b.mantissa),
+                   at.add(a.exponent, b.exponent));
+}
+
+static Product choose(Instructions &at, Value condition, Product a, Product b) {
+  return {at.select(condition, a.mantissa, b.mantissa),
+          at.select(condition, a.exponent, b.exponent)};
+}
+
+void ThreadEmitter::emitSegmentProduct(SegmentProductOp op) {
+  const Parts source = get(op.getSource());
+  TileType type = op.getType();
+  // The product up to every place, in lanes.
+  Parts mantissas{source.type, {}, {}}, exponents = mantissas;
+  Parts inverses = mantissas, upperMantissas = mantissas,
+        upperExponents = mantissas;
+  Product carried;
+  for (Value value : source.values) {
+    Product here = normalize(at, value, {});
+    Value isZero = at.equal(here.exponent, at.constant(-127));
+    here = choose(at, isZero, {at.real(1), at.constant(kZero)}, here);
+    for (int64_t distance = 1; distance < 32; distance *= 2) {
+      Product before{at.shuffleUp(here.mantissa, distance),
+                     at.shuffleUp(here.exponent, distance)};
+      here = choose(at, at.less(lane, at.constant(distance)), here,
+                    multiply(at, before, here));
+    }
+    if (carried.mantissa)
+      here = multiply(at, carried, here);
+    carried = {at.shuffle(here.mantissa, at.constant(31)),
+               at.shuffle(here.exponent, at.constant(31))};
+    mantissas.values.push_back(here.mantissa);
+    exponents.values.push_back(here.exponent);
+    inverses.values.push_back(at.reciprocal(here.mantissa));
+  }
+  auto quotient = [&](Value mantissa, Value exponent, Value inverse,
+                      Value lower) {
+    Value power = at.clamp(at.sub(exponent, lower), -127, 127);
+    Value scale = at.fromBits(at.shiftLeft(at.add(power, 127), 23));
+    return at.mul(at.mul(mantissa, inverse), scale);
+  };
+  Parts result{type, {}, {}};
+  if (op.getRow()) {
+    Value from = at.constant(*op.getRow() % 32);
+    int64_t number = *op.getRow() / 32;
+    Value mantissa = at.shuffle(mantissas.values[number], from);
+    Value exponent = at.shuffle(exponents.values[number], from);
+    for (auto [i, inverse] : llvm::enumerate(inverses.values)) {
+      Value value = quotient(mantissa, exponent, inverse, exponents.values[i]);
+      if (static_cast<int64_t>(32 * (i + 1)) > static_cast<int64_t>(*op.getRow()) + 1)
+        value = at.select(at.less(at.add(lane, 32 * i),
+                                  at.constant(*op.getRow() + 1)),
+                          value, at.real(0));
+      result.values.push_back(value);
+    }
+    set(op.getResult(), result);
+    return;
+  }
+  if (op.getExclusive()) {
+    Product last{at.real(1), at.constant(0)};
+    for (auto [mantissa, exponent] :
+         llvm::zip_equal(mantissas.values, exponents.values)) {
+      Value isFirst = at.less(lane, at.constant(1));
+      Product shifted =
+          choose(at, isFirst, last,
+                 {at.shuffleUp(mantissa, 1), at.shuffleUp(exponent, 1)});
+      last = {at.shuffle(mantissa, at.constant(31)),
+              at.shuffle(exponent, at.constant(31))};
+      upperMantissas.values.push_back(shifted.mantissa);
+      upperExponents.values.push_back(shifted.exponent);
+    }
+  } else {
+    upperMantissas = mantissas;
+    upperExponents = exponents;
+  }
+  Grid grid(type, warps);
+  auto along = [&](Parts &parts, int64_t rows, int64_t columns) {
+    parts.type = TileType::get(type.getContext(), rows, columns,
+                               builder.getF32Type(), Layout::Lanes);
+    return parts;
+  };
+  int64_t n = type.getRows();
+  Values mantissa = elementsOf(along(upperMantissas, n, 1), type);
+  Values exponent = elementsOf(along(upperExponents, n, 1), type);
+  Values inverse = elementsOf(along(inverses, 1, n), type);
+  Values lower = elementsOf(along(exponents, 1, n), type);
+  Value row = firstRow(grid), column = firstColumn(grid);
+  int64_t next = 0;
+  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+    for (int64_t c = 0; c < grid.columnBlocks; ++c)
+      for (int64_t e = 0; e < 4; ++e, ++next) {
+        Value value = quotient(mantissa[next], exponent[next], inverse[next],
+                               lower[next]);
+        Value here = at.add(row, rowOf(grid, b, e));
+        Value there = at.add(column, columnOf(c, e));
+        Value above = at.less(here, there);
+        value = at.select(above, at.real(0), value);
+        if (op.getExclusive())
+          value = at.select(at.equal(here, there), at.real(1), value);
+        result.values.push_back(value);
+      }
+  set(op.getResult(), result);
+}
+
+//===----------------------------------------------------------------------===//
+// Triangular inverse
+//===----------------------------------------------------------------------===//
+
+/// By substitution in f32: a thread holds one column of the result, two threads
+/// per column would race for nothing, so the first n threads work.
+void ThreadEmitter::emitInvert(InvertOp op) {
+  const Parts source = get(op.getSource());
+  TileType type = op.getType();
+  Grid grid(type, warps);
+  int64_t n = type.getRows(), pitch = 4 * (n + 1);
+  int64_t matrix = allocate(pitch * n);
+  Value row = firstRow(grid), column = firstColumn(grid);
+  auto place = [&](Value r, Value c) {
+    return at.add(at.add(at.mul(r, pitch), at.shiftLeft(c, 2)), matrix);
+  };
+  int64_t next = 0;
+  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+    for (int64_t c = 0; c < grid.columnBlocks; ++c)
+      for (int64_t e = 0; e < 4; ++e)
+        at.storeShared(source.values[next++],
+                       place(at.add(row, rowOf(grid, b, e)),
+                             at.add(column, columnOf(c, e))),
+                       0, 4);
+  at.barrier();
+  int64_t solved = allocate(pitch * n);
+  {
+    auto active = scf::IfOp::create(builder, at.loc,
+                                    at.less(thread, at.constant(n)), false);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(active.thenBlock());
+    // x[r] = (r == column) - sum over k < r of N[r, k] x[k]
+    auto rows = scf::ForOp::create(builder, at.loc, at.constant(0),
+                                   at.constant(n), at.constant(1));
+    builder.setInsertionPointToStart(rows.getBody());
+    Value r = rows.getInductionVar();
+    Value start = at.select(at.equal(r, thread), at.real(1), at.real(0));
+    auto sum = scf::ForOp::create(builder, at.loc, thread, r, at.constant(1),
+                                  ValueRange(start));
+    {
+      OpBuilder::InsertionGuard inner(builder);
+      builder.setInsertionPointToStart(sum.getBody());
+      Value k = sum.getInductionVar();
+      Value factor = at.loadShared(builder.getF32Type(), place(r, k), 0, 4);
+      Value x = at.loadShared(builder.getF32Type(), place(k, thread),
+                              solved - matrix, 4);
+      Value less = at.subReal(sum.getRegionIterArg(0), at.mul(factor, x));
+      scf::YieldOp::create(builder, at.loc, less);
+    }
+    at.storeShared(sum.getResult(0), place(r, thread), solved - matrix, 4);
+  }
+  at.barrier();
+  dirty = false;
+  Parts result{type, {}, {}};
+  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+    for (int64_t c = 0; c < grid.columnBlocks; ++c)
+      for (int64_t e = 0; e < 4; ++e)
+        result.values.push_back(
+            at.loadShared(builder.getF32Type(),
+                          place(at.add(row, rowOf(grid, b, e)),
+                                at.add(column, columnOf(c, e))),
+                          solved - matrix, 4));
+  set(op.getResult(), result);
+}

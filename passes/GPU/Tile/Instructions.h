@@ -1,0 +1,113 @@
+//===- Instructions.h - What one thread executes ----------------*- C++ -*-===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The only place that makes operations of the nvvm dialect. Integers are i32,
+// places in shared memory are byte offsets from its start.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RONDO_PASSES_GPU_TILE_INSTRUCTIONS_H
+#define RONDO_PASSES_GPU_TILE_INSTRUCTIONS_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/SmallVector.h"
+
+namespace rondo::tile {
+
+using Values = llvm::SmallVector<mlir::Value>;
+
+class Instructions {
+public:
+  explicit Instructions(mlir::OpBuilder &builder, mlir::Location loc)
+      : builder(builder), loc(loc) {}
+
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  mlir::Value shared; // the start of shared memory: !llvm.ptr<3>
+
+  // Integers.
+  mlir::Value constant(int64_t value);
+  mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value add(mlir::Value a, int64_t b);
+  mlir::Value sub(mlir::Value a, mlir::Value b);
+  mlir::Value mul(mlir::Value a, int64_t b);
+  mlir::Value bitAnd(mlir::Value a, int64_t b);
+  mlir::Value bitOr(mlir::Value a, mlir::Value b);
+  mlir::Value bitXor(mlir::Value a, mlir::Value b);
+  mlir::Value bitXor(mlir::Value a, int64_t b);
+  mlir::Value shiftLeft(mlir::Value a, int64_t b);
+  mlir::Value shiftRight(mlir::Value a, int64_t b); // unsigned
+  mlir::Value divide(mlir::Value a, int64_t b);     // unsigned
+  mlir::Value remainder(mlir::Value a, int64_t b);  // unsigned
+  mlir::Value less(mlir::Value a, mlir::Value b);   // signed
+  mlir::Value equal(mlir::Value a, mlir::Value b);
+  mlir::Value clamp(mlir::Value a, int64_t low, int64_t high);
+  mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
+  /// An index as an i32, saturated.
+  mlir::Value fromIndex(mlir::Value index);
+  mlir::Value bits(mlir::Value real);      // f32 to i32
+  mlir::Value fromBits(mlir::Value value); // i32 to f32
+
+  // Reals.
+  mlir::Value real(double value);
+  mlir::Value mul(mlir::Value a, mlir::Value b);
+  mlir::Value addReal(mlir::Value a, mlir::Value b);
+  mlir::Value subReal(mlir::Value a, mlir::Value b);
+  mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value c);
+  mlir::Value reciprocal(mlir::Value a);
+  mlir::Value exponential(mlir::Value a);
+  mlir::Value maximum(mlir::Value a, mlir::Value b);
+  /// Two reals as bf16 in one i32, the first in the lower half.
+  mlir::Value pack(mlir::Value low, mlir::Value high);
+  mlir::Value packAs(mlir::Type element, mlir::Value low, mlir::Value high);
+  /// The reals of such an i32.
+  mlir::Value unpackLow(mlir::Value packed);
+  mlir::Value unpackHigh(mlir::Value packed);
+
+  // Threads.
+  mlir::Value threadId();
+  void barrier();
+  void warpBarrier();
+  mlir::Value shuffle(mlir::Value value, mlir::Value lane);
+  mlir::Value shuffleXor(mlir::Value value, int64_t mask);
+  mlir::Value shuffleUp(mlir::Value value, int64_t distance);
+
+  // Shared memory.
+  mlir::Value sharedPointer(mlir::Value offset, int64_t constant = 0);
+  mlir::Value loadShared(mlir::Type type, mlir::Value offset, int64_t constant,
+                         unsigned alignment);
+  void storeShared(mlir::Value value, mlir::Value offset, int64_t constant,
+                   unsigned alignment);
+  /// Four 8x8 matrices of 16-bit elements.
+  Values loadMatrices(mlir::Value offset, int64_t constant, bool transposed);
+
+  // Global memory.
+  mlir::Value globalPointer(mlir::Value base, mlir::Value byteOffset);
+  mlir::Value loadGlobal(mlir::Type type, mlir::Value pointer,
+                         unsigned alignment);
+  /// Without branches; 0 where the condition does not hold.
+  mlir::Value loadGlobalIf(mlir::Value condition, mlir::Type type,
+                           mlir::Value pointer);
+  void storeGlobalIf(mlir::Value condition, mlir::Value value,
+                     mlir::Value pointer);
+  void storeGlobal(mlir::Value value, mlir::Value pointer, unsigned alignment);
+  /// 16 bytes, of which the first `bytes` are read and the others are 0.
+  void copyAsync(mlir::Value sharedOffset, int64_t constant,
+                 mlir::Value pointer, mlir::Value bytes);
+  void commit();
+  void wait(int64_t pending);
+
+  // Matrix units: 16x8 += 16x16 * 16x8 of bf16.
+  Values multiply(llvm::ArrayRef<mlir::Value> left,
+                  llvm::ArrayRef<mlir::Value> right,
+                  llvm::ArrayRef<mlir::Value> accumulator);
+};
+
+} // namespace rondo::tile
+
+#endif // RONDO_PASSES_GPU_TILE_INSTRUCTIONS_H

@@ -1,0 +1,560 @@
+//===- LowerFormsToTile.cpp - Kernels over chunks to kernels on tiles -----===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "passes/GPU/Tile/FormsToTile.h"
+#include "passes/GPU/Tile/Passes.h"
+
+namespace rondo::tile {
+#define GEN_PASS_DEF_LOWERFORMSTOTILE
+#include "passes/GPU/Tile/Passes.h.inc"
+} // namespace rondo::tile
+
+using namespace mlir;
+using namespace rondo;
+using algebra::Expr;
+using algebra::Kind;
+
+namespace {
+
+/// One kernel to one launch.
+class KernelLowering {
+public:
+  KernelLowering(KernelOp kernel, int64_t warps, int64_t valueBlock)
+      : kernel(kernel), warps(warps), valueBlock(valueBlock),
+        context(kernel.getContext()), importer(context),
+        builder(kernel.getContext()), loc(kernel.getLoc()),
+        eval(context, importer, builder, loc) {}
+
+  /// The reason why the kernel stays as it is, or nothing.
+  std::string run();
+
+private:
+  using Axis = tile::TileAxis;
+  bool findChunks();
+  void createFunctions();
+  bool findStates();
+  bool findState(Expr expr, Expr blocked, llvm::DenseSet<Expr> &seen);
+  Value initialTile(RecurrenceOp op, unsigned state, const Axis &rows,
+                    const Axis &columns);
+  Value isNull(Value memory);
+  Expr outputAt(unsigned output, Expr time, Expr value);
+  bool emitStep(Value step, ValueRange carried, SmallVectorImpl<Value> &next);
+  bool store(Value tile, unsigned output, ArrayRef<Value> indices,
+             int64_t rowDim, Value rowLimit, int64_t columnDim,
+             Value columnLimit);
+  bool emitBody();
+  bool refuse(const Twine &why) {
+    eval.fail(why);
+    return false;
+  }
+  Value constant(int64_t value) {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  }
+  Value size(Value kernelSize) {
+    return eval.emitScalar(importer.import(kernelSize));
+  }
+  Value outputMemory(unsigned i) {
+    return arguments[kernel.getSizes().size() + kernel.getInputs().size() + i];
+  }
+  int64_t memoryDim(unsigned output, unsigned returnedDim) {
+    TensorSpecAttr spec = kernel.getOutput(output);
+    for (unsigned d = 0; d < spec.getShape().getNumResults(); ++d)
+      if (spec.getReturnedDim(d) == returnedDim)
+        return d;
+    llvm_unreachable("an order is a permutation");
+  }
+
+  KernelOp kernel;
+  int64_t warps, valueBlock;
+  algebra::Context context;
+  algebra::Importer importer;
+  OpBuilder builder;
+  Location loc;
+  tile::TileEvaluator eval;
+
+  SmallVector<RecurrenceOp> recurrences;
+  Value numChunks; // of the kernel
+  std::string timeName;
+  gpu::GPUModuleOp module;
+  gpu::GPUFuncOp function;
+  func::FuncOp host;
+  SmallVector<Value> arguments; // of the gpu function
+  SmallVector<Value> batch;     // this block's point
+  SmallVector<Expr> batchLeaves;
+  Value valueOffset;
+  Axis steps;  // within a chunk
+  Axis values; // of the last dim of results
+  /// Per recurrence: which state dim is the blocked one.
+  llvm::DenseMap<Operation *, unsigned> blockedDim;
+};
+
+//===----------------------------------------------------------------------===//
+// What there is
+//===----------------------------------------------------------------------===//
+
+bool KernelLowering::findChunks() {
+  for (RecurrenceOp op : kernel.getBody().getOps<RecurrenceOp>()) {
+    if (op.getNumAlong() != 1 || op.getReversed()[0])
+      return refuse("a recurrence runs along several dims or backwards");
+    Value count = op.getSizes()[0];
+    if (numChunks && count != numChunks)
+      return refuse("recurrences are over different chunks");
+    numChunks = count;
+    recurrences.push_back(op);
+  }
+  if (!numChunks)
+    return refuse("nothing is over chunks");
+  Expr count = importer.import(numChunks);
+  if (!count->isOp("arith.floordivsi") ||
+      count->args[1]->kind != Kind::Integer)
+    return refuse("a recurrence has no chunkwise form");
+  eval.chunkSize = count->args[1]->integer;
+  if (eval.chunkSize % 16 || eval.chunkSize > 256)
+    return refuse("chunks of " + Twine(eval.chunkSize) +
+                  " steps don't make tiles");
+  eval.recurrences = recurrences;
+  if (!kernel.getTime())
+    return refuse("there is no time");
+  timeName = kernel.getTime()->str();
+  return true;
+}
+
+static MemRefType memoryType(TensorSpecAttr spec) {
+  MLIRContext *context = spec.getContext();
+  int64_t rank = spec.getShape().getNumResults();
+  SmallVector<int64_t> shape(rank, ShapedType::kDynamic), strides(shape);
+  if (rank)
+    strides.back() = 1;
+  Type element = spec.getElementType();
+  if (element.isInteger(1))
+    element = IntegerType::get(context, 8);
+  return MemRefType::get(shape, element,
+                         StridedLayoutAttr::get(context, 0, strides));
+}
+
+void KernelLowering::createFunctions() {
+  Type index = builder.getIndexType();
+  SmallVector<Type> types(kernel.getSizes().size(), index);
+  for (unsigned i = 0; i < kernel.getInputs().size(); ++i)
+    types.push_back(memoryType(kernel.getInput(i)));
+  for (unsigned i = 0; i < kernel.getOutputs().size(); ++i)
+    types.push_back(memoryType(kernel.getOutput(i)));
+  SmallVector<Type> hostTypes(types);
+  hostTypes.push_back(MemRefType::get({ShapedType::kDynamic},
+                                      builder.getI8Type()));
+  hostTypes.append({index, index, MemRefType::get({2}, builder.getI64Type())});
+  types.append({index, index}); // begin and the number of value blocks
+
+  builder.setInsertionPoint(kernel);
+  module = gpu::GPUModuleOp::create(
+      builder, loc, (kernel.getSymName() + "_tile").str());
+  builder.setInsertionPointToStart(module.getBody());
+  function = gpu::GPUFuncOp::create(builder, loc, kernel.getSymName(),
+                                    builder.getFunctionType(types, {}));
+  function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
+                    builder.getUnitAttr());
+  function->setAttr("tile.warps", builder.getI64IntegerAttr(warps));
+
+  builder.setInsertionPointAfter(module);
+  host = func::FuncOp::create(builder, loc, kernel.getSymName(),
+                              builder.getFunctionType(hostTypes, {}));
+  Block *entry = host.addEntryBlock();
+  builder.setInsertionPointToStart(entry);
+  size_t shared = types.size() - 2;
+  SmallVector<Value> operands(entry->getArguments().take_front(shared));
+  Value begin = entry->getArgument(shared + 1);
+  Value end = entry->getArgument(shared + 2);
+  // The extent of the last dim of results.
+  unsigned first = kernel.getSizes().size() + kernel.getInputs().size();
+  Value memory = entry->getArgument(first);
+  int64_t last = cast<MemRefType>(memory.getType()).getRank() - 1;
+  Value extent = memref::DimOp::create(builder, loc, memory, last);
+  Value blocks = arith::CeilDivSIOp::create(builder, loc, extent,
+                                            constant(valueBlock));
+  operands.append({begin, blocks});
+  Value points = arith::SubIOp::create(builder, loc, end, begin);
+  Value total = arith::MulIOp::create(builder, loc, points, blocks);
+  Value one = constant(1);
+  gpu::LaunchFuncOp::create(
+      builder, loc, function, gpu::KernelDim3{total, one, one},
+      gpu::KernelDim3{constant(32 * warps), one, one}, Value(), operands);
+  func::ReturnOp::create(builder, loc);
+}
+
+/// The expression of a result at a step of this chunk.
+Expr KernelLowering::outputAt(unsigned output, Expr time, Expr value) {
+  Value returned = kernel.getBody().front().getTerminator()->getOperand(output);
+  auto equation = returned.getDefiningOp<EquationOp>();
+  size_t numBatch = batchLeaves.size();
+  size_t rank = equation ? equation.getParallelIndices().size() : 0;
+  if (!equation || rank < numBatch + 1 || rank > numBatch + 2) {
+    refuse("a result is not over time and one dim");
+    return nullptr;
+  }
+  auto sizeOp = equation.getSizes()[numBatch].getDefiningOp<SizeOp>();
+  if (!sizeOp || sizeOp.getName() != timeName) {
+    refuse("a result is not over time");
+    return nullptr;
+  }
+  SmallVector<Expr> place(batchLeaves);
+  place.push_back(time);
+  if (rank == numBatch + 2)
+    place.push_back(value);
+  return context.read(returned, place, {}, {}, builder.getF32Type());
+}
+
+bool KernelLowering::findState(Expr expr, Expr blocked,
+                               llvm::DenseSet<Expr> &seen) {
+  bool fine = true;
+  algebra::walk(expr, [&](Expr each) {
+    if (!fine || each->kind != Kind::Read || !seen.insert(each).second)
+      return;
+    auto subscripts = each->subscripts();
+    if (auto equation = each->value.getDefiningOp<EquationOp>()) {
+      fine = findState(importer.instantiate(equation, subscripts), blocked,
+                       seen);
+      return;
+    }
+    RecurrenceOp op = each->value.getDefiningOp<RecurrenceOp>();
+    unsigned member = 0;
+    if (auto argument = dyn_cast<BlockArgument>(each->value))
+      op = dyn_cast<RecurrenceOp>(argument.getOwner()->getParentOp());
+    if (!op)
+      return;
+    for (unsigned i = 0; i < op.getNumMembers(); ++i)
+      if (op.getPast(i) == each->value || op.getHistory(i) == each->value)
+        member = i;
+    unsigned along = op.getBatch();
+    if (member >= op.getNumStates()) {
+      SmallVector<Expr> rest(subscripts);
+      rest.erase(rest.begin() + along);
+      Value slice = op.getBlock().getTerminator()->getOperand(member);
+      fine = findState(context.read(slice, rest, {}, {}, each->type), blocked,
+                       seen);
+      return;
+    }
+    if (subscripts.size() != along + 3) {
+      fine = refuse("a state is no matrix");
+      return;
+    }
+    for (unsigned d = 0; d < 2; ++d)
+      if (subscripts[along + 1 + d] == blocked)
+        blockedDim[op] = d;
+  });
+  return fine;
+}
+
+//===----------------------------------------------------------------------===//
+// The function
+//===----------------------------------------------------------------------===//
+
+Value KernelLowering::isNull(Value memory) {
+  Value address =
+      memref::ExtractAlignedPointerAsIndexOp::create(builder, loc, memory);
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, address,
+                               constant(0));
+}
+
+Value KernelLowering::initialTile(RecurrenceOp op, unsigned state,
+                                  const Axis &rows, const Axis &columns) {
+  auto initial = op.getInitials()[state].getDefiningOp<InitialOp>();
+  if (!initial)
+    return eval.fail("a state's initial value is computed");
+  Value memory = eval.function.lookup(initial->getOperand(0));
+  Value declared = initial->getOperand(1);
+  Value null = isNull(memory);
+  SmallVector<Expr> place(batchLeaves);
+  place.append({rows.leaf, columns.leaf});
+  Axis atRows = rows;
+  atRows.limit = arith::SelectOp::create(builder, loc, null, constant(0),
+                                         rows.limit);
+  if (rows.offset)
+    atRows.limit = arith::SelectOp::create(builder, loc, null, rows.offset,
+                                           rows.limit);
+  Value loaded = eval.evaluate(
+      context.read(initial->getOperand(0), place, {}, {}, builder.getF32Type()),
+      atRows, columns);
+  auto equation = declared.getDefiningOp<EquationOp>();
+  if (!loaded || !equation)
+    return eval.fail("a state's initial value is computed");
+  Expr value = importer.instantiate(equation, place);
+  if (value->isReal(0))
+    return eval.roundTo(loaded, builder.getF32Type());
+  return eval.fail("a state begins at something else than 0");
+}
+
+bool KernelLowering::store(Value value, unsigned output,
+                           ArrayRef<Value> indices, int64_t rowDim,
+                           Value rowLimit, int64_t columnDim,
+                           Value columnLimit) {
+  Value memory = outputMemory(output);
+  Type element = cast<MemRefType>(memory.getType()).getElementType();
+  if (!isa<FloatType>(element) || element.isF64())
+    return refuse("a result is not f32, bf16 or f16");
+  tile::StoreOp::create(builder, loc, eval.roundTo(value, element), memory,
+                        indices, rowDim, rowLimit, columnDim, columnLimit);
+  return true;
+}
+
+bool KernelLowering::emitStep(Value step, ValueRange carried,
+                              SmallVectorImpl<Value> &next) {
+  eval.startChunk();
+  eval.fixed[eval.chunk] = step;
+  size_t number = 0;
+  for (RecurrenceOp op : recurrences)
+    for (unsigned m = 0; m < op.getNumStates(); ++m)
+      eval.states[{op, m}].tile = carried[number++];
+  Expr begin = context.apply("arith.muli",
+                             {eval.chunk, context.integer(eval.chunkSize)},
+                             builder.getIndexType());
+  Expr time = context.apply("arith.addi", {begin, steps.leaf},
+                            builder.getIndexType());
+  size_t numBatch = batch.size();
+  for (unsigned i = 0; i < kernel.getOutputs().size(); ++i) {
+    if (kernel.getOutput(i).getRole() != Role::Result)
+      continue;
+    Expr result = outputAt(i, time, values.leaf);
+    if (!result)
+      return false;
+    bool isVector =
+        cast<RankedTensorType>(result->value.getType()).getRank() ==
+        static_cast<int64_t>(numBatch + 1);
+    Axis columns = isVector ? Axis() : values;
+    Value tile = eval.evaluate(result, steps, columns);
+    if (!tile)
+      return false;
+    tile = eval.broadcast(tile, steps.extent, columns.extent);
+    Value first = eval.emitScalar(begin);
+    SmallVector<Value> indices(numBatch + (isVector ? 1 : 2));
+    for (unsigned d = 0; d < numBatch; ++d)
+      indices[memoryDim(i, d)] = batch[d];
+    indices[memoryDim(i, numBatch)] = first;
+    Value left = arith::SubIOp::create(builder, loc, eval.numSteps, first);
+    Value room;
+    if (!isVector) {
+      indices[memoryDim(i, numBatch + 1)] = valueOffset;
+      room = arith::SubIOp::create(builder, loc, values.limit, valueOffset);
+    }
+    if (!store(tile, i, indices, memoryDim(i, numBatch), left,
+               isVector ? -1 : memoryDim(i, numBatch + 1), room))
+      return false;
+  }
+  for (RecurrenceOp op : recurrences)
+    for (unsigned m = 0; m < op.getNumStates(); ++m) {
+      const tile::TileEvaluator::State &state = eval.states[{op, m}];
+      SmallVector<Expr> place(batchLeaves);
+      place.append({state.rows.leaf, state.columns.leaf});
+      Value slice = op.getBlock().getTerminator()->getOperand(m);
+      Value tile = eval.evaluate(
+          context.read(slice, place, {}, {}, builder.getF32Type()), state.rows,
+          state.columns);
+      if (!tile)
+        return false;
+      next.push_back(eval.broadcast(tile, state.rows.extent,
+                                    state.columns.extent));
+    }
+  return true;
+}
+
+bool KernelLowering::emitBody() {
+  arguments.assign(function.getArguments().begin(),
+                   function.getArguments().end());
+  builder.setInsertionPointToStart(&function.getBody().front());
+  size_t numSizes = kernel.getSizes().size();
+  SmallVector<Value> sizes;
+  for (size_t i = 0; i < numSizes; ++i) {
+    int64_t bound = kernel.getBound()[i];
+    sizes.push_back(bound >= 0 ? constant(bound) : arguments[i]);
+  }
+  kernel.walk([&](SizeOp op) {
+    eval.function.map(op.getResult(), sizes[kernel.getSizeIndex(op.getName())]);
+  });
+  for (BlockArgument input : kernel.getBody().getArguments())
+    eval.function.map(input, arguments[numSizes + input.getArgNumber()]);
+  eval.numSteps = sizes[kernel.getSizeIndex(timeName)];
+
+  // This block's point and values.
+  Value block = gpu::BlockIdOp::create(builder, loc, gpu::Dimension::x);
+  Value numBlocks = arguments.back();
+  Value begin = arguments[arguments.size() - 2];
+  Value point = arith::AddIOp::create(
+      builder, loc, begin,
+      arith::DivUIOp::create(builder, loc, block, numBlocks));
+  valueOffset = arith::MulIOp::create(
+      builder, loc, arith::RemUIOp::create(builder, loc, block, numBlocks),
+      constant(valueBlock));
+  batch.assign(kernel.getBatch().size(), Value());
+  for (size_t i = batch.size(); i-- > 0;) {
+    StringRef name = cast<StringAttr>(kernel.getBatch()[i]).getValue();
+    Value extent = sizes[kernel.getSizeIndex(name)];
+    batch[i] = i ? arith::RemUIOp::create(builder, loc, point, extent) : point;
+    if (i)
+      point = arith::DivUIOp::create(builder, loc, point, extent);
+  }
+  for (Value each : batch) {
+    batchLeaves.push_back(context.leaf(each));
+    eval.fixed[batchLeaves.back()] = each;
+  }
+
+  // Axes and states.
+  auto axis = [&](int64_t extent, Value limit) {
+    Axis result;
+    result.leaf = context.variable(context.fresh(Value(), Value()));
+    result.extent = extent;
+    result.limit = limit;
+    return result;
+  };
+  steps = axis(eval.chunkSize, constant(eval.chunkSize));
+  eval.chunk = context.variable(context.fresh(Value(), Value()));
+  for (RecurrenceOp op : recurrences)
+    importer.bind(op.getAlongIndices()[0], eval.chunk);
+  unsigned result = 0;
+  Value returned = kernel.getBody().front().getTerminator()->getOperand(result);
+  auto equation = returned.getDefiningOp<EquationOp>();
+  if (!equation || equation.getSizes().size() != batch.size() + 2)
+    return refuse("the first result is not over time and one dim");
+  values = axis(valueBlock, size(equation.getSizes().back()));
+  values.offset = valueOffset;
+
+  Expr begins = context.apply("arith.muli",
+                              {eval.chunk, context.integer(eval.chunkSize)},
+                              builder.getIndexType());
+  Expr time = context.apply("arith.addi", {begins, steps.leaf},
+                            builder.getIndexType());
+  Expr first = outputAt(0, time, values.leaf);
+  llvm::DenseSet<Expr> seen;
+  if (!first || !findState(first, values.leaf, seen))
+    return false;
+  SmallVector<Value> inits;
+  for (RecurrenceOp op : recurrences) {
+    auto blocked = blockedDim.find(op);
+    if (blocked == blockedDim.end() || op.getNumStates() != 1)
+      return refuse("a state has no dim in common with the result");
+    Axis both[2];
+    for (unsigned d = 0; d < 2; ++d) {
+      if (d == blocked->second) {
+        both[d] = values;
+        both[d].leaf = context.variable(context.fresh(Value(), Value()));
+        continue;
+      }
+      auto equation = op.getBlock()
+                          .getTerminator()
+                          ->getOperand(0)
+                          .getDefiningOp<EquationOp>();
+      Value extent = equation ? equation.getSizes()[batch.size() + d] : Value();
+      APInt number;
+      if (!extent || !matchPattern(extent, m_ConstantInt(&number)))
+        return refuse("a dim that is summed over is not bound to a number");
+      if (number.getSExtValue() > 256)
+        return refuse("a dim that is summed over is larger than 256");
+      both[d] = axis(llvm::alignTo(number.getSExtValue(), 64),
+                     constant(number.getSExtValue()));
+    }
+    Value tile = initialTile(op, 0, both[0], both[1]);
+    if (!tile)
+      return false;
+    eval.states[{op, 0}] = {tile, both[0], both[1]};
+    inits.push_back(tile);
+  }
+
+  // Over chunks.
+  Value chunks = size(numChunks);
+  auto loop = scf::ForOp::create(builder, loc, constant(0), chunks, constant(1),
+                                 inits);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    SmallVector<Value> next;
+    bool fine = emitStep(loop.getInductionVar(), loop.getRegionIterArgs(), next);
+    if (!fine)
+      next.assign(inits);
+    scf::YieldOp::create(builder, loc, next);
+    if (!fine)
+      return false;
+  }
+  builder.setInsertionPointAfter(loop);
+  for (unsigned i = 0; i < kernel.getOutputs().size(); ++i) {
+    if (kernel.getOutput(i).getRole() != Role::Final)
+      continue;
+    Value final = kernel.getBody().front().getTerminator()->getOperand(i);
+    auto op = final.getDefiningOp<RecurrenceOp>();
+    if (!op || op.getFinal(0) != final)
+      return refuse("a final value is computed");
+    size_t number = llvm::find(recurrences, op) - recurrences.begin();
+    const tile::TileEvaluator::State &state = eval.states[{op, 0}];
+    Value null = isNull(outputMemory(i));
+    SmallVector<Value> indices(batch.size() + 2);
+    for (unsigned d = 0; d < batch.size(); ++d)
+      indices[memoryDim(i, d)] = batch[d];
+    Value limits[2];
+    int64_t dims[2];
+    for (unsigned d = 0; d < 2; ++d) {
+      const Axis &axis = d ? state.columns : state.rows;
+      dims[d] = memoryDim(i, batch.size() + d);
+      indices[dims[d]] = axis.offset ? axis.offset : constant(0);
+      Value room = axis.limit;
+      if (axis.offset)
+        room = arith::SubIOp::create(builder, loc, room, axis.offset);
+      limits[d] =
+          arith::SelectOp::create(builder, loc, null, constant(0), room);
+    }
+    if (!store(loop.getResult(number), i, indices, dims[0], limits[0], dims[1],
+               limits[1]))
+      return false;
+  }
+  gpu::ReturnOp::create(builder, loc);
+  return eval.reason.empty();
+}
+
+std::string KernelLowering::run() {
+  Type io;
+  for (unsigned i = 0; i < kernel.getInputs().size(); ++i)
+    if (kernel.getInput(i).getRole() == Role::Argument &&
+        isa<FloatType>(kernel.getInput(i).getElementType()))
+      io = kernel.getInput(i).getElementType();
+  eval.rounds = io && io.isBF16();
+  if (!findChunks())
+    return eval.reason;
+  createFunctions();
+  if (!emitBody()) {
+    host.erase();
+    module.erase();
+    return eval.reason.empty() ? "it has no form on tiles" : eval.reason;
+  }
+  kernel.erase();
+  return {};
+}
+
+struct LowerFormsToTile
+    : public rondo::tile::impl::LowerFormsToTileBase<LowerFormsToTile> {
+  using LowerFormsToTileBase::LowerFormsToTileBase;
+
+  void runOnOperation() override {
+    SmallVector<KernelOp> kernels(getOperation().getOps<KernelOp>());
+    for (KernelOp kernel : kernels) {
+      Location where = kernel.getLoc();
+      std::string name = kernel.getSymName().str();
+      std::string reason =
+          KernelLowering(kernel, warps.getValue(), values.getValue()).run();
+      if (reason.empty()) {
+        getOperation()->setAttr(
+            gpu::GPUDialect::getContainerModuleAttrName(),
+            UnitAttr::get(&getContext()));
+        ++numLowered;
+        continue;
+      }
+      emitRemark(where) << "kernel '" << name
+                        << "' does not run on tiles: " << reason;
+    }
+  }
+};
+
+} // namespace

@@ -1,0 +1,61 @@
+//===- LowerTileToNVVM.cpp - Programs on tiles to code of one thread ------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "passes/GPU/Tile/EmitThreads.h"
+#include "passes/GPU/Tile/Passes.h"
+
+namespace rondo::tile {
+#define GEN_PASS_DEF_LOWERTILETONVVM
+#include "passes/GPU/Tile/Passes.h.inc"
+} // namespace rondo::tile
+
+using namespace mlir;
+using namespace rondo::tile;
+
+namespace {
+
+struct LowerTileToNVVM
+    : public rondo::tile::impl::LowerTileToNVVMBase<LowerTileToNVVM> {
+  void runOnOperation() override {
+    SmallVector<gpu::GPUFuncOp> kernels;
+    getOperation().walk([&](gpu::GPUFuncOp function) {
+      if (function->hasAttr("tile.warps"))
+        kernels.push_back(function);
+    });
+    llvm::DenseMap<Operation *, int64_t> bytes;
+    for (gpu::GPUFuncOp kernel : kernels) {
+      auto warps = kernel->getAttrOfType<IntegerAttr>("tile.warps");
+      FailureOr<int64_t> needed = ThreadEmitter(kernel, warps.getInt()).run();
+      if (failed(needed))
+        return signalPassFailure();
+      bytes[kernel] = *needed;
+      Builder builder(kernel.getContext());
+      kernel->setAttr("tile.shared_bytes", builder.getI64IntegerAttr(*needed));
+      int32_t threads = 32 * warps.getInt();
+      kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
+                      builder.getDenseI32ArrayAttr({threads, 1, 1}));
+    }
+    getOperation().walk([&](gpu::LaunchFuncOp launch) {
+      auto kernel = SymbolTable::lookupNearestSymbolFrom(
+          launch, launch.getKernel());
+      auto found = bytes.find(kernel);
+      if (found == bytes.end())
+        return;
+      OpBuilder builder(launch);
+      launch.getDynamicSharedMemorySizeMutable().assign(
+          arith::ConstantIntOp::create(builder, launch.getLoc(), found->second,
+                                       32));
+    });
+  }
+};
+
+} // namespace

@@ -1,0 +1,90 @@
+//===- Passes.td - Passes on the tile dialect --------------*- tablegen -*-===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RONDO_PASSES_GPU_TILE_PASSES
+#define RONDO_PASSES_GPU_TILE_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def LowerFormsToTile : Pass<"rondo-lower-forms-to-tile", "::mlir::ModuleOp"> {
+  let summary = "Turns kernels over chunks into programs on tiles";
+  let description = [{
+    A kernel whose recurrences are all over chunks (`rondo-to-chunked`), with
+    matrix states of which one dim is a dim of the results and the other is
+    bound, becomes a function that launches one `gpu.func`: a block for every
+    batch point and every `values` places of the results' last dim, which are
+    independent of one another. The block runs over the chunks and carries its
+    part of the states as tiles.
+
+    Before: equations, scans and recurrences of the rondo dialect.
+    After: a `gpu.module` of tile operations and a `func.func` with the
+    interface of the forms level. A kernel that has no such form stays as it is
+    and a remark says why.
+  }];
+  let options = [
+    Option<"warps", "warps", "int64_t", "4", "Warps of a block">,
+    Option<"values", "values", "int64_t", "64",
+           "Places of the results' last dim that a block computes">];
+  let dependentDialects = [
+    "::rondo::tile::TileDialect", "::mlir::arith::ArithDialect",
+    "::mlir::func::FuncDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"];
+  let statistics = [
+    Statistic<"numLowered", "lowered", "kernels that became tile programs">];
+}
+
+def PipelineCopies : Pass<"tile-pipeline-copies", "::mlir::gpu::GPUFuncOp"> {
+  let summary = "Loads what the next step of a loop needs while this one works";
+  let description = [{
+    A `tile.load` directly in a loop is *early* when its place depends on the
+    loop's index and on values from outside only. Early loads of bf16 matrices
+    become copies to a buffer of two stages: the first step's
+    before the loop, the next step's at the start of each step, right behind the
+    wait for its own. Early loads of vectors and scalars are carried in
+    registers from step to step in the same way. Behind the last step a load's
+    place is not looked at: its row limit becomes 0.
+
+    After the pass, loops begin with `tile.wait` where anything is copied.
+  }];
+  let dependentDialects = [
+    "::rondo::tile::TileDialect", "::mlir::arith::ArithDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+}
+
+def AssignLayouts : Pass<"tile-assign-layouts", "::mlir::gpu::GPUFuncOp"> {
+  let summary = "Gives every tile a layout";
+  let description = [{
+    Scalars are `uniform` and vectors in `lanes`. Matrices are computed as
+    `accumulator`, by maps, dots and inverses alike; a matrix that is loaded in
+    bf16, or meets a dot, is in `shared` memory. A dot's left operand that was computed
+    stays in registers (`operand`) when each warp has whole rows, everything
+    else that a dot reads goes to `shared` memory. `tile.convert` stands where a
+    value is wanted in another layout.
+  }];
+  let dependentDialects = ["::rondo::tile::TileDialect"];
+}
+
+def LowerTileToNVVM : Pass<"rondo-lower-tile-to-nvvm", "::mlir::ModuleOp"> {
+  let summary = "Turns programs on tiles into code of one thread";
+  let description = [{
+    Kernels are `gpu.func`s with `tile.warps`, the number of warps of a block.
+    Their tiles, all with layouts, become values in registers and places in
+    shared memory (passes/GPU/Tile/EmitThreads.h), computation becomes `arith`,
+    `math`, `scf` and `nvvm`. The bytes of dynamic shared memory are put on the
+    kernel (`tile.shared_bytes`) and on every launch of it.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::gpu::GPUDialect"
+  ];
+}
+
+#endif // RONDO_PASSES_GPU_TILE_PASSES

@@ -1,0 +1,188 @@
+//===- PipelineCopies.cpp - Loads ahead of their step ---------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Tile/IR/TileOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
+#include "passes/GPU/Tile/Passes.h"
+
+namespace rondo::tile {
+#define GEN_PASS_DEF_PIPELINECOPIES
+#include "passes/GPU/Tile/Passes.h.inc"
+} // namespace rondo::tile
+
+using namespace mlir;
+using namespace rondo::tile;
+
+namespace {
+
+class LoopPipeliner {
+public:
+  explicit LoopPipeliner(scf::ForOp loop) : loop(loop), builder(loop) {}
+  void run();
+
+private:
+  bool isEarly(Value value);
+  Value at(OpBuilder &builder, Value value, IRMapping &step);
+  void beginLoad(OpBuilder &builder, LoadOp load, Value step, Value runs,
+                 Value stage, Value buffer);
+  Operation *placeLoad(OpBuilder &builder, LoadOp load, Value step, Value runs);
+
+  scf::ForOp loop;
+  OpBuilder builder;
+};
+
+/// Whether a scalar depends on the loop's index and outer values only.
+bool LoopPipeliner::isEarly(Value value) {
+  if (value == loop.getInductionVar() ||
+      loop.isDefinedOutsideOfLoop(value))
+    return true;
+  Operation *op = value.getDefiningOp();
+  return op && op->getBlock() == loop.getBody() &&
+         isa<arith::ArithDialect>(op->getDialect()) &&
+         llvm::all_of(op->getOperands(), [&](Value each) { return isEarly(each); });
+}
+
+/// The value as of another step.
+Value LoopPipeliner::at(OpBuilder &builder, Value value, IRMapping &step) {
+  if (step.contains(value) || loop.isDefinedOutsideOfLoop(value))
+    return step.lookupOrDefault(value);
+  Operation *op = value.getDefiningOp();
+  for (Value operand : op->getOperands())
+    at(builder, operand, step);
+  return builder.clone(*op, step)->getResult(0);
+}
+
+/// The load at `step`, with nothing in it unless `runs`.
+Operation *LoopPipeliner::placeLoad(OpBuilder &builder, LoadOp load, Value step,
+                                    Value runs) {
+  IRMapping mapping;
+  mapping.map(loop.getInductionVar(), step);
+  for (Value operand : load->getOperands())
+    at(builder, operand, mapping);
+  auto moved = cast<LoadOp>(builder.clone(*load, mapping));
+  OperandRange limit = moved.getRowLimit() ? moved.getODSOperands(2)
+                                           : moved.getODSOperands(3);
+  if (!limit.empty()) {
+    builder.setInsertionPoint(moved);
+    Value zero = arith::ConstantIndexOp::create(builder, load.getLoc(), 0);
+    Value bounded = arith::SelectOp::create(builder, load.getLoc(), runs,
+                                            limit.front(), zero);
+    moved->setOperand(limit.getBeginOperandIndex(), bounded);
+    builder.setInsertionPointAfter(moved);
+  }
+  return moved;
+}
+
+void LoopPipeliner::beginLoad(OpBuilder &builder, LoadOp load, Value step,
+                              Value runs, Value stage, Value buffer) {
+  auto moved = cast<LoadOp>(placeLoad(builder, load, step, runs));
+  CopyOp::create(builder, load.getLoc(), moved.getSource(), moved.getIndices(),
+                 moved.getRowDim(), moved.getRowLimit(), moved.getColumnDim(),
+                 moved.getColumnLimit(), buffer, stage);
+  moved.erase();
+}
+
+void LoopPipeliner::run() {
+  SmallVector<LoadOp> copied, carried;
+  for (LoadOp load : loop.getBody()->getOps<LoadOp>()) {
+    if (!llvm::all_of(load->getOperands(), [&](Value each) { return isEarly(each); }))
+      continue;
+    TileType type = load.getType();
+    if (!type.isMatrix())
+      carried.push_back(load);
+    else if (type.getElementType().isBF16())
+      copied.push_back(load);
+  }
+  if (copied.empty() && carried.empty())
+    return;
+  Location loc = loop.getLoc();
+  Value lower = loop.getLowerBound(), upper = loop.getUpperBound();
+  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+  Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+  Value runs = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt,
+                                     lower, upper);
+  SmallVector<Value> buffers;
+  for (LoadOp load : copied) {
+    TileType type = load.getType();
+    buffers.push_back(AllocOp::create(
+        builder, loc,
+        BufferType::get(type.getContext(), 2, type.getRows(),
+                        type.getColumns(), type.getElementType())));
+    beginLoad(builder, load, lower, runs, zero, buffers.back());
+  }
+  if (!copied.empty())
+    CommitOp::create(builder, loc);
+  SmallVector<Value> inits(loop.getInitArgs());
+  for (LoadOp load : carried)
+    inits.push_back(placeLoad(builder, load, lower, runs)->getResult(0));
+
+  // The loop again, with the carried tiles and the stage.
+  size_t numOld = loop.getInitArgs().size();
+  inits.push_back(zero);
+  auto next = scf::ForOp::create(builder, loc, lower, upper, loop.getStep(),
+                                 inits);
+  if (!next.getBody()->empty())
+    next.getBody()->getTerminator()->erase();
+  Block *body = next.getBody();
+  Value index = next.getInductionVar();
+  Value stage = next.getRegionIterArgs().back();
+  OpBuilder inside = OpBuilder::atBlockEnd(body);
+  Value following = arith::AddIOp::create(inside, loc, index, loop.getStep());
+  Value follows = arith::CmpIOp::create(inside, loc, arith::CmpIPredicate::slt,
+                                        following, upper);
+  Value otherStage = arith::SubIOp::create(inside, loc, one, stage);
+  if (!copied.empty()) {
+    WaitOp::create(inside, loc, 0);
+    for (auto [load, buffer] : llvm::zip_equal(copied, buffers))
+      beginLoad(inside, load, following, follows, otherStage, buffer);
+    CommitOp::create(inside, loc);
+  }
+  SmallVector<Value> carriedNext;
+  for (LoadOp load : carried)
+    carriedNext.push_back(
+        placeLoad(inside, load, following, follows)->getResult(0));
+
+  body->getOperations().splice(body->end(), loop.getBody()->getOperations());
+  loop.getInductionVar().replaceAllUsesWith(index);
+  for (auto [old, now] :
+       llvm::zip(loop.getRegionIterArgs(), next.getRegionIterArgs()))
+    old.replaceAllUsesWith(now);
+  for (auto [load, buffer] : llvm::zip_equal(copied, buffers)) {
+    OpBuilder here(load);
+    Value view = ViewOp::create(here, load.getLoc(), load.getType(), buffer, stage);
+    load.getResult().replaceAllUsesWith(view);
+    load.erase();
+  }
+  for (auto [i, load] : llvm::enumerate(carried)) {
+    load.getResult().replaceAllUsesWith(next.getRegionIterArgs()[numOld + i]);
+    load.erase();
+  }
+  auto yield = cast<scf::YieldOp>(body->getTerminator());
+  SmallVector<Value> results(yield.getOperands());
+  llvm::append_range(results, carriedNext);
+  results.push_back(otherStage);
+  OpBuilder end(yield);
+  scf::YieldOp::create(end, loc, results);
+  yield.erase();
+  for (auto [old, now] : llvm::zip(loop.getResults(), next.getResults()))
+    old.replaceAllUsesWith(now);
+  loop.erase();
+}
+
+struct PipelineCopies
+    : public rondo::tile::impl::PipelineCopiesBase<PipelineCopies> {
+  void runOnOperation() override {
+    SmallVector<scf::ForOp> loops;
+    getOperation().walk([&](scf::ForOp loop) { loops.push_back(loop); });
+    for (scf::ForOp loop : loops)
+      LoopPipeliner(loop).run();
+  }
+};
+
+} // namespace

@@ -1,0 +1,160 @@
+// RUN: rondo-opt %s --split-input-file --verify-diagnostics
+
+func.func @load_c1(%m: memref<?x?xf32>, %i: index) {
+  // expected-error@+1 {{has 1 indices for 2 dims}}
+  %0 = tile.load %m[%i] rows 0 below %i columns 1 below %i : memref<?x?xf32> -> !tile.tile<16x16xf32>
+  return
+}
+
+// -----
+
+func.func @load_c2(%m: memref<?x?xf32>, %i: index) {
+  // expected-error@+1 {{has rows and columns along the same dim}}
+  %0 = tile.load %m[%i, %i] rows 1 below %i columns 1 below %i : memref<?x?xf32> -> !tile.tile<16x16xf32>
+  return
+}
+
+// -----
+
+func.func @load_c3(%m: memref<?x?xf32>, %i: index) {
+  // expected-error@+1 {{needs a limit for every dim of the tile}}
+  %0 = tile.load %m[%i, %i] rows 0 columns 1 below %i : memref<?x?xf32> -> !tile.tile<16x16xf32>
+  return
+}
+
+// -----
+
+func.func @load_c4(%m: memref<?x?xf32>, %i: index) {
+  // expected-error@+1 {{has elements of 'bf16' and memory of 'f32'}}
+  %0 = tile.load %m[%i, %i] rows 0 below %i columns 1 below %i : memref<?x?xf32> -> !tile.tile<16x16xbf16>
+  return
+}
+
+// -----
+
+func.func @wait_c1() {
+  // expected-error@+1 {{negative number of pending groups}}
+  tile.wait -1
+  return
+}
+
+// -----
+
+func.func @view_c1(%b: !tile.buffer<2x64x64xbf16>, %i: index) {
+  // expected-error@+1 {{has a tile that is not a stage}}
+  %0 = tile.view %b[%i] : !tile.buffer<2x64x64xbf16> -> !tile.tile<64x32xbf16>
+  return
+}
+
+// -----
+
+func.func @dot_c1(%a: !tile.tile<64x32xbf16>, %c: !tile.tile<64x64xf32>) {
+  // expected-error@+1 {{multiplies 64x32 by 64x32 to 64x64}}
+  %0 = tile.dot %a, %a, %c : !tile.tile<64x32xbf16>, !tile.tile<64x32xbf16>, !tile.tile<64x64xf32>
+  return
+}
+
+// -----
+
+func.func @dot_c2(%a: !tile.tile<64x64xbf16>) {
+  // expected-error@+1 {{needs an accumulator of the result's type, of f32}}
+  %0 = tile.dot %a, %a, %a : !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16>
+  return
+}
+
+// -----
+
+func.func @map_c1(%a: !tile.tile<64x32xbf16>) {
+  // expected-error@+1 {{has operand 0 of}}
+  %0 = tile.map %a : !tile.tile<64x32xbf16> -> !tile.tile<64x64xf32> {
+  ^bb0(%x: f32, %r: index, %c: index):
+    tile.yield %x : f32
+  }
+  return
+}
+
+// -----
+
+func.func @map_c2(%a: !tile.tile<64x64xbf16>) {
+  // expected-error@+1 {{needs a block with one f32 per operand and two indices}}
+  %0 = tile.map %a : !tile.tile<64x64xbf16> -> !tile.tile<64x64xf32> {
+  ^bb0(%x: f32, %r: index):
+    tile.yield %x : f32
+  }
+  return
+}
+
+// -----
+
+func.func @map_c3(%a: !tile.tile<64x64xbf16>, %i: index, %m: memref<?xf32>) {
+  %0 = tile.map %a : !tile.tile<64x64xbf16> -> !tile.tile<64x64xf32> {
+  ^bb0(%x: f32, %r: index, %c: index):
+    // expected-error@+1 {{can't be in a map}}
+    %y = memref.load %m[%i] : memref<?xf32>
+    tile.yield %y : f32
+  }
+  return
+}
+
+// -----
+
+func.func @reduce_c1(%a: !tile.tile<64x32xf32>) {
+  // expected-error@+1 {{has a result that is not the source reduced}}
+  %0 = tile.reduce sum along rows %a : !tile.tile<64x32xf32> -> !tile.tile<64x1xf32>
+  return
+}
+
+// -----
+
+func.func @scan_c1(%a: !tile.tile<64x32xf32>) {
+  // expected-error@+1 {{needs a vector}}
+  %0 = tile.scan sum %a : !tile.tile<64x32xf32> -> !tile.tile<64x32xf32>
+  return
+}
+
+// -----
+
+func.func @segment_product_c2(%a: !tile.tile<64x1xf32>) {
+  // expected-error@+1 {{has a row out of range}}
+  %0 = tile.segment_product %a row 64 : !tile.tile<64x1xf32> -> !tile.tile<1x64xf32>
+  return
+}
+
+// -----
+
+func.func @extract_c2(%a: !tile.tile<64x1xf32>) {
+  // expected-error@+1 {{has a position out of range}}
+  %0 = tile.extract %a at 64 : !tile.tile<64x1xf32> -> !tile.tile<1x1xf32>
+  return
+}
+
+// -----
+
+func.func @invert_c1(%a: !tile.tile<48x48xf32>) {
+  // expected-error@+1 {{needs a power of two times 16 rows}}
+  %0 = tile.invert %a : !tile.tile<48x48xf32> -> !tile.tile<48x48xf32>
+  return
+}
+
+// -----
+
+func.func @transpose_c1(%a: !tile.tile<48x16xf32>) {
+  // expected-error@+1 {{has a result that is not the transposed source}}
+  %0 = tile.transpose %a : !tile.tile<48x16xf32> -> !tile.tile<48x16xf32>
+  return
+}
+
+// -----
+
+func.func @convert_c1(%a: !tile.tile<48x16xf32>) {
+  // expected-error@+1 {{changes more than the layout}}
+  %0 = tile.convert %a : !tile.tile<48x16xf32> -> !tile.tile<48x16xbf16, shared>
+  return
+}
+
+// -----
+
+// expected-error@+1 {{layout 'lanes' is for vectors}}
+func.func @tile_layout(%a: !tile.tile<48x16xf32, lanes>) {
+  return
+}

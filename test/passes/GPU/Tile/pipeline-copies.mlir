@@ -1,0 +1,51 @@
+// RUN: rondo-opt %s --pass-pipeline="builtin.module(gpu.module(gpu.func(tile-pipeline-copies)))" | FileCheck %s
+
+gpu.module @m {
+  // CHECK-LABEL: gpu.func @ahead
+  gpu.func @ahead(%m: memref<?x?xbf16>, %g: memref<?xf32>, %n: index, %zero: !tile.tile<64x64xf32>) kernel {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c64 = arith.constant 64 : index
+    // The first step's copy stands before the loop, the vector is carried.
+    // CHECK: %[[BUFFER:.*]] = tile.alloc : <2x64x64xbf16>
+    // CHECK: tile.copy {{.*}} to %[[BUFFER]]
+    // CHECK: tile.commit
+    // CHECK: %[[FIRST:.*]] = tile.load {{.*}} -> <64x1xf32>
+    // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %{{.*}}, %[[G:.*]] = %[[FIRST]], %[[STAGE:.*]] = %{{.*}})
+    %r = scf.for %i = %c0 to %n step %c1 iter_args(%acc = %zero) -> (!tile.tile<64x64xf32>) {
+      // CHECK: %[[NEXT:.*]] = arith.subi %{{.*}}, %[[STAGE]]
+      // CHECK: tile.wait 0
+      // CHECK: tile.copy {{.*}} to %[[BUFFER]][%[[NEXT]]]
+      // CHECK: tile.commit
+      // CHECK: %[[A:.*]] = tile.view %[[BUFFER]][%[[STAGE]]]
+      %t = arith.muli %i, %c64 : index
+      %a = tile.load %m[%t, %c0] rows 0 below %n columns 1 below %n : memref<?x?xbf16> -> !tile.tile<64x64xbf16>
+      %v = tile.load %g[%t] rows 0 below %n : memref<?xf32> -> !tile.tile<64x1xf32>
+      // CHECK: tile.dot %[[A]], %[[A]]
+      %s = tile.dot %a, %a, %acc : !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16>, !tile.tile<64x64xf32>
+      // CHECK: tile.map %{{.*}}, %[[G]]
+      %o = tile.map %s, %v : !tile.tile<64x64xf32>, !tile.tile<64x1xf32> -> !tile.tile<64x64xf32> {
+      ^bb0(%x: f32, %y: f32, %p: index, %q: index):
+        %0 = arith.mulf %x, %y : f32
+        tile.yield %0 : f32
+      }
+      scf.yield %o : !tile.tile<64x64xf32>
+    }
+    gpu.return
+  }
+
+  // A place that depends on what the loop carries can't be known ahead.
+  // CHECK-LABEL: gpu.func @late
+  // CHECK-NOT: tile.copy
+  gpu.func @late(%m: memref<?x?xbf16>, %n: index) kernel {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %r = scf.for %i = %c0 to %n step %c1 iter_args(%t = %c0) -> (index) {
+      %a = tile.load %m[%t, %c0] rows 0 below %n columns 1 below %n : memref<?x?xbf16> -> !tile.tile<64x64xbf16>
+      tile.store %a, %m[%t, %c0] rows 0 below %n columns 1 below %n : !tile.tile<64x64xbf16>, memref<?x?xbf16>
+      %u = arith.addi %t, %i : index
+      scf.yield %u : index
+    }
+    gpu.return
+  }
+}
