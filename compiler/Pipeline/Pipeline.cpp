@@ -163,12 +163,6 @@ Failure Compiler::chooseForms() {
   if (Failure failure = setTarget(); failure != Failure::None)
     return failure;
   PassManager expansion(context.get());
-  if (options.form != Form::Sequential && options.target == TargetKind::CPU) {
-    expansion.addPass(algebra::createRaiseAttention());
-    expansion.addPass(createToTiledAttention());
-    addCleanup(expansion);
-    expansion.addPass(algebra::createMergeEquations());
-  }
   // Nothing of the language becomes these operations; programs in IR may.
   expansion.addPass(createDecompose());
   addCleanup(expansion);
@@ -227,8 +221,15 @@ Failure Compiler::deriveForms() {
   for (KernelOp kernel : module->getOps<KernelOp>())
     forms[kernel.getSymName()] = describeForms(kernel);
 
-  // Each pass derives the forms that plans ask for; what is left is sequential.
   PassManager passes(context.get());
+  // The recurrences over blocks of keys are no subject of plans.
+  if (options.form != Form::Sequential && options.target == TargetKind::CPU) {
+    passes.addPass(algebra::createRaiseAttention());
+    passes.addPass(createToTiledAttention());
+    addCleanup(passes);
+    passes.addPass(algebra::createMergeEquations());
+  }
+  // Each pass derives the forms that plans ask for; what is left is sequential.
   ToChunkedOptions chunked;
   chunked.planned = true;
   passes.addPass(createToChunked(chunked));
