@@ -85,7 +85,7 @@ std::optional<Level> parseLevel(StringRef name) {
   if (!level)
     usageError("--emit: `" + name +
                "` is not a level; expected lib, obj, header, ast, rondo, "
-               "forms, llvm or ptx");
+               "plan, forms, llvm or ptx");
   return level;
 }
 

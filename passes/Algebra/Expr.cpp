@@ -201,6 +201,17 @@ Expr Context::apply(StringRef op, ArrayRef<Expr> args, Type type,
     if (args[0]->isOp("arith.negf"))
       return args[0]->args[0];
   }
+  if (op == "arith.sitofp" && args[0]->isOp("arith.index_cast")) {
+    // 1 if m == i, else 0: written with integers, meant as reals.
+    Expr number = args[0]->args[0];
+    auto isKnown = [](Expr e) { return e->kind == Kind::Integer; };
+    if (isKnown(number))
+      return real(number->integer, type);
+    if (number->isOp("arith.select") && isKnown(number->args[1]) &&
+        isKnown(number->args[2]))
+      return select(number->args[0], real(number->args[1]->integer, type),
+                    real(number->args[2]->integer, type));
+  }
   if (op == "arith.select") {
     if (args[0]->kind == Kind::Integer)
       return args[0]->integer ? args[1] : args[2];

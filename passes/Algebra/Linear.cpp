@@ -243,6 +243,32 @@ static std::optional<Delta> findDelta(Context &context, Expr condition,
   return std::nullopt;
 }
 
+/// a - b, without the products that both have.
+static Expr difference(Context &context, Expr a, Expr b) {
+  auto keys = [&](Expr expr) {
+    SmallVector<std::pair<SmallVector<Expr>, Expr>> list;
+    for (Expr summand : summands(context, expr)) {
+      SmallVector<Expr> key = factors(context, summand);
+      llvm::sort(key);
+      list.push_back({key, summand});
+    }
+    return list;
+  };
+  auto left = keys(a), right = keys(b);
+  Expr result = context.real(0, a->type);
+  for (auto &[key, summand] : right) {
+    auto same = llvm::find_if(
+        left, [&, &key = key](auto &each) { return each.first == key; });
+    if (same != left.end())
+      left.erase(same);
+    else
+      result = context.sub(result, summand);
+  }
+  for (auto &[key, summand] : left)
+    result = context.add(result, summand);
+  return result;
+}
+
 /// sum over m of (m == i ? x : y) read[m] -> x read[i] - y read[i]
 ///                                           + sum over m of y read[m].
 static void resolveDeltas(Context &context, const LinearTerm &term,
@@ -270,16 +296,14 @@ static void resolveDeltas(Context &context, const LinearTerm &term,
     Expr inside = choice->args[1], outside = choice->args[2];
     if (delta.negated)
       std::swap(inside, outside);
-    Expr difference = context.sub(inside, outside);
-    if (outside->isReal(0))
-      difference = inside;
+    Expr change = outside->isReal(0) ? inside
+                                     : difference(context, inside, outside);
     if (delta.rest)
-      difference = context.select(delta.rest, difference,
-                                  context.real(0, type));
+      change = context.select(delta.rest, change, context.real(0, type));
     llvm::DenseMap<Expr, Expr> toValue;
     toValue[context.variable(delta.variable)] = delta.value;
     LinearTerm resolved{
-        context.substitute(context.mul(rest, difference), toValue),
+        context.substitute(context.mul(rest, change), toValue),
         context.substitute(term.read, toValue), term.variables};
     llvm::erase(resolved.variables, delta.variable);
     resolveDeltas(context, resolved, out);

@@ -45,6 +45,27 @@ private:
 
 } // namespace
 
+/// The tensors that `expr` is made of, through equations to what these read.
+static void collectSources(Expr expr, llvm::DenseSet<Value> &into) {
+  SmallVector<Value> stack;
+  if (expr)
+    walk(expr, [&](Expr node) {
+      if (node->kind == Kind::Read)
+        stack.push_back(node->value);
+    });
+  llvm::DenseSet<Value> seen;
+  while (!stack.empty()) {
+    Value tensor = stack.pop_back_val();
+    if (!seen.insert(tensor).second)
+      continue;
+    auto equation = tensor.getDefiningOp<EquationOp>();
+    if (!equation)
+      into.insert(tensor);
+    else
+      equation.walk([&](ReadOp read) { stack.push_back(read.getSource()); });
+  }
+}
+
 void Readers::addTerm(EquationOp consumer, const LinearTerm &term,
                       Expr constant) {
   bool contracts = false;
@@ -73,15 +94,8 @@ void Readers::addTerm(EquationOp consumer, const LinearTerm &term,
     kinds |= StateRead::Before;
     // The rest of the value has a product of everything that the step writes.
     llvm::DenseSet<Value> written, added;
-    auto collect = [](Expr expr, llvm::DenseSet<Value> &into) {
-      if (expr)
-        walk(expr, [&](Expr node) {
-          if (node->kind == Kind::Read)
-            into.insert(node->value);
-        });
-    };
-    collect(state.constant, written);
-    collect(constant, added);
+    collectSources(state.constant, written);
+    collectSources(constant, added);
     if (!written.empty() &&
         llvm::all_of(written, [&](Value each) { return added.contains(each); }))
       kinds |= StateRead::Bonus;

@@ -107,8 +107,10 @@ private:
     return contains(expr, [&](Expr node) { return node == leaf; });
   }
   Expr inlineWide(Expr expr);
+  Expr resolveSums(Expr expr);
   void classifyLags();
   void findCoupling();
+  void findMixed(const Affine &affine);
   void findRank();
   void findWrite();
   bool classifyMaxPlus();
@@ -291,6 +293,18 @@ void StateAnalysis::findWrite() {
   }
 }
 
+/// The dims that terms still sum over, after Kronecker deltas.
+void StateAnalysis::findMixed(const Affine &affine) {
+  llvm::SmallSetVector<unsigned, 4> mixed;
+  for (const LinearTerm &term : affine.terms)
+    if (memberOf(term.read) == state.member)
+      for (auto [k, subscript] : llvm::enumerate(rest(term.read)))
+        if (!llvm::is_contained(state.indices, subscript))
+          mixed.insert(k);
+  state.mixed.assign(mixed.begin(), mixed.end());
+  llvm::sort(state.mixed);
+}
+
 /// More states or elements than this are not a small block.
 static constexpr unsigned largestBlock = 8;
 
@@ -455,6 +469,27 @@ Expr StateAnalysis::inlineWide(Expr expr) {
   return expr;
 }
 
+/// Takes out the sums over Kronecker deltas: a sum that is affine in single old
+/// elements is written as that.
+Expr StateAnalysis::resolveSums(Expr expr) {
+  auto isState = [&](Expr node) { return isPast(node); };
+  llvm::DenseMap<Expr, Expr> replacements;
+  walk(expr, [&](Expr node) {
+    if (node->kind != Kind::Reduce || !contains(node, isState))
+      return;
+    std::optional<Affine> affine = linearize(context, node, isState);
+    if (!affine || llvm::any_of(affine->terms, [](const LinearTerm &term) {
+          return !term.variables.empty();
+        }))
+      return;
+    Expr value = affine->constant;
+    for (const LinearTerm &term : affine->terms)
+      value = context.add(value, context.mul(term.coefficient, term.read));
+    replacements[node] = value;
+  });
+  return context.substitute(expr, replacements);
+}
+
 void StateAnalysis::run() {
   auto equation = op.getSlice(state.member).getDefiningOp<EquationOp>();
   state.name = op.getName(state.member);
@@ -462,14 +497,17 @@ void StateAnalysis::run() {
   for (BlockArgument index :
        equation.getParallelIndices().drop_front(op.getBatch()))
     state.indices.push_back(context.leaf(index));
-  state.value = inlineWide(state.value);
+  state.value = resolveSums(inlineWide(state.value));
   classifyLags();
-  if (std::optional<Affine> affine = linearize(
-          context, state.value, [&](Expr e) { return isPast(e); }))
+  std::optional<Affine> affine = linearize(
+      context, state.value, [&](Expr e) { return isPast(e); });
+  if (affine)
     classifyAffine(*affine);
   else if (!classifyMaxPlus())
     classifyNonlinear();
   findCoupling();
+  if (affine)
+    findMixed(*affine);
   // States that read one another's past are not affine one by one.
   if (!state.coupled.empty())
     if (state.kind < Transition::Dense)

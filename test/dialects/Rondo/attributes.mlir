@@ -2,7 +2,7 @@
 // RUN: rondo-opt %s --split-input-file --verify-diagnostics | FileCheck %s
 
 // CHECK-LABEL: rondo.kernel @plan
-// CHECK: rondo.facts = #rondo.facts<along = ["T"], kind = diagonal, states = [#rondo.state<name = "h", kind = diagonal, decay = unit, decay_dims = [0], write = outer, write_rank = 1, reads = after|bonus, contracts = [0]>]>
+// CHECK: rondo.facts = #rondo.facts<along = ["T"], kind = diagonal, states = [#rondo.state<name = "h", kind = diagonal, decay = unit, decay_dims = [0], write = outer, write_rank = 1, reads = "after|bonus", contracts = [0]>]>
 // CHECK-SAME: rondo.plan = #rondo.plan<form = chunked, chunk = 64, sub_block = 16, tile = [8, 32], threads = 2>
 rondo.kernel @plan sizes ["T", "D"] bound [-1, -1] batch [] time "T"
     inputs [#rondo.tensor<"a", argument, f32, ()[T, D] -> (T, D)>]
@@ -16,7 +16,7 @@ rondo.kernel @plan sizes ["T", "D"] bound [-1, -1] batch [] time "T"
   }
   %h:2 = rondo.recurrence along (%T) reversed [false] members ["h"] initial (%h0) batch 0
       {rondo.facts = #rondo.facts<along = ["T"], kind = diagonal, states = [
-         #rondo.state<name = "h", kind = diagonal, decay = unit, decay_dims = [0], write = outer, write_rank = 1, reads = after|bonus, contracts = [0]>]>,
+         #rondo.state<name = "h", kind = diagonal, decay = unit, decay_dims = [0], write = outer, write_rank = 1, reads = "after|bonus", contracts = [0]>]>,
        rondo.plan = #rondo.plan<form = chunked, chunk = 64, sub_block = 16, tile = [8, 32], threads = 2>}
       : (index, tensor<?xf32>) -> (tensor<?x?xf32>, tensor<?xf32>) {
   ^bb0(%t: index, %past: tensor<?x?xf32>):
