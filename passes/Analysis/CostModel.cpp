@@ -315,11 +315,13 @@ static Cost finish(Cost cost, const Machine &machine, double efficiency,
      << static_cast<int>(std::lround(efficiency * 100)) << " % of the peak"
      << (why.empty() ? "" : ", ") << why << ") = " << formatSeconds(compute)
      << "; " << formatBytes(cost.bytes) << " at "
-     << formatCount(machine.bandwidth) << "B/s = " << formatSeconds(memory)
-     << "; " << formatCount(cost.depth) << "dependent steps of "
-     << formatSeconds(machine.step);
+     << formatCount(machine.bandwidth) << "B/s = " << formatSeconds(memory);
+  if (cost.depth == 0)
+    return cost;
+  os << "; " << static_cast<int64_t>(std::ceil(cost.depth))
+     << " dependent steps of " << formatSeconds(machine.step);
   if (cost.launches && machine.launch)
-    os << " and " << formatCount(cost.launches) << "launches";
+    os << " and " << static_cast<int64_t>(cost.launches) << " launches";
   os << " = " << formatSeconds(chain);
   return cost;
 }

@@ -19,10 +19,6 @@ static bool isInner(RecurrenceOp op) {
   return !isa<KernelOp>(op->getParentOp());
 }
 
-static std::string quoted(StateFactsAttr state) {
-  return "'" + state.getName().str() + "'";
-}
-
 //===----------------------------------------------------------------------===//
 // Sequential
 //===----------------------------------------------------------------------===//
@@ -53,6 +49,9 @@ static std::string findChunks(RecurrenceOp op, unsigned &block) {
 static std::string chunkedIllegal(RecurrenceOp op, FactsAttr facts) {
   if (isInner(op))
     return "it runs within the steps of another recurrence";
+  if (facts.getStates().size() == 1 &&
+      facts.getKind() == Transition::Nonlinear)
+    return "the update is not linear in the old state";
   unsigned block = 0;
   return findChunks(op, block);
 }
