@@ -53,14 +53,16 @@ static void testTables(void) {
   OFFSET(rondo_fault_info, extent, 24);
   OFFSET(rondo_fault_info, dim, 32);
   SIZE(rondo_variant, 24);
-  SIZE(rondo_frame, 56);
+  SIZE(rondo_frame, 88);
   OFFSET(rondo_frame, data, 8);
   OFFSET(rondo_frame, strides, 16);
   OFFSET(rondo_frame, workspace, 24);
   OFFSET(rondo_frame, begin, 32);
   OFFSET(rondo_frame, end, 40);
   OFFSET(rondo_frame, fault, 48);
-  SIZE(rondo_kernel_info, 192);
+  OFFSET(rondo_frame, launcher, 56);
+  OFFSET(rondo_frame, slices, 64);
+  SIZE(rondo_kernel_info, 208);
   OFFSET(rondo_kernel_info, name, 8);
   OFFSET(rondo_kernel_info, source, 48);
   OFFSET(rondo_kernel_info, io_dtype, 56);
