@@ -82,9 +82,9 @@ def round_to(x, mode):
     if mode == "f16":
         return x.astype(np.float16).astype(np.float64)
     if mode == "bf16":
-        bits = x.astype(np.float32).view(np.uint32)
+        bits = np.asarray(x, np.float32).reshape(-1).view(np.uint32)
         bits = (bits + 0x7fff + ((bits >> 16) & 1)) & np.uint32(0xffff0000)
-        return bits.view(np.float32).astype(np.float64)
+        return np.asarray(bits, np.uint32).view(np.float32).astype(np.float64).reshape(np.shape(x))
     return x
 
 
