@@ -393,8 +393,10 @@ Cost rondo::analysis::scanCost(const Workload &work, const Machine &machine) {
   // Up and down the tree: twice the work of a step, on pairs (factor, value).
   cost.flops = 2 * work.flops;
   cost.bytes = work.bytes + 2 * 4 * work.steps * work.batch * work.state;
-  cost.depth = 2 * std::log2(std::max(work.steps, 2.0)) *
-               inTurn(work, machine);
+  // A core takes the steps in order, whatever their grouping.
+  double levels = 2 * std::log2(std::max(work.steps, 2.0));
+  cost.depth =
+      (machine.isGPU ? levels : work.steps) * inTurn(work, machine);
   cost.launches = 1;
   return finish(cost, machine, getEfficiency().scan,
                 "every step's factor and value are stored");

@@ -81,16 +81,20 @@ void Readers::addTerm(EquationOp consumer, const LinearTerm &term,
     kinds |= StateRead::Elements;
     return;
   }
-  // The distance from the consumer's own point, if it has one.
-  Expr when = term.read->subscripts()[op.getBatch()];
-  std::optional<int64_t> far;
-  for (BlockArgument index : consumer.getParallelIndices())
-    if (std::optional<int64_t> each = distance(context.leaf(index), when))
-      far = each;
-  int64_t before = op.getReversed()[0] ? -1 : 1;
-  if (far && *far == 0) {
+  // The distances from the consumer's own point, if it has one.
+  bool isHere = true, isNear = true;
+  for (unsigned k = 0; k < op.getNumAlong(); ++k) {
+    Expr when = term.read->subscripts()[op.getBatch() + k];
+    std::optional<int64_t> far;
+    for (BlockArgument index : consumer.getParallelIndices())
+      if (std::optional<int64_t> each = distance(context.leaf(index), when))
+        far = each;
+    isHere = isHere && far == 0;
+    isNear = isNear && (far == 0 || far == (op.getReversed()[k] ? -1 : 1));
+  }
+  if (isHere) {
     kinds |= StateRead::After;
-  } else if (far && *far == before) {
+  } else if (isNear) {
     kinds |= StateRead::Before;
     // The rest of the value has a product of everything that the step writes.
     llvm::DenseSet<Value> written, added;

@@ -42,13 +42,16 @@ static void choose(RecurrenceOp op, int64_t chunk) {
   Choice choice = weigh(op, factsOf(op), chunk);
   const Candidate &best = choice.candidates[choice.best];
   op->setAttr("rondo.plan", best.plan);
+  std::string subject = "'" + op.getName(0).str() + "': ";
+  auto name = [](const Candidate &candidate) {
+    return stringifyForm(candidate.row->form).str();
+  };
   remark::passed(op.getLoc(), remarkName())
-      << "'" << op.getName(0) << "': " << stringifyForm(best.row->form)
-      << remark::reason("{0}", best.cost.arithmetic);
+      << subject + name(best) << remark::reason("{0}", best.cost.arithmetic);
   for (const Candidate &each : choice.candidates)
     if (&each != &best)
       remark::missed(op.getLoc(), remarkName())
-          << "'" << op.getName(0) << "': not " << stringifyForm(each.row->form)
+          << subject + "not " + name(each)
           << remark::reason("{0}", whyNot(each, best));
 }
 
@@ -82,7 +85,7 @@ static LogicalResult obey(KernelOp kernel, Form form, int64_t chunk) {
       any = true;
     } else {
       remark::missed(op.getLoc(), remarkName())
-          << "'" << op.getName(0) << "' stays sequential"
+          << "'" + op.getName(0).str() + "' stays sequential"
           << remark::reason("{0}", reason);
       if (isFirst)
         firstReason = "'" + op.getName(0).str() + "': " + reason;
