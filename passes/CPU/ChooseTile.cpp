@@ -53,6 +53,10 @@ private:
   void chooseRows(Tile &tile, const Lanes &lanes) const;
   void chooseUnrolling(Tile &tile) const;
   void chooseOrder(Tile &tile) const;
+  void chooseTriangle(Tile &tile, const Lanes &lanes) const;
+  /// Two dims that inputs and output of a copy are contiguous in.
+  bool chooseTransposed(Tile &tile, std::optional<Lanes> &lanes,
+                        int64_t count) const;
 
   const LoopNest &nest;
   const Target &target;
@@ -197,6 +201,13 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
   } else if (reduces) {
     tile.rows = tile.rowDim >= 0 ? 4 : 1;
     tile.vectors = tile.rowDim < 0 ? (wide ? 8 : 4) : wide ? 4 : 2;
+    // Narrow tiles follow the end of a triangle's rows more closely.
+    std::optional<Triangle> triangle = nest.findTriangle();
+    if (triangle && int(triangle->inner) == tile.vectorDim &&
+        int(triangle->row) == tile.rowDim) {
+      tile.rows = wide ? 16 : 8;
+      tile.vectors = 1;
+    }
     if (tile.rowDim < 0 && nest.isReorderable())
       tile.splits = 2;
   } else {
@@ -238,6 +249,73 @@ void TileChooser::chooseOrder(Tile &tile) const {
     tile.splitDim = tile.order.back();
 }
 
+bool TileChooser::chooseTransposed(Tile &tile, std::optional<Lanes> &lanes,
+                                   int64_t count) const {
+  if (nest.hasReduction() || nest.outputs.size() != 1 || nest.getNumDims() < 2)
+    return false;
+  const Output &output = nest.outputs[0];
+  // A copy that computes much, or reads much, is better off with gathers.
+  auto type = cast<MemRefType>(output.memref.getType());
+  if (countWork() > 4 || type.getElementTypeBitWidth() * count !=
+                             static_cast<unsigned>(target.vectorBits))
+    return false;
+  for (unsigned row = 0; row < nest.getNumDims(); ++row) {
+    FailureOr<Lanes> along = Lanes::analyze(nest, row);
+    if (failed(along) || getExtent(row) < count ||
+        along->getAccess(output.memref, output.subscripts) !=
+            AccessKind::Contiguous)
+      continue;
+    bool isScattered = llvm::any_of(accesses, [&](const Access &access) {
+      return along->getAccess(access.memref, access.subscripts) ==
+             AccessKind::Scattered;
+    });
+    if (!isScattered)
+      return false;
+    for (unsigned dim = 0; dim < nest.getNumDims(); ++dim) {
+      FailureOr<Lanes> across = Lanes::analyze(nest, dim);
+      if (dim == row || failed(across) || getExtent(dim) < count)
+        continue;
+      bool fits = llvm::all_of(accesses, [&](const Access &access) {
+        AccessKind kind = across->getAccess(access.memref, access.subscripts);
+        return access.memref == output.memref || kind == AccessKind::Uniform ||
+               kind == AccessKind::Contiguous;
+      });
+      bool isIndex = llvm::any_of(output.subscripts, [&](Value subscript) {
+        auto index = subscript.getDefiningOp<linalg::IndexOp>();
+        return index && index.getDim() == dim;
+      });
+      if (!fits || !isIndex || nest.getDims(output.yielded) == 0)
+        continue;
+      tile.transposed = true;
+      tile.vectorDim = dim;
+      tile.rowDim = row;
+      tile.rows = tile.lanes = count;
+      tile.masked = target.hasCheapMasks();
+      lanes = std::move(*across);
+      return true;
+    }
+  }
+  return false;
+}
+
+void TileChooser::chooseTriangle(Tile &tile, const Lanes &lanes) const {
+  std::optional<Triangle> triangle = nest.findTriangle();
+  if (!triangle || tile.vectorDim < 0 || int(triangle->row) == tile.vectorDim ||
+      tile.splits > 1)
+    return;
+  // Without the filter, the term itself is added to vectors.
+  Value term = triangle->select.getTrueValue();
+  if (lanes.get(term).kind != LaneKind::Varying && !lanes.needsVector(term))
+    return;
+  bool endsVectors = int(triangle->inner) == tile.vectorDim &&
+                     !nest.isReduction(tile.vectorDim);
+  bool endsReduction = nest.isReduction(triangle->inner) &&
+                       triangle->inner == tile.order.back() &&
+                       int(triangle->inner) != tile.vectorDim;
+  if (endsVectors || endsReduction)
+    tile.triangle = triangle;
+}
+
 Tile TileChooser::choose(std::optional<Lanes> &lanes) {
   Tile tile;
   int64_t count = countLanes();
@@ -256,6 +334,10 @@ Tile TileChooser::choose(std::optional<Lanes> &lanes) {
     tile.vectorDim = dim;
     lanes = std::move(*candidate);
   }
+  if (count > 1 && chooseTransposed(tile, lanes, count)) {
+    chooseOrder(tile);
+    return tile;
+  }
   if (tile.vectorDim >= 0) {
     tile.lanes = count;
     tile.masked = target.hasCheapMasks() || nest.isReduction(tile.vectorDim);
@@ -263,6 +345,8 @@ Tile TileChooser::choose(std::optional<Lanes> &lanes) {
     chooseUnrolling(tile);
   }
   chooseOrder(tile);
+  if (lanes)
+    chooseTriangle(tile, *lanes);
   return tile;
 }
 

@@ -19,6 +19,10 @@
 // the same in all lanes, and 1 per lane otherwise. Of equal dims a parallel one
 // is better than a reduction dim, which ends in a horizontal reduction.
 //
+// Where a reduction is a triangle, loops end where its rows end: the vectors of
+// the rows of a tile with the last of them, the reduction with the first, which
+// is followed by the steps that fewer and fewer rows have left.
+//
 // A row dim pays when some vector load does not depend on it: the load is then
 // shared by the rows. In a reduction along the vector dim it also gives the
 // additions of several rows to overlap.
@@ -45,6 +49,13 @@ struct Tile {
   unsigned rows = 1;
   unsigned vectors = 1;
   unsigned splits = 1;
+  /// The row dim is contiguous in the output, the vector dim in the inputs:
+  /// `lanes` rows of a vector are transposed and stored along the rows.
+  bool transposed = false;
+  /// The nest's triangle, if the loops are to follow it: its row dim is the row
+  /// dim or outside of it, its inner dim the vector dim or the innermost
+  /// reduction dim.
+  std::optional<Triangle> triangle;
   /// What is left of the vector dim is computed by one masked vector, else by a
   /// scalar loop.
   bool masked = true;

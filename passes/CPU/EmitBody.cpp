@@ -472,3 +472,37 @@ void BodyEmitter::storeOutput(const Output &output, TilePoint point,
   else
     vector::StoreOp::create(builder, loc, value, output.memref, position);
 }
+
+/// Exchanges lane l of row k with lane k of row l, one bit of k and l after the
+/// other.
+void BodyEmitter::storeTransposed(const Output &output,
+                                  SmallVector<Value> rows) {
+  Location loc = nest.getLoc();
+  int64_t count = tile.lanes;
+  for (int64_t bit = count / 2; bit > 0; bit /= 2) {
+    SmallVector<int64_t> low, high;
+    for (int64_t lane = 0; lane < count; ++lane) {
+      low.push_back(lane & bit ? count + lane - bit : lane);
+      high.push_back(lane & bit ? count + lane : lane + bit);
+    }
+    for (int64_t k = 0; k < count; ++k) {
+      if (k & bit)
+        continue;
+      Value a = rows[k], b = rows[k + bit];
+      rows[k] = vector::ShuffleOp::create(builder, loc, a, b, low);
+      rows[k + bit] = vector::ShuffleOp::create(builder, loc, a, b, high);
+    }
+  }
+  SmallVector<Value> first;
+  for (Value subscript : output.subscripts)
+    first.push_back(getScalar(subscript, TilePoint()));
+  for (int64_t lane = 0; lane < count; ++lane) {
+    SmallVector<Value> position(first);
+    for (auto [subscript, value] : llvm::zip(output.subscripts, position)) {
+      auto index = subscript.getDefiningOp<linalg::IndexOp>();
+      if (index && int(index.getDim()) == tile.vectorDim)
+        value = addIndex(value, lane);
+    }
+    vector::StoreOp::create(builder, loc, rows[lane], output.memref, position);
+  }
+}

@@ -59,7 +59,12 @@ public:
   mlir::Value loadOutput(const Output &output, TilePoint point);
   void storeOutput(const Output &output, TilePoint point, mlir::Value value);
 
+  /// Stores one vector per row so that rows become lanes.
+  void storeTransposed(const Output &output,
+                       llvm::SmallVector<mlir::Value> rows);
+
   bool isVector() const { return tile.vectorDim >= 0 && !scalarMode; }
+  mlir::Value getIndex(unsigned dim) const { return states[dim].index; }
   mlir::Value getMask() const { return mask; }
   unsigned getCount(int dim) const { return dim < 0 ? 1 : states[dim].count; }
 

@@ -13,6 +13,12 @@
 //     for j, 4 vectors at a time      for j, 4 vectors at a time
 //     for j, 1 masked vector          for j, 1 masked vector
 //
+// With a triangle s <= r + offset, loops over vectors along s end with the last
+// row of the tile, and a reduction along s is cut in two:
+//
+//   for s, up to the end of the first row: all rows
+//   the next step: all rows but the first; the next one: all but two; ..
+//
 //===----------------------------------------------------------------------===//
 
 #include "passes/CPU/EmitLoops.h"
@@ -67,6 +73,14 @@ private:
   };
   SmallVector<Value> initAccumulators();
   SmallVector<Value> reduce(unsigned position, SmallVector<Value> values);
+  SmallVector<Value> reduceTriangle(unsigned position,
+                                    SmallVector<Value> values);
+  Value getRowEnd(unsigned row);
+  unsigned getTriangleRows() const {
+    return int(tile.triangle->row) == tile.rowDim ? body.getCount(tile.rowDim)
+                                                  : 1;
+  }
+  SmallVector<Value> dropBehindEnd(SmallVector<Value> values);
   SmallVector<Value> getNextValues(ArrayRef<Value> values);
   void setAccumulators(ValueRange values);
   void storeAccumulators(ArrayRef<Value> values);
@@ -185,7 +199,11 @@ void NestEmitter::emitParallel(unsigned position) {
   }
   unsigned dim = tile.order[position];
   for (const LoopPart &part : parts[dim]) {
-    scf::ForOp loop = createLoop(part);
+    LoopPart limited = part;
+    if (tile.triangle && dim == tile.triangle->inner)
+      limited.upper = arith::MinSIOp::create(builder, loc, part.upper,
+                                             getRowEnd(getTriangleRows() - 1));
+    scf::ForOp loop = createLoop(limited);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
     enter(dim, part, loop.getInductionVar());
@@ -198,6 +216,14 @@ void NestEmitter::emitParallel(unsigned position) {
 
 void NestEmitter::storeResults() {
   DimSet all = dimBit(nest.getNumDims()) - 1;
+  if (tile.transposed && body.isVector() && !body.getMask() &&
+      body.getCount(tile.rowDim) == tile.lanes) {
+    const Output &output = nest.outputs[0];
+    SmallVector<Value> rows;
+    for (TilePoint point; point.row < tile.lanes; ++point.row)
+      rows.push_back(body.getValue(output.yielded, point));
+    return body.storeTransposed(output, rows);
+  }
   for (const Output &output : nest.outputs)
     body.forEachPoint(all, [&](TilePoint point) {
       body.storeOutput(output, point, body.getValue(output.yielded, point));
@@ -309,11 +335,94 @@ SmallVector<Value> NestEmitter::getNextValues(ArrayRef<Value> values) {
   return next;
 }
 
+/// The first index of a triangle's inner dim that row `row` of the tile does
+/// not have.
+Value NestEmitter::getRowEnd(unsigned row) {
+  return arith::AddIOp::create(
+      builder, loc, body.getIndex(tile.triangle->row),
+      constantIndex(int64_t(row) + tile.triangle->offset + 1));
+}
+
+/// Keeps what memory holds where vectors reach beyond the ends of their rows.
+SmallVector<Value> NestEmitter::dropBehindEnd(SmallVector<Value> values) {
+  unsigned dim = tile.triangle->inner;
+  unsigned numVectors = body.getCount(tile.vectorDim);
+  int64_t step = body.isVector() ? tile.lanes : 1;
+  Value first = body.getIndex(dim);
+  Value end = arith::AddIOp::create(builder, loc, first,
+                                    constantIndex(numVectors * step));
+  Value crosses = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sgt,
+                                        end, getRowEnd(0));
+  SmallVector<Type> types;
+  for (Value value : values)
+    types.push_back(value.getType());
+  auto test = scf::IfOp::create(builder, loc, types, crosses,
+                                /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(test.thenBlock());
+  bool hasRows = int(tile.triangle->row) == tile.rowDim;
+  SmallVector<Value> kept;
+  for (auto [accumulator, value] : llvm::zip(accumulators, values)) {
+    const TilePoint &point = accumulator.point;
+    Value start = arith::AddIOp::create(builder, loc, first,
+                                        constantIndex(point.vector * step));
+    Value count = arith::SubIOp::create(
+        builder, loc, getRowEnd(hasRows ? point.row : 0), start);
+    Value condition;
+    if (body.isVector()) {
+      count = arith::MaxSIOp::create(builder, loc, count, constantIndex(0));
+      count = arith::MinSIOp::create(builder, loc, count, constantIndex(step));
+      condition = vector::CreateMaskOp::create(
+          builder, loc, VectorType::get({step}, builder.getI1Type()), count);
+    } else {
+      condition = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sgt,
+                                        count, constantIndex(0));
+    }
+    kept.push_back(
+        arith::SelectOp::create(builder, loc, condition, value,
+                                body.loadOutput(*accumulator.output, point)));
+  }
+  scf::YieldOp::create(builder, loc, kept);
+  builder.setInsertionPointToStart(test.elseBlock());
+  scf::YieldOp::create(builder, loc, values);
+  return SmallVector<Value>(test.getResults());
+}
+
+SmallVector<Value> NestEmitter::reduceTriangle(unsigned position,
+                                               SmallVector<Value> values) {
+  unsigned dim = tile.order[position];
+  LoopPart whole{constantIndex(0), getRowEnd(0), 1, 1};
+  scf::ForOp loop = createLoop(whole, values);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    SmallVector<Value> carried(loop.getRegionIterArgs());
+    enter(dim, whole, loop.getInductionVar());
+    setAccumulators(carried);
+    body.emitOps(position);
+    scf::YieldOp::create(builder, loc, getNextValues(carried));
+  }
+  values.assign(loop.result_begin(), loop.result_end());
+  for (unsigned row = 1; row < getTriangleRows(); ++row) {
+    enter(dim, whole, getRowEnd(row - 1));
+    setAccumulators(values);
+    body.emitOps(position);
+    SmallVector<Value> next = getNextValues(values);
+    for (auto [i, accumulator] : llvm::enumerate(accumulators))
+      if (accumulator.point.row >= row)
+        values[i] = next[i];
+  }
+  body.enterDim(dim, {});
+  return values;
+}
+
 SmallVector<Value> NestEmitter::reduce(unsigned position,
                                        SmallVector<Value> values) {
   if (position == nest.getNumDims())
     return getNextValues(values);
   unsigned dim = tile.order[position];
+  if (tile.triangle && dim == tile.triangle->inner)
+    return reduceTriangle(position, values);
   for (const LoopPart &part : parts[dim]) {
     scf::ForOp loop = createLoop(part, values);
     OpBuilder::InsertionGuard guard(builder);
@@ -373,6 +482,8 @@ void NestEmitter::storeAccumulators(ArrayRef<Value> values) {
 
 void NestEmitter::reduceAndStore() {
   SmallVector<Value> values = reduce(getNumParallel(), initAccumulators());
+  if (tile.triangle && !nest.isReduction(tile.triangle->inner))
+    values = dropBehindEnd(values);
   storeAccumulators(values);
 }
 

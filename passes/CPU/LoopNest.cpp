@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
@@ -159,6 +160,127 @@ DimSet LoopNest::getDims(Operation *bodyOp) const {
       set |= getDims(operand);
   });
   return set;
+}
+
+namespace {
+/// sum of coefficients times indices + constant.
+struct LinearIndex {
+  SmallVector<int64_t> coefficients; // by dim
+  int64_t constant = 0;
+};
+} // namespace
+
+static std::optional<LinearIndex> getLinear(Value value, unsigned numDims) {
+  LinearIndex result{SmallVector<int64_t>(numDims)};
+  if (std::optional<int64_t> constant = getConstantIntValue(value)) {
+    result.constant = *constant;
+    return result;
+  }
+  Operation *def = value.getDefiningOp();
+  if (auto index = dyn_cast_or_null<linalg::IndexOp>(def)) {
+    result.coefficients[index.getDim()] = 1;
+    return result;
+  }
+  if (!isa_and_nonnull<arith::AddIOp, arith::SubIOp>(def))
+    return std::nullopt;
+  auto lhs = getLinear(def->getOperand(0), numDims);
+  auto rhs = getLinear(def->getOperand(1), numDims);
+  if (!lhs || !rhs)
+    return std::nullopt;
+  int64_t sign = isa<arith::AddIOp>(def) ? 1 : -1;
+  for (unsigned dim = 0; dim < numDims; ++dim)
+    lhs->coefficients[dim] += sign * rhs->coefficients[dim];
+  lhs->constant += sign * rhs->constant;
+  return lhs;
+}
+
+std::optional<Triangle> LoopNest::findTriangle() const {
+  if (outputs.size() != 1 || !outputs[0].combiner)
+    return std::nullopt;
+  const Output &output = outputs[0];
+  unsigned term = output.combiner->getOperand(0) == output.accumulator;
+  auto select =
+      output.combiner->getOperand(term).getDefiningOp<arith::SelectOp>();
+  if (!select || !select->hasOneUse())
+    return std::nullopt;
+  Attribute other;
+  TypedAttr identity = getIdentity(output.combiner, select.getType());
+  if (!matchPattern(select.getFalseValue(), m_Constant(&other)) ||
+      other != identity)
+    return std::nullopt;
+  auto compare = select.getCondition().getDefiningOp<arith::CmpIOp>();
+  if (!compare)
+    return std::nullopt;
+  // difference <= 0.
+  Value lhs = compare.getLhs(), rhs = compare.getRhs();
+  int64_t constant = 0;
+  switch (compare.getPredicate()) {
+  case arith::CmpIPredicate::sge:
+    std::swap(lhs, rhs);
+    break;
+  case arith::CmpIPredicate::sgt:
+    std::swap(lhs, rhs);
+    [[fallthrough]];
+  case arith::CmpIPredicate::slt:
+    constant = 1;
+    break;
+  case arith::CmpIPredicate::sle:
+    break;
+  default:
+    return std::nullopt;
+  }
+  auto left = getLinear(lhs, getNumDims()),
+       right = getLinear(rhs, getNumDims());
+  if (!left || !right)
+    return std::nullopt;
+  Triangle triangle{0, 0, right->constant - left->constant - constant, select};
+  unsigned numInner = 0, numRow = 0;
+  for (unsigned dim = 0; dim < getNumDims(); ++dim) {
+    int64_t c = left->coefficients[dim] - right->coefficients[dim];
+    if (c == 1 && ++numInner)
+      triangle.inner = dim;
+    else if (c == -1 && ++numRow)
+      triangle.row = dim;
+    else if (c != 0)
+      return std::nullopt;
+  }
+  // Every row has its last index in range, and an end of at least 0.
+  bool isSquare = extents[triangle.row] == extents[triangle.inner];
+  int64_t rows = staticExtents[triangle.row];
+  int64_t width = staticExtents[triangle.inner];
+  bool isInRange = (isSquare && triangle.offset <= 0) ||
+                   (rows >= 0 && rows + triangle.offset <= width);
+  if (numInner != 1 || numRow != 1 || isReduction(triangle.row) ||
+      triangle.offset < -1 || !isInRange)
+    return std::nullopt;
+  return triangle;
+}
+
+void LoopNest::dropFilter(const Triangle &triangle) {
+  arith::SelectOp select = triangle.select;
+  select.getResult().replaceAllUsesWith(select.getTrueValue());
+  // What computed the condition, and nothing else, is not needed.
+  SmallVector<Operation *> left;
+  llvm::SmallPtrSet<Operation *, 8> dead;
+  for (Operation *each : llvm::reverse(ops)) {
+    bool isUsed = !isMemoryEffectFree(each);
+    for (Operation *user : each->getUsers())
+      isUsed |= !dead.contains(user);
+    if (isa<memref::LoadOp>(each))
+      isUsed = llvm::any_of(each->getUsers(), [&](Operation *user) {
+        return !dead.contains(user);
+      });
+    for (const Output &output : outputs)
+      isUsed |= llvm::is_contained(each->getResults(), output.yielded) ||
+                llvm::any_of(output.subscripts, [&](Value subscript) {
+                  return subscript.getDefiningOp() == each;
+                });
+    if (isUsed)
+      left.push_back(each);
+    else
+      dead.insert(each);
+  }
+  ops.assign(left.rbegin(), left.rend());
 }
 
 bool LoopNest::isReorderable() const {

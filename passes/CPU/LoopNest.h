@@ -14,6 +14,7 @@
 #ifndef RONDO_PASSES_CPU_LOOPNEST_H
 #define RONDO_PASSES_CPU_LOOPNEST_H
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/PatternMatch.h"
 #include "llvm/ADT/DenseMap.h"
@@ -38,6 +39,15 @@ struct Output {
   mlir::Operation *combiner = nullptr;
 };
 
+/// A reduction that adds only where
+///   index of `inner` <= index of `row` + offset,
+/// `row` being a parallel dim.
+struct Triangle {
+  unsigned inner, row;
+  int64_t offset;
+  mlir::arith::SelectOp select; // select(condition, term, identity)
+};
+
 class LoopNest {
 public:
   /// Brings `op` into this form. The op's body is rewritten in place; the op is
@@ -58,6 +68,11 @@ public:
 
   /// Every reduction combines in any order.
   bool isReorderable() const;
+
+  /// The triangle of the one output, if the nest has the form of one.
+  std::optional<Triangle> findTriangle() const;
+  /// Makes the reduction add everywhere.
+  void dropFilter(const Triangle &triangle);
 
   mlir::Operation *op; // the linalg.generic
   llvm::SmallVector<bool> reduction;

@@ -98,6 +98,8 @@ LogicalResult VectorizeLoops::lower(linalg::GenericOp op, bool startsFresh,
   std::optional<Lanes> lanes;
   Tile tile = chooseTile(*nest, target, lanes);
   ++(lanes ? numVectorized : numScalar);
+  if (tile.triangle)
+    nest->dropFilter(*tile.triangle);
   builder.setInsertionPoint(op);
   emitLoops(builder, *nest, tile, lanes ? &*lanes : nullptr);
   op.erase();

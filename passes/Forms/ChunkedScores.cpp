@@ -288,7 +288,7 @@ Value ChunkEmitter::emitDots(OpBuilder &at, Query query, unsigned write) {
             Expr r = at[numBatch + 1], from = at[numBatch + 2];
             return {context.mul(read(query.tensor, concat({outer, {r}, i})),
                                 read(column, concat({outer, i, {from}}))),
-                    nullptr};
+                    happened(from, r, query.before)};
           });
   if (!pairs)
     return dots;

@@ -42,6 +42,13 @@ struct IterationDim {
   mlir::OpFoldResult lower, extent;
 };
 
+/// A subscript that was tested to be in range of a size for all values of the
+/// indices that it holds.
+struct Window {
+  mlir::AffineExpr subscript, size;
+  mlir::AffineExpr first, last; // its range
+};
+
 /// Part of a tensor in memory, as seen by an iteration.
 struct View {
   mlir::Value memref;
@@ -84,6 +91,10 @@ private:
 
   // EmitAccess.cpp
   mlir::Value getBase(const TensorStorage &place);
+  bool isInRange(mlir::AffineExpr subscript, mlir::AffineExpr size) const;
+  mlir::AffineExpr getFlat(const Access &access, const Tensor &tensor,
+                           llvm::ArrayRef<mlir::Value> subscripts,
+                           unsigned dim) const;
   mlir::Value getStandIn(const TensorStorage &place);
   bool isPositive(mlir::AffineExpr size) const;
   mlir::Value emitStep(const Cluster &cluster, unsigned loop,
@@ -101,6 +112,9 @@ private:
   void resolveDim(View &view, const Access &access, const Tensor &tensor,
                   unsigned dim, mlir::Value subscript, bool isTime,
                   llvm::ArrayRef<IterationDim> iteration);
+  bool resolveOver(View &view, mlir::AffineExpr subscript,
+                   mlir::AffineExpr size,
+                   llvm::ArrayRef<IterationDim> iteration);
   mlir::Value createSubview(const View &view);
   mlir::AffineMap getMap(const View &view, unsigned numDims);
   mlir::Value loadPoint(const View &view);
@@ -170,6 +184,7 @@ private:
   llvm::SmallVector<mlir::Value> batchPoint, timePoint, steps;
   llvm::SmallVector<mlir::AffineExpr> positive; // sizes of the loops around
   Statement *current = nullptr;
+  llvm::SmallVector<Window> windows; // of the statement, where it is whole
 };
 
 } // namespace rondo

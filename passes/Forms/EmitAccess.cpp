@@ -154,10 +154,95 @@ View KernelEmitter::resolveAt(const Access &access, const Tensor &tensor,
       view.dims.push_back(-1);
     }
   }
-  for (unsigned dim : ArrayRef(place.dims).drop_front(place.hasRingDim()))
+  SmallVector<ReassociationIndices> groups;
+  for (unsigned d = 0; d < unsigned(place.hasRingDim()); ++d)
+    groups.push_back({d});
+  for (unsigned d = place.hasRingDim(); d < place.dims.size(); ++d) {
+    unsigned dim = place.dims[d];
+    groups.push_back({d});
+    AffineExpr outer = program.exprs.get(subscripts[dim]), flat;
+    // An index within the subscript, as in e / n.
+    if (llvm::any_of(iteration, [&](const IterationDim &over) {
+          AffineExpr index = program.exprs.get(over.index);
+          return outer != index &&
+                 outer.isFunctionOfDim(
+                     cast<AffineDimExpr>(index).getPosition());
+        }))
+      flat = getFlat(access, tensor, subscripts, dim);
+    if (flat &&
+        resolveOver(view, flat, tensor.shape[dim] * tensor.shape[dim + 1],
+                    iteration)) {
+      groups.back().push_back(++d);
+      continue;
+    }
     resolveDim(view, access, tensor, dim, subscripts[dim],
                llvm::is_contained(timeDims, dim), iteration);
+  }
+  if (groups.size() < place.dims.size())
+    view.memref = memref::CollapseShapeOp::create(b, loc, view.memref, groups);
   return view;
+}
+
+/// Surely, or as was tested.
+bool KernelEmitter::isInRange(AffineExpr subscript, AffineExpr size) const {
+  return program.exprs.isInRange(subscript, size) ||
+         llvm::any_of(windows, [&](const Window &window) {
+           return window.subscript == subscript && window.size == size;
+         });
+}
+
+/// Where two neighbouring subscripts number the elements of two dims of a
+/// buffer, x[e / n, e mod n], the one subscript e of both; else null.
+AffineExpr KernelEmitter::getFlat(const Access &access, const Tensor &tensor,
+                                  ArrayRef<Value> subscripts,
+                                  unsigned dim) const {
+  const TensorStorage &place = storage.of(&tensor);
+  IndexExprs &exprs = program.exprs;
+  if (place.kind != TensorStorage::Kind::Buffer || access.isGather ||
+      dim + 1 >= tensor.getRank() || storage.getSnapshot(access) ||
+      !isa<AffineConstantExpr>(tensor.shape[dim + 1]))
+    return {};
+  ArrayRef<unsigned> dims = ArrayRef(place.dims).drop_front(place.hasRingDim());
+  auto here = llvm::find(dims, dim);
+  if (here == dims.end() || here + 1 == dims.end() || here[1] != dim + 1)
+    return {};
+  AffineExpr inner = exprs.get(subscripts[dim + 1]);
+  if (!exprs.isInRange(inner, tensor.shape[dim + 1]))
+    return {};
+  return exprs.simplify(exprs.get(subscripts[dim]) * tensor.shape[dim + 1] +
+                        inner);
+}
+
+/// Adds a dim in memory that the iteration runs over: the subscript is one of
+/// its indices, and what is none of them, in range of the size.
+bool KernelEmitter::resolveOver(View &view, AffineExpr expr, AffineExpr size,
+                                ArrayRef<IterationDim> iteration) {
+  IndexExprs &exprs = program.exprs;
+  LinearExpr linear = LinearExpr::get(expr);
+  for (auto [i, over] : llvm::enumerate(iteration)) {
+    AffineExpr index = exprs.get(over.index);
+    if (linear.getCoefficient(index) != 1)
+      continue;
+    AffineExpr rest = exprs.simplify(expr - index);
+    bool isElsewhere = false;
+    for (const IterationDim &other : iteration)
+      isElsewhere |= rest.isFunctionOfDim(
+          cast<AffineDimExpr>(exprs.get(other.index)).getPosition());
+    if (isElsewhere || (expr != index && !isInRange(expr, size)))
+      continue;
+    OpFoldResult offset = over.lower;
+    if (expr != index) {
+      offset = emitExtent(rest);
+      if (!isConstantIntValue(over.lower, 0))
+        offset = b.createOrFold<arith::AddIOp>(loc, toValue(over.lower),
+                                               toValue(offset));
+    }
+    view.offsets.push_back(offset);
+    view.sizes.push_back(over.extent);
+    view.dims.push_back(i);
+    return true;
+  }
+  return false;
 }
 
 /// Adds the next dim in memory, dim `dim` of the tensor, to a view.
@@ -167,14 +252,8 @@ void KernelEmitter::resolveDim(View &view, const Access &access,
                                ArrayRef<IterationDim> iteration) {
   AffineExpr expr = program.exprs.get(subscript);
   AffineExpr size = tensor.shape[dim];
-  for (auto [i, over] : llvm::enumerate(iteration)) {
-    if (expr == program.exprs.get(over.index)) {
-      view.offsets.push_back(over.lower);
-      view.sizes.push_back(over.extent);
-      view.dims.push_back(i);
-      return;
-    }
-  }
+  if (resolveOver(view, expr, size, iteration))
+    return;
   Value value = emitScalar(subscript);
   if (access.op && !program.exprs.isInRange(expr, size)) {
     Value inRange = emitInRange(value, size);

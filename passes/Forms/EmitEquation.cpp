@@ -18,13 +18,22 @@
 //         linalg.generic over the kept indices
 //
 // An index is looped when
-//   - some read uses it in a subscript that is not just this index, in range of
-//     the dim (x[t - 3 + p], x[i, i], emb[tokens[u]]): in the loop, the
-//     subscript is a scalar, and guards and faults are handled once outside;
-//   - it bounds a reduction: sum[u | u <= t] becomes a range of u for each t;
+//   - some read uses it in a subscript that is not plain: one kept index and
+//     what no kept index changes, in range of the dim (x[t - 3 + p], x[i, i],
+//     emb[tokens[u]] are not). In the loop, the subscript is a scalar, and
+//     guards and faults are handled once outside. Two subscripts x[e / n, e mod
+//     n] that number the elements of two dims are one subscript e of both;
+//   - it bounds a reduction: sum[u | u <= t] becomes a range of u for each t.
+//     Where t and u could both be kept, and so is another parallel index, the
+//     bound is left to the linalg.generic: rows t of a triangle share work;
 //   - it chooses the slot of a ring or the step of a snapshot;
 //   - it has one value only: views of memory leave out dims of size 1, and MLIR
 //     can't tell one that is left out from one that is kept;
+// A subscript that may leave the range of its dim at the ends of a sequence
+// only, x[16 c + r] with c bound, is a *window*: the statement is emitted
+// twice, for windows that are whole, where the subscript is plain, and for
+// others.
+//
 //   - it is a reduction index by which no operand of the linalg.generic is
 //     subscripted, so that nothing would give its range.
 //
@@ -40,11 +49,17 @@ namespace rondo {
 
 class EquationEmitter {
 public:
-  EquationEmitter(KernelEmitter &kernel, Statement &statement)
+  EquationEmitter(KernelEmitter &kernel, Statement &statement, bool isWhole)
       : kernel(kernel), exprs(kernel.program.exprs), b(kernel.b),
-        loc(kernel.loc), statement(statement), op(statement.op) {}
+        loc(kernel.loc), statement(statement), op(statement.op),
+        isWhole(isWhole) {}
 
-  void emit();
+  /// Decides what is looped and what is kept.
+  void prepare();
+  void emit() { emitParallel(0); }
+  /// Windows that are taken to be whole.
+  ArrayRef<Window> getWindows() const { return windows; }
+  Value emitAreWhole();
 
 private:
   /// One bit per free index.
@@ -62,6 +77,7 @@ private:
     unsigned free;
     int side;
     AffineExpr rest;
+    Value condition;
   };
 
   // What is looped, what is kept.
@@ -69,10 +85,19 @@ private:
   void collectFilter(Value condition);
   bool findBound(Value condition);
   void findNeeded(Value value);
+  void loopBounds(const Bound &bound);
+  bool isTriangle(const Bound &bound);
   void chooseLooped();
   bool loopTime(const Access &access);
-  bool loopUnlessPlain(ArrayRef<Value> subscripts, const Tensor &tensor);
-  bool isKeptPlain(Value subscript, AffineExpr size, IndexSet &taken);
+  bool loopUnlessPlain(const Access &access, const Tensor &tensor,
+                       ArrayRef<Value> subscripts);
+  bool isKeptPlain(AffineExpr subscript, AffineExpr size, IndexSet &taken);
+  bool isKnown(Operation *def);
+  bool addWindow(AffineExpr subscript, AffineExpr size, AffineExpr rest,
+                 const FreeIndex &index);
+  bool loopOthers(AffineExpr subscript, AffineExpr size, IndexSet set,
+                  IndexSet &taken);
+  IndexSet getKept(AffineExpr expr);
   bool loopUnranged();
   IndexSet getIndices(Value value);
   IndexSet getKept(Value value);
@@ -112,7 +137,9 @@ private:
   Location loc;
   Statement &statement;
   EquationOp op;
+  bool isWhole; // the windows are
 
+  SmallVector<Window> windows;
   SmallVector<FreeIndex> free;
   SmallVector<Bound> bounds;
   SmallVector<Value> conditions;       // other parts of the filter
@@ -120,6 +147,7 @@ private:
   SmallVector<std::pair<Value, Value>> ranges; // of reductions: lower, upper
   llvm::DenseMap<Value, IndexSet> indicesOf;
   SmallVector<IterationDim> kept;
+  SmallVector<IterationDim> filled; // the parallel ones, not narrowed
 
   // Of the linalg.generic being built.
   SmallVector<Value> inputs;
@@ -133,12 +161,31 @@ private:
 void KernelEmitter::emitStatement(Statement &statement) {
   Statement *outer = std::exchange(current, &statement);
   Location outerLoc = std::exchange(loc, statement.op.getLoc());
-  EquationEmitter(*this, statement).emit();
+  EquationEmitter whole(*this, statement, /*isWhole=*/true);
+  whole.prepare();
+  if (whole.getWindows().empty()) {
+    whole.emit();
+  } else {
+    auto test = scf::IfOp::create(b, loc, whole.emitAreWhole(),
+                                  /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(test.thenBlock());
+    windows.assign(whole.getWindows().begin(), whole.getWindows().end());
+    IRMapping before = map;
+    whole.emit();
+    map = before;
+    windows.clear();
+    b.setInsertionPointToStart(test.elseBlock());
+    EquationEmitter other(*this, statement, /*isWhole=*/false);
+    other.prepare();
+    other.emit();
+    map = before;
+  }
   current = outer;
   loc = outerLoc;
 }
 
-void EquationEmitter::emit() {
+void EquationEmitter::prepare() {
   collectFree();
   if (Value filter = op.getYield().getFilter())
     collectFilter(filter);
@@ -146,7 +193,23 @@ void EquationEmitter::emit() {
   for (Value condition : conditions)
     findNeeded(condition);
   chooseLooped();
-  emitParallel(0);
+}
+
+/// Whether every window lies within its dim.
+Value EquationEmitter::emitAreWhole() {
+  Value result;
+  for (const Window &window : windows) {
+    if (!exprs.isAtLeast(window.first, 0))
+      result = kernel.emitAnd(
+          result, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sge,
+                                        kernel.emitExpr(window.first),
+                                        kernel.constant(0)));
+    result = kernel.emitAnd(
+        result, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
+                                      kernel.emitExpr(window.last),
+                                      kernel.emitExpr(window.size)));
+  }
+  return result;
 }
 
 //===----------------------------------------------------------------------===//
@@ -205,8 +268,24 @@ void EquationEmitter::collectFilter(Value condition) {
     conditions.push_back(condition);
 }
 
+/// The kept ones in an expression.
+EquationEmitter::IndexSet EquationEmitter::getKept(AffineExpr expr) {
+  IndexSet set = 0;
+  expr.walk([&](AffineExpr part) {
+    Value value;
+    if (isa<AffineDimExpr>(part))
+      value = exprs.getIndex(part);
+    else if (isa<AffineSymbolExpr>(part) && !exprs.isSize(part))
+      value = exprs.getSymbolValue(part);
+    if (value)
+      set |= getKept(value);
+  });
+  return set;
+}
+
 /// Recognises index <= rest, index >= rest and index == rest, where the index
-/// is the only one of a reduction in the condition.
+/// is the only one of a reduction in the condition, or, in a condition without
+/// one, the last parallel index.
 bool EquationEmitter::findBound(Value condition) {
   auto compare = condition.getDefiningOp<arith::CmpIOp>();
   if (!compare || !compare.getLhs().getType().isIndex())
@@ -234,9 +313,9 @@ bool EquationEmitter::findBound(Value condition) {
   difference = exprs.simplify(difference);
   int target = -1;
   for (auto [i, index] : llvm::enumerate(free)) {
-    if (!index.isReduction || !(getIndices(condition) & (IndexSet(1) << i)))
+    if (!(getIndices(condition) & (IndexSet(1) << i)))
       continue;
-    if (target >= 0)
+    if (target >= 0 && free[target].isReduction) // reductions come last
       return false;
     target = i;
   }
@@ -261,12 +340,38 @@ bool EquationEmitter::findBound(Value condition) {
   bool isEqual = compare.getPredicate() == arith::CmpIPredicate::eq;
   bounds.push_back({static_cast<unsigned>(target),
                     isEqual ? 0 : static_cast<int>(coefficient),
-                    exprs.simplify(coefficient > 0 ? -others : others)});
-  // The indices in the bound are known before the reduction runs.
-  for (auto [i, index] : llvm::enumerate(free))
-    if (!index.isReduction && (getIndices(condition) & (IndexSet(1) << i)))
-      index.isLooped = true;
+                    exprs.simplify(coefficient > 0 ? -others : others),
+                    condition});
   return true;
+}
+
+/// The other indices in a bound are known before its index runs.
+void EquationEmitter::loopBounds(const Bound &bound) {
+  IndexSet set = getIndices(bound.condition);
+  for (auto [i, index] : llvm::enumerate(free))
+    if (i != bound.free && (set & (IndexSet(1) << i)))
+      index.isLooped = true;
+}
+
+/// Whether a bound is kept index <= kept parallel index + constant, of known
+/// extents, and a third index is kept, of the other kind than the first.
+bool EquationEmitter::isTriangle(const Bound &bound) {
+  if (bound.side != 1 || free[bound.free].isLooped ||
+      !isa<AffineConstantExpr>(free[bound.free].upper))
+    return false;
+  LinearExpr rest = LinearExpr::get(bound.rest);
+  if (rest.terms.size() != 1 || rest.terms[0].coefficient != 1)
+    return false;
+  bool isRow = false, isThird = false;
+  for (auto [i, index] : llvm::enumerate(free)) {
+    if (i == bound.free || index.isLooped)
+      continue;
+    if (exprs.get(index.index) == rest.terms[0].atom)
+      isRow = !index.isReduction && isa<AffineConstantExpr>(index.upper);
+    else
+      isThird |= index.isReduction != free[bound.free].isReduction;
+  }
+  return isRow && isThird;
 }
 
 /// Collects the body's ops behind a value, operands first.
@@ -280,6 +385,15 @@ void EquationEmitter::findNeeded(Value value) {
 }
 
 void EquationEmitter::chooseLooped() {
+  // Bounds that may stay conditions, until something in them is looped.
+  SmallVector<Bound> triangles, others;
+  for (const Bound &bound : bounds) {
+    bool fits = isTriangle(bound);
+    (fits ? triangles : others).push_back(bound);
+    if (!fits)
+      loopBounds(bound);
+  }
+  bounds = others;
   bool changed = true;
   while (changed) {
     changed = false;
@@ -288,24 +402,42 @@ void EquationEmitter::chooseLooped() {
       if (!access)
         continue;
       changed |= loopTime(*access);
-      changed |= loopUnlessPlain(access->subscripts, *access->tensor);
+      changed |= loopUnlessPlain(*access, *access->tensor, access->subscripts);
       if (access->fallback)
-        changed |=
-            loopUnlessPlain(access->fallbackSubscripts, *access->fallback);
+        changed |= loopUnlessPlain(*access, *access->fallback,
+                                   access->fallbackSubscripts);
     }
     changed |= loopUnranged();
+    for (const Bound &bound : triangles) {
+      if (isTriangle(bound))
+        continue;
+      loopBounds(bound);
+      bounds.push_back(bound);
+      changed = true;
+    }
+    llvm::erase_if(triangles,
+                   [&](const Bound &bound) { return !isTriangle(bound); });
+  }
+  for (const Bound &bound : triangles) {
+    conditions.push_back(bound.condition);
+    findNeeded(bound.condition);
   }
 }
 
-/// A subscript that is one kept index, in range and used once.
-bool EquationEmitter::isKeptPlain(Value subscript, AffineExpr size,
+/// A subscript that is one kept index and what none changes, in range and used
+/// once.
+bool EquationEmitter::isKeptPlain(AffineExpr expr, AffineExpr size,
                                   IndexSet &taken) {
-  AffineExpr expr = exprs.get(subscript);
+  LinearExpr linear = LinearExpr::get(expr);
   for (auto [i, index] : llvm::enumerate(free)) {
-    if (index.isLooped || expr != exprs.get(index.index))
+    AffineExpr dim = exprs.get(index.index);
+    if (index.isLooped || linear.getCoefficient(dim) != 1 ||
+        getKept(exprs.simplify(expr - dim)))
       continue;
     IndexSet bit = IndexSet(1) << i;
-    if ((taken & bit) || !exprs.isInRange(expr, size))
+    if ((taken & bit) ||
+        !(exprs.isInRange(expr, size) ||
+          addWindow(expr, size, exprs.simplify(expr - dim), index)))
       return false;
     taken |= bit;
     return true;
@@ -313,16 +445,81 @@ bool EquationEmitter::isKeptPlain(Value subscript, AffineExpr size,
   return false;
 }
 
+/// A subscript rest + index, rest being known before the statement runs. Where
+/// a loop over time surrounds it, most of its steps find the window whole.
+bool EquationEmitter::addWindow(AffineExpr expr, AffineExpr size,
+                                AffineExpr rest, const FreeIndex &index) {
+  bool usesFree = false, usesTime = false;
+  rest.walk([&](AffineExpr part) {
+    if (!isa<AffineDimExpr>(part)) {
+      usesFree |= isa<AffineSymbolExpr>(part) && !exprs.isSize(part);
+      return;
+    }
+    Value value = exprs.getIndex(part);
+    usesFree |= indicesOf.contains(value) && getIndices(value) != 0;
+    usesTime |= llvm::any_of(statement.timeDims, [&](unsigned dim) {
+      return statement.indices[dim] == value;
+    });
+  });
+  if (!isWhole || usesFree || !usesTime || index.isReduction)
+    return false;
+  for (const Window &window : windows)
+    if (window.subscript == expr && window.size == size)
+      return true;
+  windows.push_back({expr, size, exprs.simplify(rest + index.lower),
+                     exprs.simplify(rest + index.upper - 1)});
+  return true;
+}
+
+/// Whether an op asks if a window is whole.
+bool EquationEmitter::isKnown(Operation *def) {
+  auto compare = dyn_cast<arith::CmpIOp>(def);
+  return compare && compare.getPredicate() == arith::CmpIPredicate::slt &&
+         llvm::any_of(windows, [&](const Window &window) {
+           return window.subscript == exprs.get(compare.getLhs()) &&
+                  window.size == exprs.get(compare.getRhs());
+         });
+}
+
+/// Makes a subscript plain in its last index by looping over the others.
+bool EquationEmitter::loopOthers(AffineExpr expr, AffineExpr size, IndexSet set,
+                                 IndexSet &taken) {
+  for (unsigned i = free.size(); i-- > 0;) {
+    IndexSet bit = IndexSet(1) << i;
+    if (!(set & bit) || set == bit)
+      continue;
+    SmallVector<FreeIndex> before(free);
+    for (auto [k, index] : llvm::enumerate(free))
+      if (k != i && (set & (IndexSet(1) << k)))
+        index.isLooped = true;
+    if (isKeptPlain(expr, size, taken))
+      return true;
+    free = before;
+  }
+  return false;
+}
+
 /// Loops over the indices in subscripts that no subview can express.
-bool EquationEmitter::loopUnlessPlain(ArrayRef<Value> subscripts,
-                                      const Tensor &tensor) {
+bool EquationEmitter::loopUnlessPlain(const Access &access,
+                                      const Tensor &tensor,
+                                      ArrayRef<Value> subscripts) {
   bool changed = false;
   IndexSet taken = 0;
   for (unsigned dim = tensor.numBatch; dim < subscripts.size(); ++dim) {
     IndexSet set = getKept(subscripts[dim]);
-    if (!set || isKeptPlain(subscripts[dim], tensor.shape[dim], taken))
+    AffineExpr expr = exprs.get(subscripts[dim]), size = tensor.shape[dim];
+    bool isChecked = access.isGather && !exprs.isInRange(expr, size);
+    if (!set || (!isChecked && isKeptPlain(expr, size, taken)))
       continue;
+    if (AffineExpr flat = kernel.getFlat(access, tensor, subscripts, dim)) {
+      if (isKeptPlain(flat, size * tensor.shape[dim + 1], taken)) {
+        ++dim;
+        continue;
+      }
+    }
     changed = true;
+    if (loopOthers(expr, size, set, taken))
+      continue;
     for (auto [i, index] : llvm::enumerate(free))
       if (set & (IndexSet(1) << i))
         index.isLooped = true;
@@ -348,9 +545,15 @@ bool EquationEmitter::loopTime(const Access &access) {
 
 bool EquationEmitter::isPlacedBy(const Tensor &tensor,
                                  ArrayRef<Value> subscripts, Value index) {
-  for (unsigned dim = tensor.numBatch; dim < subscripts.size(); ++dim)
-    if (exprs.get(subscripts[dim]) == exprs.get(index))
+  AffineExpr atom = exprs.get(index);
+  for (unsigned dim = tensor.numBatch; dim < subscripts.size(); ++dim) {
+    AffineExpr expr = exprs.get(subscripts[dim]);
+    IndexSet taken = 0;
+    if (LinearExpr::get(expr).getCoefficient(atom) == 1 &&
+        !getKept(exprs.simplify(expr - atom)) &&
+        isKeptPlain(expr, tensor.shape[dim], taken))
       return true;
+  }
   return false;
 }
 
@@ -407,6 +610,10 @@ void EquationEmitter::computeRange(unsigned number) {
   FreeIndex &index = free[number];
   bool isNarrowed = llvm::any_of(
       bounds, [&](const Bound &bound) { return bound.free == number; });
+  if (!index.isReduction && !index.isLooped)
+    filled.push_back({index.index, /*isReduction=*/false,
+                      kernel.emitExtent(index.lower),
+                      kernel.emitExtent(index.upper)});
   if (!isNarrowed && !index.isLooped) {
     AffineExpr extent = exprs.simplify(index.upper - index.lower);
     OpFoldResult size = kernel.emitExtent(extent);
@@ -417,7 +624,7 @@ void EquationEmitter::computeRange(unsigned number) {
         {index.index, index.isReduction, kernel.emitExtent(index.lower), size});
     return;
   }
-  if (!index.isReduction)
+  if (!index.isReduction && index.isLooped)
     return;
   Value lower = kernel.emitExpr(index.lower);
   Value upper = kernel.emitExpr(index.upper);
@@ -449,7 +656,7 @@ void EquationEmitter::computeRange(unsigned number) {
     return;
   upper = b.createOrFold<arith::MaxSIOp>(loc, lower, upper);
   Value extent = b.createOrFold<arith::SubIOp>(loc, upper, lower);
-  kept.push_back({index.index, /*isReduction=*/true, lower, extent});
+  kept.push_back({index.index, index.isReduction, lower, extent});
 }
 
 void EquationEmitter::emitReduction(unsigned next) {
@@ -545,13 +752,9 @@ Value EquationEmitter::combine(Value accumulator, Value term) {
 }
 
 void EquationEmitter::emitFill() {
-  SmallVector<IterationDim> parallel;
-  for (const IterationDim &dim : kept)
-    if (!dim.isReduction)
-      parallel.push_back(dim);
-  View out = kernel.resolve(statement.write, parallel);
+  View out = kernel.resolve(statement.write, filled);
   Value identity = arith::ConstantOp::create(b, loc, getIdentity());
-  if (parallel.empty())
+  if (filled.empty())
     kernel.storePoint(out, identity);
   else
     linalg::FillOp::create(b, loc, identity, kernel.createSubview(out));
@@ -686,6 +889,9 @@ Value EquationEmitter::emitBody(Block *block) {
       continue;
     if (statement.getAccess(def))
       body.map(def->getResult(0), readOperand(*operand++, block));
+    else if (isKnown(def))
+      body.map(def->getResult(0),
+               arith::ConstantOp::create(b, loc, b.getBoolAttr(true)));
     else
       kernel.emitOp(def, body);
   }

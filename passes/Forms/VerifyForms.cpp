@@ -98,8 +98,9 @@ LogicalResult verifyOp(Operation *op) {
     return op->emitOpError("works on tensors, which the forms do not leave");
   if (isa<memref::MemRefDialect>(op->getDialect()) &&
       !isa<memref::SubViewOp, memref::LoadOp, memref::StoreOp, memref::ViewOp,
-           memref::DimOp, memref::CastOp, memref::ReinterpretCastOp,
-           memref::ExtractAlignedPointerAsIndexOp>(op))
+           memref::DimOp, memref::CastOp, memref::CollapseShapeOp,
+           memref::ReinterpretCastOp, memref::ExtractAlignedPointerAsIndexOp>(
+          op))
     return op->emitOpError("is not among the operations on memory that the "
                            "forms leave");
   if (isa<linalg::LinalgDialect>(op->getDialect()) &&
