@@ -31,7 +31,7 @@ def rows(name, work, bar, chunk):
                   "B*H*T*" + work.replace("C", str(chunk[size])), "flop", limit="fma", bar=bar,
                   bar_is_share=True,
                   args=("--form=chunked", "--chunk=%d" % chunk[size],
-                        "--bind=K=%d,V=%d" % (size, size)))
+                        "--bind=K,V"))
 
 
 ROWS = [
