@@ -150,9 +150,13 @@ double TileChooser::getVectorCost(const Lanes &lanes, unsigned dim,
       break;
     }
   }
-  for (Operation *op : nest.ops)
-    if (isElementwise(op))
-      cost += getOpCost(op) * getFrequency(nest.getDims(op) | dimBit(dim));
+  for (Operation *op : nest.ops) {
+    if (!isElementwise(op))
+      continue;
+    bool isUniform = lanes.get(op->getResult(0)).kind == LaneKind::Uniform;
+    cost += getOpCost(op) * getFrequency(nest.getDims(op) | dimBit(dim)) *
+            (isUniform ? 0.5 : 1);
+  }
   int64_t extent = std::max<int64_t>(getExtent(dim), 1);
   double steps = llvm::divideCeil(extent, count);
   if (nest.isReduction(dim)) // the horizontal reduction

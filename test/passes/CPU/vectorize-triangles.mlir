@@ -1,4 +1,4 @@
-// RUN: rondo-opt %s --rondo-vectorize-loops --canonicalize | FileCheck %s
+// RUN: rondo-opt %s --rondo-vectorize-loops --canonicalize --cse | FileCheck %s
 
 #row = affine_map<(r, j, s) -> (r, s)>
 #column = affine_map<(r, j, s) -> (s, j)>

@@ -35,6 +35,30 @@ rondo.kernel @convolution sizes ["T", "D"] bound [-1, -1] batch [] time "T"
   rondo.return %y : tensor<?x?xf32>
 }
 
+// A filter that bounds an index of the result, which is looped for x[d, d]: the
+// loop runs over all results, and the sum is behind a test.
+// CHECK-LABEL: func.func @filtered(
+// CHECK-SAME:    %[[T:[^:]*]]: index, %[[D:[^:]*]]: index
+// CHECK:         scf.for %[[t:.*]] = %c0 to %[[T]]
+// CHECK:           scf.for %[[d:.*]] = %c0 to %[[D]]
+// CHECK:             memref.store
+// CHECK:             arith.cmpi sgt, %[[d]], %[[t]]
+// CHECK-NEXT:        scf.if
+rondo.kernel @filtered sizes ["T", "D"] bound [-1, -1] batch [] time "T"
+    inputs [#rondo.tensor<"x", argument, f32, ()[T, D] -> (D, D, T)>]
+    outputs [#rondo.tensor<"y", result, f32, ()[T, D] -> (T, D)>] {
+^bb0(%x: tensor<?x?x?xf32>):
+  %T = rondo.size "T"
+  %D = rondo.size "D"
+  %c0 = arith.constant 0 : index
+  %y = rondo.equation "y" (%t < %T, %d < %D) sum (%p = %c0 to %T) -> tensor<?x?xf32> {
+    %0 = rondo.read %x[%d, %d, %p] : tensor<?x?x?xf32> -> f32
+    %1 = arith.cmpi sgt, %d, %t : index
+    rondo.yield %0 where %1 : f32
+  }
+  rondo.return %y : tensor<?x?xf32>
+}
+
 // u <= t and t - u < 64 are the bounds of the reduction; what is left of the
 // filter, c[u], is tested inside.
 // CHECK-LABEL: func.func @window(
