@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/Driver/Cuda.h"
 #include "compiler/Driver/Driver.h"
 #include "compiler/Driver/Inputs.h"
 #include "compiler/Driver/Timing.h"
@@ -57,7 +58,8 @@ BenchOptions::BenchOptions()
       bind("bind", cl::value_desc("K,V"), cl::cat(category), cl::CommaSeparated,
            cl::desc("Sizes to fix when the program is compiled")),
       device("device", cl::value_desc("cpu"), cl::init("cpu"),
-             cl::cat(category), cl::desc("Where to run (default: cpu)")),
+             cl::cat(category),
+             cl::desc("Where to run: cpu, cuda (default: cpu)")),
       threads("threads", cl::value_desc("n"), cl::init(0), cl::cat(category),
               cl::desc("Threads to use (default: one per core)")),
       runs("runs", cl::value_desc("n"), cl::init(10), cl::cat(category),
@@ -180,8 +182,8 @@ llvm::Error drawArguments(const HostKernel &kernel, KernelOp program,
 }
 
 struct Report {
-  std::string kernel, variant;
-  unsigned threads;
+  std::string kernel;
+  unsigned threads; // 0: on a device
   Times times;
   double bytes, operations, copyBandwidth;
 
@@ -191,8 +193,12 @@ struct Report {
 };
 
 void Report::print(llvm::raw_ostream &os) const {
-  os << "kernel          " << kernel << ", " << threads
-     << (threads == 1 ? " thread\n" : " threads\n")
+  os << "kernel          " << kernel << ", ";
+  if (threads)
+    os << threads << (threads == 1 ? " thread\n" : " threads\n");
+  else
+    os << "cuda\n";
+  os
      << llvm::format("time per call   %.4g ms median of %zu runs, 10 %% below "
                      "%.4g ms, 10 %% above %.4g ms\n",
                      times.median * 1e3, times.runs, times.low * 1e3,
@@ -208,6 +214,7 @@ void Report::print(llvm::raw_ostream &os) const {
 
 void Report::printJSON(llvm::raw_ostream &os) const {
   llvm::json::Object object{{"kernel", kernel},
+                            {"device", threads ? "cpu" : "cuda"},
                             {"threads", threads},
                             {"runs", times.runs},
                             {"seconds_median", times.median},
@@ -227,12 +234,45 @@ void Report::printJSON(llvm::raw_ostream &os) const {
 
 /// The values of the command line; the linker resets the options themselves.
 struct Plan {
-  std::string file;
+  std::string file, device;
   std::vector<std::string> in, bind;
   unsigned threads, runs, seed;
   double seconds;
   bool json, timing;
 };
+
+llvm::Error timeOnHost(BoundCall &call, const Plan &plan, Report &report) {
+  Workers workers(plan.threads);
+  Place place{&workers, nullptr};
+  if (llvm::Error error = call.run(place))
+    return error;
+  report.threads = workers.count();
+  report.times = measure(plan.runs, plan.seconds, [&] {
+    llvm::cantFail(call.run(place), "the same call succeeded before");
+  });
+  report.copyBandwidth = measureCopyBandwidth(workers);
+  return llvm::Error::success();
+}
+
+llvm::Error timeOnDevice(BoundCall &call, const Plan &plan, Report &report) {
+  auto device = CudaDevice::open();
+  if (!device)
+    return device.takeError();
+  if (llvm::Error error = call.moveTo(**device))
+    return error;
+  Place place{nullptr, device->get()};
+  auto times = (*device)->measure(plan.runs, plan.seconds,
+                                  [&] { return call.run(place); });
+  if (!times)
+    return times.takeError();
+  auto bandwidth = (*device)->measureCopyBandwidth();
+  if (!bandwidth)
+    return bandwidth.takeError();
+  report.threads = 0;
+  report.times = *times;
+  report.copyBandwidth = *bandwidth;
+  return llvm::Error::success();
+}
 
 int bench(const Plan &plan, CompileOptions options) {
   SizeValues given = options.dims;
@@ -260,6 +300,8 @@ int bench(const Plan &plan, CompileOptions options) {
       return ExitUsage;
     kernel = std::move(*compiled);
   }
+  if (llvm::Error error = checkDevice(kernel, plan.device))
+    return usageError(std::move(error));
   auto sizes = orderSizes(kernel, given);
   if (!sizes)
     return usageError(sizes.takeError());
@@ -274,19 +316,15 @@ int bench(const Plan &plan, CompileOptions options) {
     return usageError(call.takeError());
   inputs->clear();
 
-  Workers workers(plan.threads);
-  if (llvm::Error error = call->run(workers))
-    return usageError(std::move(error));
   Report report;
   report.kernel = kernel.info().name;
-  report.threads = workers.count();
-  report.times = measure(plan.runs, plan.seconds, [&] {
-    llvm::cantFail(call->run(workers), "the same call succeeded before");
-  });
+  if (llvm::Error error = plan.device == "cuda"
+                              ? timeOnDevice(*call, plan, report)
+                              : timeOnHost(*call, plan, report))
+    return usageError(std::move(error));
   report.bytes = call->getBytes();
   report.operations =
       program.kernel ? countOperations(program.kernel, *sizes) : 0;
-  report.copyBandwidth = measureCopyBandwidth(workers);
   plan.json ? report.printJSON(llvm::outs()) : report.print(llvm::outs());
   return ExitSuccess;
 }
@@ -302,18 +340,17 @@ int driver::rondoBenchMain(int argc, char **argv) {
     return ExitUsage;
   if (options.file.empty())
     return usageError("no kernel to time; try `rondo-bench --help`");
-  if (options.device != "cpu")
-    return usageError("--device=" + options.device +
-                      " is not available yet; use --device=cpu");
+  if (!checkDeviceOption(options.device))
+    return ExitUsage;
   if (isLibrary(options.file) && !flags.firstProgramOption().empty())
     return usageError("--" + flags.firstProgramOption() +
                       " is for compiling, and " + options.file +
                       " is compiled already");
-  std::optional<CompileOptions> compile = flags.get();
+  std::optional<CompileOptions> compile = flags.get(options.device);
   if (!compile)
     return ExitUsage;
-  Plan plan{options.file,    options.in,   options.bind,
-            options.threads, options.runs, options.seed,
-            options.seconds, options.json, flags.wantsTiming()};
+  Plan plan{options.file, options.device,  options.in,   options.bind,
+            options.threads, options.runs, options.seed, options.seconds,
+            options.json, flags.wantsTiming()};
   return bench(plan, std::move(*compile));
 }

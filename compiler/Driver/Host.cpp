@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/Driver/Host.h"
+#include "compiler/Driver/Cuda.h"
 #include "compiler/Driver/Driver.h"
 #include "compiler/Driver/TemporaryFolder.h"
 #include "llvm/ADT/STLExtras.h"
@@ -87,7 +88,7 @@ driver::compileAndOpen(StringRef path, CompileOptions options, bool timing) {
   }
   std::string library = folder.file("libkernel.so");
   // The library is for this machine only.
-  if (options.archs.empty())
+  if (options.archs.empty() && options.target == TargetKind::CPU)
     options.archs = "native";
   std::string kernel = options.kernel;
   mlir::DefaultTimingManager timings;
@@ -226,29 +227,99 @@ llvm::Expected<BoundCall> BoundCall::bind(const HostKernel &host,
   return call;
 }
 
-llvm::Error BoundCall::run(Workers &workers) {
+llvm::Error driver::checkDevice(const HostKernel &kernel, StringRef device) {
+  StringRef target = kernel.info().target;
+  if (target == device)
+    return llvm::Error::success();
+  return llvm::createStringError("kernel `" + StringRef(kernel.info().name) +
+                                 "` is code for " + target +
+                                 "; use --device=" + target);
+}
+
+/// Values stay on the host.
+static bool isOnDevice(const rondo_tensor_info &tensor) {
+  return tensor.role != RONDO_ROLE_ARGUMENT || tensor.rank > 0;
+}
+
+llvm::Error BoundCall::moveTo(CudaDevice &device) {
+  addresses.assign(arrays.size(), nullptr);
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    const rondo_tensor_info &tensor = kernel->tensors[i];
+    if (!present[i] || !isOnDevice(tensor))
+      continue;
+    size_t bytes = arrays[i].sizeInBytes();
+    auto address = device.allocate(bytes);
+    if (!address)
+      return address.takeError();
+    addresses[i] = *address;
+    // What a kernel leaves unwritten is seen.
+    if (llvm::Error error =
+            isInput(tensor) ? device.copyIn(*address, arrays[i].data(), bytes)
+                            : device.fill(*address, 0xA5, bytes))
+      return error;
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error BoundCall::finish(CudaDevice &device) {
+  char error[errorBytes] = "";
+  rondo_context context;
+  rondo_context_init(&context);
+  rondo_context_use_error(&context, error, sizeof(error));
+  context.cuda_stream = device.getStream();
+  if (kernel->check &&
+      kernel->check(deviceWorkspace, &context) != RONDO_OK)
+    return llvm::createStringError(error);
+  for (size_t i = 0; i < arrays.size(); ++i)
+    if (!isInput(kernel->tensors[i]))
+      if (llvm::Error failure = device.copyOut(
+              arrays[i].data(), addresses[i], arrays[i].sizeInBytes()))
+        return failure;
+  return llvm::Error::success();
+}
+
+llvm::Error BoundCall::run(const Place &place) {
   std::vector<DLTensor> views(arrays.size());
   std::vector<DLTensor *> pointers(arrays.size());
   for (size_t i = 0; i < arrays.size(); ++i) {
     views[i] = view(arrays[i], kernel->tensors[i].dtype);
+    if (place.device && isOnDevice(kernel->tensors[i])) {
+      views[i].data = addresses[i];
+      views[i].device.device_type = kDLCUDA;
+    }
     pointers[i] = present[i] ? &views[i] : nullptr;
   }
   char error[errorBytes] = "";
   rondo_context context;
   rondo_context_init(&context);
   rondo_context_use_error(&context, error, sizeof(error));
-  if (workers.get())
-    rondo_context_use_pool(&context, workers.get());
+  if (place.device)
+    context.cuda_stream = place.device->getStream();
+  else if (place.workers->get())
+    rondo_context_use_pool(&context, place.workers->get());
   size_t bytes = 0;
   if (kernel->call_workspace_size(pointers.data(), pointers.size(), &context,
                                   &bytes) != RONDO_OK)
     return llvm::createStringError(error);
-  if (llvm::Error failure = checkMemory(bytes, "the workspace"))
-    return failure;
-  if (workspace.size() < bytes)
-    workspace.resize(bytes);
-  if (kernel->call(pointers.data(), pointers.size(), workspace.data(),
-                   workspace.size(), &context) != RONDO_OK)
+  void *scratch = nullptr;
+  if (place.device) {
+    if (deviceWorkspaceBytes < bytes) {
+      auto address = place.device->allocate(bytes);
+      if (!address)
+        return address.takeError();
+      deviceWorkspace = *address;
+      deviceWorkspaceBytes = bytes;
+    }
+    scratch = deviceWorkspace;
+  } else {
+    if (llvm::Error failure = checkMemory(bytes, "the workspace"))
+      return failure;
+    if (workspace.size() < bytes)
+      workspace.resize(bytes);
+    scratch = workspace.data();
+  }
+  if (kernel->call(pointers.data(), pointers.size(), scratch, bytes,
+                   &context) != RONDO_OK)
     return llvm::createStringError(error);
   return llvm::Error::success();
 }

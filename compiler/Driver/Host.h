@@ -58,6 +58,14 @@ private:
   unsigned workers = 1;
 };
 
+class CudaDevice;
+
+/// Where kernels run. On a device calls are queued on its stream.
+struct Place {
+  Workers *workers = nullptr;   // on the CPU
+  CudaDevice *device = nullptr; // else
+};
+
 /// A call with all its memory: bound once, run any number of times.
 class BoundCall {
 public:
@@ -67,7 +75,12 @@ public:
   static llvm::Expected<BoundCall> bind(const HostKernel &kernel,
                                         const io::TensorMap &given,
                                         const SizeValues &sizes);
-  llvm::Error run(Workers &workers);
+  /// Moves arguments and makes room on a device, whose memory keeps them.
+  llvm::Error moveTo(CudaDevice &device);
+  /// On the device, returns before the kernel has run.
+  llvm::Error run(const Place &place);
+  /// Waits for a run on a device, and brings its results.
+  llvm::Error finish(CudaDevice &device);
 
   llvm::ArrayRef<int64_t> getSizes() const { return sizes; }
   /// Results and final values by name; after `run`.
@@ -81,9 +94,16 @@ private:
   std::vector<io::Array> arrays;
   std::vector<bool> present;
   std::vector<int64_t> sizes;
+  /// On a device: the addresses of tensors, and of the workspace there.
+  std::vector<void *> addresses;
+  void *deviceWorkspace = nullptr;
+  size_t deviceWorkspaceBytes = 0;
   /// Scratch, grown when a run needs more.
   std::vector<uint8_t, io::CacheLineAllocator<uint8_t>> workspace;
 };
+
+/// Fails unless the kernel's code is for this device ("cpu", "cuda").
+llvm::Error checkDevice(const HostKernel &kernel, llvm::StringRef device);
 
 /// Fails when `bytes` more can't fit this machine's memory.
 llvm::Error checkMemory(uint64_t bytes, llvm::StringRef what);

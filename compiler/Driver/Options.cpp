@@ -60,6 +60,14 @@ unsigned driver::coreCount() {
   return llvm::hardware_concurrency().compute_thread_count();
 }
 
+bool driver::checkDeviceOption(StringRef device) {
+  if (device == "cpu" || device == "cuda")
+    return true;
+  usageError("--device: `" + device +
+             "` is not a device; expected cpu or cuda");
+  return false;
+}
+
 void driver::startCommandLine() {
   // libLLVM registers hundreds of options of its own when it is loaded. None
   // is part of our command lines, and some have our names.
@@ -181,7 +189,7 @@ static bool checkForm(StringRef form, bool hasChunk) {
   return true;
 }
 
-std::optional<CompileOptions> CompileFlags::get() const {
+std::optional<CompileOptions> CompileFlags::get(StringRef device) const {
   using frontend::model::DType;
   CompileOptions options;
   options.kernel = kernel;
@@ -203,7 +211,8 @@ std::optional<CompileOptions> CompileFlags::get() const {
                "` is not a target; expected cpu or cuda");
     return std::nullopt;
   }
-  options.target = target == "cuda" ? TargetKind::CUDA : TargetKind::CPU;
+  StringRef goal = target.getNumOccurrences() ? StringRef(target) : device;
+  options.target = goal == "cuda" ? TargetKind::CUDA : TargetKind::CPU;
   if (!checkForm(form, chunk.getNumOccurrences()))
     return std::nullopt;
   options.form = symbolizeForm(form.getValue()); // none for auto

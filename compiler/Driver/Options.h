@@ -43,8 +43,9 @@ class CompileFlags {
 public:
   CompileFlags();
   /// Checks and copies the values. Refuses what this version does not have and
-  /// says what there is; nothing on an error, which has been reported.
-  std::optional<CompileOptions> get() const;
+  /// says what there is; nothing on an error, which has been reported. Without
+  /// --target, code is for `device` ("cpu", "cuda").
+  std::optional<CompileOptions> get(llvm::StringRef device = "cpu") const;
   llvm::cl::OptionCategory &getCategory() { return category; }
   bool wantsTiming() const { return timing; }
   bool wantsExplanation() const { return explain; }
@@ -65,6 +66,9 @@ private:
   llvm::cl::list<std::string> dumpAfter;
   llvm::cl::opt<bool> grad, explain, timing;
 };
+
+/// Whether --device names one; false after reporting.
+bool checkDeviceOption(llvm::StringRef device);
 
 /// To be called before the tool makes its first option.
 void startCommandLine();

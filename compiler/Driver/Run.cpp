@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/Driver/Compare.h"
+#include "compiler/Driver/Cuda.h"
 #include "compiler/Driver/Driver.h"
 #include "compiler/Driver/Host.h"
 #include "compiler/Driver/Inputs.h"
@@ -70,7 +71,8 @@ RunOptions::RunOptions()
       step("step", cl::cat(category),
            cl::desc("Feed one step at a time (not available yet)")),
       device("device", cl::value_desc("cpu"), cl::init("cpu"),
-             cl::cat(category), cl::desc("Where to run (default: cpu)")),
+             cl::cat(category),
+             cl::desc("Where to run: cpu, cuda (default: cpu)")),
       threads("threads", cl::value_desc("n"), cl::init(0), cl::cat(category),
               cl::desc("Threads to use (default: one per core)")) {}
 
@@ -84,10 +86,11 @@ bool checkOptions(const RunOptions &options, const CompileFlags &flags,
                       "sequence and pass `<state>.final` on as "
                       "`<state>.initial`"),
            false;
-  if (options.device != "cpu")
-    return usageError("--device=" + options.device +
-                      " is not available yet; use --device=cpu"),
+  if (options.reference && options.device != "cpu")
+    return usageError("--reference interprets on the CPU; leave --device out"),
            false;
+  if (!checkDeviceOption(options.device))
+    return false;
   if (!(options.tolerance >= 0))
     return usageError("--tolerance must be a number >= 0"), false;
   if (library && options.reference)
@@ -102,6 +105,22 @@ bool checkOptions(const RunOptions &options, const CompileFlags &flags,
   return true;
 }
 
+llvm::Error runOnHost(BoundCall &call, unsigned threads) {
+  Workers workers(threads);
+  return call.run({&workers, nullptr});
+}
+
+llvm::Error runOnDevice(BoundCall &call) {
+  auto device = CudaDevice::open();
+  if (!device)
+    return device.takeError();
+  if (llvm::Error error = call.moveTo(**device))
+    return error;
+  if (llvm::Error error = call.run({nullptr, device->get()}))
+    return error;
+  return call.finish(**device);
+}
+
 /// Compiles if need be, and calls. Nothing after reporting.
 std::optional<io::TensorMap> runCompiled(const RunOptions &run,
                                          const CompileOptions &options,
@@ -109,7 +128,7 @@ std::optional<io::TensorMap> runCompiled(const RunOptions &run,
                                          const io::TensorMap &inputs) {
   // The linker in this process resets options: copy first.
   unsigned threads = run.threads;
-  std::string file = run.file;
+  std::string file = run.file, where = run.device;
   std::optional<HostKernel> kernel;
   if (library) {
     auto opened = HostKernel::open(file, options.kernel);
@@ -121,11 +140,13 @@ std::optional<io::TensorMap> runCompiled(const RunOptions &run,
     if (!kernel)
       return std::nullopt;
   }
+  if (llvm::Error error = checkDevice(*kernel, where))
+    return usageError(std::move(error)), std::nullopt;
   auto call = BoundCall::bind(*kernel, inputs, options.dims);
   if (!call)
     return usageError(call.takeError()), std::nullopt;
-  Workers workers(threads);
-  if (llvm::Error error = call->run(workers))
+  if (llvm::Error error = where == "cuda" ? runOnDevice(*call)
+                                          : runOnHost(*call, threads))
     return usageError(std::move(error)), std::nullopt;
   return call->takeOutputs();
 }
@@ -169,7 +190,7 @@ int driver::rondoRunMain(int argc, char **argv) {
   bool library = isLibrary(run.file);
   if (!checkOptions(run, flags, library))
     return ExitUsage;
-  std::optional<CompileOptions> options = flags.get();
+  std::optional<CompileOptions> options = flags.get(run.device);
   if (!options)
     return ExitUsage;
   std::string out = run.out, check = run.check;

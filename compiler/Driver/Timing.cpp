@@ -13,6 +13,13 @@
 using namespace rondo;
 using namespace rondo::driver;
 
+Times driver::summarizeTimes(std::vector<double> seconds) {
+  llvm::sort(seconds);
+  size_t last = seconds.size() - 1;
+  return {seconds[last / 2], seconds.front(), seconds[last / 10],
+          seconds[last - last / 10], seconds.size()};
+}
+
 Times driver::measure(unsigned runs, double seconds,
                       llvm::function_ref<void()> call) {
   using Clock = std::chrono::steady_clock;
@@ -29,10 +36,7 @@ Times driver::measure(unsigned runs, double seconds,
         std::chrono::duration<double>(Clock::now() - start).count());
     total += times.back();
   }
-  llvm::sort(times);
-  size_t last = times.size() - 1;
-  return {times[last / 2], times.front(), times[last / 10],
-          times[last - last / 10], times.size()};
+  return summarizeTimes(std::move(times));
 }
 
 namespace {

@@ -19,6 +19,9 @@ struct Times {
   size_t runs = 0;
 };
 
+/// Of at least one run.
+Times summarizeTimes(std::vector<double> seconds);
+
 /// Times `call` at least `runs` times and for at least `seconds`, after two
 /// runs to warm up.
 Times measure(unsigned runs, double seconds, llvm::function_ref<void()> call);

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Built as libcuda.so.1. The device's memory is the process's; a launch calls
-// the function that the test has set, with the code and the kernel's name. The
-// device has a compute capability that no cubin fits, so that PTX is taken.
+// the function that the test has set, with the code and the kernel's name, or
+// does nothing. The device has a compute capability that no cubin fits, so that PTX is taken.
 //
 //===----------------------------------------------------------------------===//
 
@@ -128,6 +128,60 @@ int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *stream) {
   return 0;
 }
 int cuStreamSynchronize(void *stream) { return 0; }
+int cuMemAlloc_v2(uint64_t *address, size_t bytes) {
+  void *memory = calloc(1, bytes);
+  *address = (uint64_t)(uintptr_t)memory;
+  return memory ? 0 : 2;
+}
+int cuMemFree_v2(uint64_t address) {
+  free((void *)(uintptr_t)address);
+  return 0;
+}
+int cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t bytes) {
+  memcpy((void *)(uintptr_t)to, from, bytes);
+  return 0;
+}
+int cuMemcpyDtoH_v2(void *to, uint64_t from, size_t bytes) {
+  memcpy(to, (const void *)(uintptr_t)from, bytes);
+  return 0;
+}
+int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes,
+                         void *stream) {
+  return 0;
+}
+int cuMemsetD8_v2(uint64_t address, unsigned char value, size_t bytes) {
+  memset((void *)(uintptr_t)address, value, bytes);
+  return 0;
+}
+int cuStreamCreate(void **stream, unsigned flags) {
+  *stream = context;
+  return 0;
+}
+// What is captured has run already.
+int cuStreamBeginCapture_v2(void *stream, int mode) { return 0; }
+int cuStreamEndCapture(void *stream, void **graph) {
+  *graph = context;
+  return 0;
+}
+int cuGraphInstantiateWithFlags(void **replay, void *graph,
+                                unsigned long long flags) {
+  *replay = graph;
+  return 0;
+}
+int cuGraphLaunch(void *replay, void *stream) { return 0; }
+int cuGraphExecDestroy(void *replay) { return 0; }
+int cuGraphDestroy(void *graph) { return 0; }
+int cuEventCreate(void **event, unsigned flags) {
+  *event = context;
+  return 0;
+}
+int cuEventRecord(void *event, void *stream) { return 0; }
+int cuEventSynchronize(void *event) { return 0; }
+int cuEventElapsedTime(float *milliseconds, void *start, void *end) {
+  *milliseconds = 4.0f;
+  return 0;
+}
+int cuEventDestroy_v2(void *event) { return 0; }
 int cuGetErrorString(int error, const char **text) {
   *text = error == 218 ? "a PTX JIT compilation failed" : "launch failed";
   return 0;
