@@ -264,6 +264,9 @@ void Explainer::explain(KernelOp kernel) {
     any = true;
     explain(op);
   });
+  if (auto why = kernel->getAttrOfType<mlir::StringAttr>("rondo.tiles"))
+    os << "  the chunkwise form does not run on tiles: " << why.getValue()
+       << "\n";
   if (!any)
     os << "  no recurrence: every equation is computed at all points at "
           "once\n";

@@ -12,6 +12,7 @@
 #include "frontend/Lowering/ToRondo.h"
 #include "frontend/Parser/Parser.h"
 #include "frontend/Sema/Sema.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
@@ -25,6 +26,7 @@
 #include "passes/GPU/Capabilities.h"
 #include "passes/GPU/Passes.h"
 #include "passes/GPU/Pipeline.h"
+#include "passes/GPU/Tile/Passes.h"
 #include "passes/Strategy/Passes.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
@@ -180,7 +182,79 @@ Failure Compiler::chooseForms() {
   passes.addPass(createVerifyPlan());
   Failure failure = runPasses(passes, *module, Failure::Program);
   clearTarget();
-  return failure;
+  if (failure != Failure::None || options.target != TargetKind::CUDA)
+    return failure;
+  return findTilePrograms();
+}
+
+static bool hasChunkedPlan(KernelOp kernel) {
+  bool any = false;
+  kernel.walk([&](RecurrenceOp op) {
+    auto plan = op->getAttrOfType<PlanAttr>("rondo.plan");
+    any |= plan && plan.getForm() == Form::Chunked;
+  });
+  return any;
+}
+
+/// Kernels by chunks as programs on tiles. Where there is none, `rondo.tiles` on
+/// the kernel says why, and unless chunks were asked for, the kernel goes on
+/// step by step: products of chunks pay on matrix units only.
+Failure Compiler::findTilePrograms() {
+  for (KernelOp kernel : module->getOps<KernelOp>()) {
+    if (!hasChunkedPlan(kernel))
+      continue;
+    OwningOpRef<ModuleOp> trial = ModuleOp::create(module->getLoc());
+    OpBuilder builder = OpBuilder::atBlockEnd(trial->getBody());
+    auto copy = cast<KernelOp>(builder.clone(*kernel));
+    PassManager passes(context.get());
+    ToChunkedOptions chunked;
+    chunked.planned = true;
+    chunked.diagonal = "halving";
+    chunked.block = 64;
+    passes.addPass(createToChunked(chunked));
+    addCleanup(passes);
+    passes.addPass(algebra::createMergeEquations());
+    addCleanup(passes);
+    passes.addPass(tile::createLowerFormsToTile());
+    addCleanup(passes);
+    if (Failure failure = runPasses(passes, *trial, Failure::Internal);
+        failure != Failure::None)
+      return failure;
+    if (trial->getOps<KernelOp>().empty()) {
+      tilePrograms[kernel.getSymName()] = std::move(trial);
+      continue;
+    }
+    kernel->setAttr("rondo.tiles", copy->getAttr("rondo.tiles"));
+    if (!options.form)
+      kernel.walk([&](RecurrenceOp op) {
+        op->setAttr("rondo.plan",
+                    PlanAttr::get(context.get(), Form::Sequential));
+      });
+  }
+  return Failure::None;
+}
+
+/// Puts programs on tiles in the place of their kernels.
+void Compiler::moveTilePrograms() {
+  for (KernelOp kernel :
+       llvm::make_early_inc_range(module->getOps<KernelOp>())) {
+    kernel->removeAttr("rondo.tiles");
+    auto found = tilePrograms.find(kernel.getSymName());
+    if (found == tilePrograms.end())
+      continue;
+    mlir::gpu::GPUModuleOp kernels = gpu::getOrCreateKernels(*module);
+    for (Operation &op : llvm::make_early_inc_range(*found->second->getBody())) {
+      auto program = dyn_cast<mlir::gpu::GPUModuleOp>(op);
+      if (!program) {
+        op.moveBefore(kernel);
+        continue;
+      }
+      kernels.getBody()->getOperations().splice(
+          kernels.getBody()->end(), program.getBody()->getOperations());
+    }
+    kernel.erase();
+  }
+  tilePrograms.clear();
 }
 
 /// One choice for all variants: that of the best processor.
@@ -220,6 +294,8 @@ Failure Compiler::deriveForms() {
   llvm::StringMap<std::string> forms;
   for (KernelOp kernel : module->getOps<KernelOp>())
     forms[kernel.getSymName()] = describeForms(kernel);
+
+  moveTilePrograms();
 
   PassManager passes(context.get());
   // The recurrences over blocks of keys are no subject of plans.
@@ -290,6 +366,11 @@ rondo::parseChips(StringRef archs) {
 
 /// Kernels to the NVVM dialect, once for each chip, and what launches them.
 Failure Compiler::lowerToNVVM() {
+  PassManager tiles(context.get());
+  tile::buildPipeline(tiles);
+  if (Failure failure = runPasses(tiles, *module, Failure::Internal);
+      failure != Failure::None)
+    return failure;
   auto chips = parseChips(options.archs);
   if (!chips)
     return fail(Failure::Environment, llvm::toString(chips.takeError()));

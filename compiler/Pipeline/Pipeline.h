@@ -140,6 +140,8 @@ private:
   Failure parseIR();
   Failure simplifyModel();
   Failure chooseForms();
+  Failure findTilePrograms();
+  void moveTilePrograms();
   Failure deriveForms();
   Failure lowerToLLVM();
   Failure lowerToNVVM();
@@ -159,6 +161,8 @@ private:
   std::unique_ptr<frontend::ast::File> ast;
   std::vector<std::unique_ptr<frontend::model::Kernel>> kernels;
   mlir::OwningOpRef<mlir::ModuleOp> module;
+  /// Kernels that became programs on tiles when the forms were chosen.
+  llvm::StringMap<mlir::OwningOpRef<mlir::ModuleOp>> tilePrograms;
   llvm::SmallVector<VariantModule, 2> variants;
   llvm::SmallVector<DeviceModule, 2> devices;
 };

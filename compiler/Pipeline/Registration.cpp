@@ -33,7 +33,7 @@
 #include "passes/Strategy/Passes.h"
 
 void rondo::registerDialects(mlir::DialectRegistry &registry) {
-  registry.insert<RondoDialect, mlir::affine::AffineDialect,
+  registry.insert<RondoDialect, tile::TileDialect, mlir::affine::AffineDialect,
                   mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect,
                   mlir::DLTIDialect, mlir::func::FuncDialect,
                   mlir::LLVM::LLVMDialect, mlir::linalg::LinalgDialect,

@@ -67,6 +67,9 @@ static PlanAttr chunkedPlan(RecurrenceOp op, FactsAttr facts,
   (void)findChunks(op, block);
   if (!chunk && block)
     chunk = block;
+  // Tiles of matrix units.
+  if (!chunk && machine.isGPU)
+    chunk = 64;
   if (!chunk) {
     chunk = chunkLengths[0];
     for (int64_t each : chunkLengths)
@@ -130,7 +133,7 @@ static const FormRow table[] = {
      [](const Workload &work, const Machine &machine, PlanAttr) {
        return scanCost(work, machine);
      }},
-    {Form::Chunked, "matrix products within chunks of steps", true, false,
+    {Form::Chunked, "matrix products within chunks of steps", true, true,
      chunkedIllegal, chunkedPlan,
      [](const Workload &work, const Machine &machine, PlanAttr plan) {
        return chunkedCost(work, machine, plan.getChunk());

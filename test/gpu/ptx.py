@@ -43,7 +43,7 @@ class Fault(Exception):
 class Instruction:
     def __init__(self, text):
         self.text = text
-        match = re.match(r"@(!?)(%\w+)\s+(.*)", text)
+        match = re.match(r"@(!?)(%?\w+)\s+(.*)", text)
         self.negated, self.predicate = False, None
         if match:
             self.negated, self.predicate = match[1] == "!", match[2]
@@ -404,10 +404,14 @@ class Machine:
         lane = self.active[at] + 1
         epoch = self.epoch[self.block_of[lane - 1]]
         self.conflict(writer[offset], written[offset], lane, epoch, "written")
-        same = (read[offset] == epoch) & (reader[offset] != 0) & (reader[offset] != lane)
+        # Lanes of one warp count as the one that reads last.
+        warp = (lane - 1) // 32
+        same = (read[offset] == epoch) & (reader[offset] != 0) & \
+            ((reader[offset] < 0) | ((reader[offset] - 1) // 32 != warp))
         reader[offset] = np.where(same, -1, lane)
         read[offset] = epoch
-        several = reader[offset] != np.where(same, -1, lane)
+        now = reader[offset]
+        several = np.where(same, now != -1, (now < 0) | ((now - 1) // 32 != warp))
         reader[offset[several]] = -1
 
     def note_write(self, region, at, offset):
@@ -421,7 +425,8 @@ class Machine:
         writer[offset], written[offset] = lane, epoch
 
     def conflict(self, other, when, lane, epoch, what):
-        known = (other != 0) & (other != lane)
+        # A warp runs in lockstep here, and its lanes wait for one another.
+        known = (other != 0) & ((other - 1) // 32 != (lane - 1) // 32)
         bad = known & (other == -1) & (when == epoch)
         one = known & (other > 0)
         if one.any():
@@ -488,7 +493,7 @@ class Machine:
                 if name in ("ret", "exit"):
                     pc[self.active] = end
                     break
-                if name in ("bar", "barrier"):
+                if name in ("bar", "barrier") and not instruction.has("warp"):
                     pc[self.active] = here + 1
                     waiting[self.active] = True
                     break

@@ -467,3 +467,110 @@ def atom(m, i):
 @op("membar", "fence", "prefetch", "pragma", "nanosleep")
 def nothing(m, i):
     pass
+
+
+# ---------------------------------------------------------------------------
+# Whole warps: matrix units and asynchronous copies
+# ---------------------------------------------------------------------------
+
+def whole_warps(m):
+    """[warps, 32] of positions among the active lanes."""
+    if m.count % 32 or (m.active.reshape(-1, 32)[:, 0] % 32).any() or \
+            (np.diff(m.active.reshape(-1, 32)) != 1).any():
+        raise Fault("an instruction for whole warps meets parts of them")
+    return np.arange(m.count).reshape(-1, 32)
+
+
+LANE = np.arange(32)
+GROUP, QUAD = LANE >> 2, LANE & 3
+
+
+def halves(m, text):
+    """[warps, 32, 2] of f32 from pairs of bf16."""
+    word = m.read(text, np.uint32)[whole_warps(m)]
+    return np.stack([from_bf16((word & np.uint32(0xFFFF)).astype(np.uint16)),
+                     from_bf16((word >> np.uint32(16)).astype(np.uint16))], -1)
+
+
+@op("mma")
+def mma(m, i):
+    if "m16n8k16" not in i.parts or i.parts.count("bf16") != 2:
+        raise NotImplementedError(i.text)
+    d, a, b, c = (vector(x) for x in i.operands)
+    warps = m.count // 32
+    left = np.zeros((warps, 16, 16))
+    right = np.zeros((warps, 16, 8))
+    sums = np.zeros((warps, 16, 8))
+    for n, text in enumerate(a):
+        pair = halves(m, text)
+        for h in range(2):
+            left[:, GROUP + 8 * (n & 1), 2 * QUAD + h + 8 * (n >> 1)] = pair[:, :, h]
+    for n, text in enumerate(b):
+        pair = halves(m, text)
+        for h in range(2):
+            right[:, 2 * QUAD + h + 8 * n, GROUP] = pair[:, :, h]
+    places = [(GROUP + 8 * (n >> 1), 2 * QUAD + (n & 1)) for n in range(4)]
+    for text, (r, col) in zip(c, places):
+        sums[:, r, col] = m.read(text, np.float32)[whole_warps(m)]
+    with np.errstate(all="ignore"):
+        result = (sums + left @ right).astype(np.float32)
+    for text, (r, col) in zip(d, places):
+        m.write(text, result[:, r, col].reshape(-1))
+
+
+@op("ldmatrix")
+def ldmatrix(m, i):
+    targets = vector(i.operands[0])
+    address = m.address(i.operands[1])[whole_warps(m)]
+    for n, target in enumerate(targets):
+        rows = address[:, 8 * n:8 * n + 8]  # [warps, 8]
+        if (rows % np.uint64(16)).any():
+            raise Fault("misaligned row of a matrix")
+        word = np.zeros((rows.shape[0], 32), np.uint32)
+        for h in range(2):
+            if i.has("trans"):
+                row, column = 2 * QUAD + h, GROUP
+            else:
+                row, column = GROUP, 2 * QUAD + h
+            place = rows[:, row] + (2 * column).astype(np.uint64)
+            value = m.load("shared", place.reshape(-1), np.uint16)
+            word |= value.reshape(word.shape).astype(np.uint32) << np.uint32(16 * h)
+        m.write(target, word.reshape(-1))
+
+
+@op("movmatrix")
+def movmatrix(m, i):
+    word = m.read(i.operands[1], np.uint32)[whole_warps(m)]
+    matrix = np.zeros((word.shape[0], 8, 8), np.uint32)
+    for h in range(2):
+        matrix[:, GROUP, 2 * QUAD + h] = word >> np.uint32(16 * h) & np.uint32(0xFFFF)
+    result = np.zeros(word.shape, np.uint32)
+    for h in range(2):
+        result |= matrix[:, 2 * QUAD + h, GROUP] << np.uint32(16 * h)
+    m.write(i.operands[0], result.reshape(-1))
+
+
+@op("bar")
+def warp_barrier(m, i):
+    """bar.warp.sync: a warp runs in lockstep anyhow."""
+
+
+@op("cp")
+def copy_async(m, i):
+    """Copies when it is issued: waits are not modelled, barriers are."""
+    if i.has("commit_group") or i.has("wait_group") or i.has("wait_all"):
+        return
+    to, source = m.address(i.operands[0]), m.address(i.operands[1])
+    given = m.read(i.operands[3], np.uint32) if len(i.operands) > 3 else \
+        np.full(m.count, 16, np.uint32)
+    if (source[given > 0] % np.uint64(16)).any():
+        raise Fault("misaligned asynchronous copy")
+    for n in range(8):
+        value = np.zeros(m.count, np.uint16)
+        some = np.nonzero(given > 2 * n)[0]
+        if some.size:
+            active, everything, count = m.active, m.all, m.count
+            m.active, m.all, m.count = active[some], False, some.size
+            value[some] = m.load("global", source[some] + np.uint64(2 * n), np.uint16)
+            m.active, m.all, m.count = active, everything, count
+        m.store("shared", to + np.uint64(2 * n), value)

@@ -4,6 +4,7 @@
 """Runs CUDA libraries without a GPU: every launch goes to an interpreter of PTX.
 
   run.py --build BUILD --golden DIR [--only NAME,..] [--dtype f32] [--examples]
+         [--bind K=16,V=16]
 
 Programs are compiled with --target=cuda and called through their generic entry,
 with random layouts, like any library. libcuda.so.1 is fake_cuda.c, whose
@@ -185,11 +186,16 @@ def run_examples(options, device, folder):
             start, worst, problem = time.time(), 0.0, ""
             try:
                 extra = ["--kernel=" + example.kernel] if example.kernel else []
+                if options.bind:
+                    extra.append("--dims=" + options.bind)
                 library = compile_program(options, folder, program, dtype, extra)
                 info = next(iter(artifact.open_library(library).values()))
                 for seed, length in enumerate(options.times):
                     rng = np.random.default_rng(seed)
                     sizes = example.draw_sizes(rng, length)
+                    for text in filter(None, options.bind.split(",")):
+                        size, _, number = text.partition("=")
+                        sizes[size] = int(number)
                     tensors = example.draw(rng, sizes, initial=seed % 2 == 1)
                     if dtype in ("bf16", "f16"):
                         tensors = {
@@ -230,6 +236,7 @@ def main():
     parser.add_argument("--times", type=lambda text: [int(x) for x in text.split(",")],
                         default=[5, 1, 0, 9])
     parser.add_argument("--examples", action="store_true")
+    parser.add_argument("--bind", default="", help="sizes fixed when compiled: K=16,V=8")
     parser.add_argument("--no-races", action="store_true")
     parser.add_argument("compile", nargs="*", help="options of rondoc, after --")
     options = parser.parse_args()

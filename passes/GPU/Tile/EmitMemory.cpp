@@ -263,6 +263,12 @@ void ThreadEmitter::emitStore(StoreOp op) {
     storeRows(place, parts);
     return;
   }
+  bool unitRows = static_cast<int64_t>(op.getRowDim()) ==
+                  cast<MemRefType>(op.getTarget().getType()).getRank() - 1;
+  if (!place.element.isF32() && unitRows) {
+    storeColumns(place, parts);
+    return;
+  }
   Value row = firstRow(grid), column = firstColumn(grid);
   int64_t next = 0;
   for (int64_t b = 0; b < grid.rowBlocks; ++b)
@@ -334,5 +340,76 @@ void ThreadEmitter::storeRows(const Place &place, const Parts &parts) {
       at.storeGlobal(at.loadShared(place.element,
                                    at.add(offset, at.shiftLeft(one, 1)), 0, 2),
                      pointerTo(at, place, here, at.add(column, one)), 2);
+    }
+}
+
+/// The same for a tile whose columns lie along the innermost dim: a warp
+/// transposes 8 x 8 blocks in registers, and lanes write 16 bytes of a column.
+void ThreadEmitter::storeColumns(const Place &place, const Parts &parts) {
+  Grid grid(parts.type, warps);
+  // A row of the stage is a column of the tile.
+  Parts stage{TileType::get(builder.getContext(), parts.type.getColumns(),
+                            parts.type.getRows(), builder.getBF16Type(),
+                            Layout::Shared),
+              {},
+              {}};
+  stage.offset = at.constant(allocate(planeBytes(stage)));
+  at.warpBarrier();
+  Value firstPiece = at.shiftLeft(warpRow(grid), 1);
+  Value firstStep =
+      at.add(at.mul(warpColumn(grid), 8 * grid.columnBlocks), group);
+  int64_t next = 0;
+  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+    for (int64_t n = 0; n < grid.columnBlocks; ++n, next += 4)
+      for (int64_t h = 0; h < 2; ++h) {
+        Value pair = at.transposeMatrix(
+            at.packAs(place.element, parts.values[next + 2 * h],
+                      parts.values[next + 2 * h + 1]));
+        Value offset =
+            at.add(pieceOffset(stage, firstStep, firstPiece,
+                               2 * grid.rows * b + h),
+                   at.shiftLeft(quad, 2));
+        at.storeShared(pair, offset, 8 * n * pitch(stage), 4);
+      }
+  at.warpBarrier();
+  Type i64 = builder.getI64Type();
+  Value address = LLVM::PtrToIntOp::create(builder, at.loc, i64, place.pointer);
+  Value all =
+      arith::OrIOp::create(builder, at.loc, address, place.columnStride);
+  Value low = arith::AndIOp::create(
+      builder, at.loc, all,
+      arith::ConstantIntOp::create(builder, at.loc, 15, 64));
+  Value aligned = arith::CmpIOp::create(
+      builder, at.loc, arith::CmpIPredicate::eq, low,
+      arith::ConstantIntOp::create(builder, at.loc, 0, 64));
+  Type four = VectorType::get(4, builder.getI32Type());
+  Value half = at.bitAnd(lane, 1), ownStep = at.shiftRight(lane, 1);
+  int64_t steps = 8 * grid.columnBlocks;
+  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+    for (int64_t first = 0; first < steps; first += 16) {
+      Value step = at.add(
+          at.add(at.mul(warpColumn(grid), steps), ownStep), first);
+      Value piece = at.add(at.add(firstPiece, half), 2 * grid.rows * b);
+      Value row = at.shiftLeft(piece, 3);
+      Value offset = pieceOffset(stage, step, piece, 0);
+      Value room = at.sub(place.rowLimit, row);
+      Value inColumns = at.less(step, place.columnLimit);
+      Value whole = arith::AndIOp::create(builder, at.loc, aligned,
+                                          at.less(at.constant(7), room));
+      auto present = scf::IfOp::create(builder, at.loc, inColumns, false);
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(present.thenBlock());
+      auto branch = scf::IfOp::create(builder, at.loc, whole, true);
+      builder.setInsertionPointToStart(branch.thenBlock());
+      at.storeGlobal(at.loadShared(four, offset, 0, 16),
+                     pointerTo(at, place, row, step), 16);
+      builder.setInsertionPointToStart(branch.elseBlock());
+      auto loop = scf::ForOp::create(builder, at.loc, at.constant(0),
+                                     at.clamp(room, 0, 8), at.constant(1));
+      builder.setInsertionPointToStart(loop.getBody());
+      Value one = loop.getInductionVar();
+      at.storeGlobal(at.loadShared(place.element,
+                                   at.add(offset, at.shiftLeft(one, 1)), 0, 2),
+                     pointerTo(at, place, at.add(row, one), step), 2);
     }
 }

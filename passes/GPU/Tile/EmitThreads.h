@@ -88,6 +88,7 @@ private:
   void storeElement(const Place &place, mlir::Value row, mlir::Value column,
                     mlir::Value value);
   void storeRows(const Place &place, const Parts &parts);
+  void storeColumns(const Place &place, const Parts &parts);
 
   // EmitTiles.cpp
   void emitMap(MapOp op);
@@ -97,6 +98,11 @@ private:
   void emitScan(ScanOp op);
   void emitSegmentProduct(SegmentProductOp op);
   void emitInvert(InvertOp op);
+  mlir::Value leftRow(const Grid &grid, bool turned);
+  mlir::Value leftPiece(const Grid &grid, bool turned);
+  Values loadLeft(const Parts &source, const Grid &grid, mlir::Value row,
+                  mlir::Value piece, int64_t b, int64_t k, int64_t plane,
+                  bool turned);
   Parts toShared(const Parts &source);
   Parts toOperand(const Parts &source);
   /// Elements as an accumulator has them.

@@ -106,45 +106,55 @@ Values ThreadEmitter::elementsOf(const Parts &source, TileType like) {
                                        : one[2 * n + e % 2]);
     return elements;
   }
-  // From shared memory.
+  // From shared memory, four blocks of 8 x 8 at a time.
   synchronize();
+  bool turned = source.transposed;
   int64_t planes = getPlanes(source.type.getElementType());
+  Value fromRow = leftRow(grid, turned), fromPiece = leftPiece(grid, turned);
+  if (grid.columns > 1) { // the warp's own columns
+    Value first = at.mul(warpColumn(grid), grid.columnBlocks);
+    if (turned)
+      fromRow = at.add(fromRow, at.shiftLeft(first, 3));
+    else
+      fromPiece = at.add(fromPiece, first);
+  }
   for (int64_t b = 0; b < grid.rowBlocks; ++b)
-    for (int64_t n = 0; n < grid.columnBlocks; ++n)
-      for (int64_t h = 0; h < 2; ++h) {
-        Value pair[2];
-        for (int64_t plane = 0; plane < planes; ++plane) {
-          Value read[2];
-          if (!source.transposed) {
-            Value piece = at.mul(warpColumn(grid), grid.columnBlocks);
-            Value offset = at.add(pieceOffset(source, row, piece, n),
-                                  at.shiftLeft(quad, 2));
-            Value packed =
-                at.loadShared(builder.getI32Type(), offset,
-                              rowOf(grid, b, 2 * h) * pitch(source) +
-                                  plane * planeBytes(source),
-                              4);
-            read[0] = at.unpackLow(packed);
-            read[1] = at.unpackHigh(packed);
-          } else {
-            for (int64_t e = 0; e < 2; ++e) {
-              Value r = at.add(row, rowOf(grid, b, 2 * h));
-              Value c = at.add(column, columnOf(n, e));
-              Value offset = at.add(
-                  pieceOffset(source, c, at.shiftRight(r, 3), 0),
-                  at.shiftLeft(at.bitAnd(r, 7), 1));
-              Value value = at.loadShared(builder.getBF16Type(), offset,
-                                          plane * planeBytes(source), 2);
-              read[e] = arith::ExtFOp::create(builder, at.loc,
-                                              builder.getF32Type(), value);
-            }
+    for (int64_t n = 0; n < grid.columnBlocks; n += 2) {
+      Value block[8];
+      for (int64_t plane = 0; plane < planes; ++plane) {
+        Values loaded =
+            loadLeft(source, grid, fromRow, fromPiece, b, n / 2, plane, turned);
+        for (int64_t i = 0; i < 4; ++i)
+          for (int64_t e = 0; e < 2; ++e) {
+            Value value = e ? at.unpackHigh(loaded[i]) : at.unpackLow(loaded[i]);
+            // The four are rows g, g + 8 of the first columns, then of the next.
+            Value &sum = block[4 * (i / 2) + 2 * (i % 2) + e];
+            sum = plane ? at.addReal(sum, value) : value;
           }
-          for (int64_t e = 0; e < 2; ++e)
-            pair[e] = plane ? at.addReal(pair[e], read[e]) : read[e];
-        }
-        elements.append({pair[0], pair[1]});
       }
+      elements.append(block, block + 8);
+    }
   return elements;
+}
+
+/// Rows and pieces of the lanes' addresses for blocks of the left operand.
+Value ThreadEmitter::leftRow(const Grid &grid, bool turned) {
+  return turned ? at.bitOr(lane7, at.shiftLeft(lane16, 3))
+                : at.add(at.shiftLeft(warpRow(grid), 4), lane15);
+}
+Value ThreadEmitter::leftPiece(const Grid &grid, bool turned) {
+  return turned ? at.bitOr(at.shiftLeft(warpRow(grid), 1), lane8) : lane16;
+}
+
+/// Block of 16 rows `b` and of 16 columns `k` as the left operand of mma.sync.
+Values ThreadEmitter::loadLeft(const Parts &source, const Grid &grid, Value row,
+                               Value piece, int64_t b, int64_t k,
+                               int64_t plane, bool turned) {
+  int64_t down = 16 * grid.rows * b;
+  Value offset = pieceOffset(source, row, piece, turned ? down / 8 : 2 * k);
+  int64_t place = plane * planeBytes(source) +
+                  (turned ? 16 * k : down) * pitch(source);
+  return at.loadMatrices(offset, place, turned);
 }
 
 void ThreadEmitter::emitMap(MapOp op) {
@@ -273,14 +283,11 @@ void ThreadEmitter::emitDot(DotOp op) {
   result.type = type;
 
   Value low = at.bitOr(lane7, at.shiftLeft(lane16, 3));
-  Value rows = at.shiftLeft(warpRow(grid), 4);
-  Value leftRow, leftPiece;
+  Value fromRow, fromPiece;
   bool inRegisters = left.type.getLayout() == Layout::Operand;
   if (!inRegisters) {
-    leftRow = leftTurned ? low : at.add(rows, lane15);
-    leftPiece = leftTurned
-                    ? at.bitOr(at.shiftLeft(warpRow(grid), 1), lane8)
-                    : lane16;
+    fromRow = leftRow(grid, leftTurned);
+    fromPiece = leftPiece(grid, leftTurned);
   }
   Value pieces = at.mul(warpColumn(grid), grid.columnBlocks);
   Value rightRow = rightTurned ? at.add(at.shiftLeft(pieces, 3), low) : lane15;
@@ -297,12 +304,8 @@ void ThreadEmitter::emitDot(DotOp op) {
               ArrayRef<Value>(left.values).slice(first, 4)));
           continue;
         }
-        int64_t place = plane * planeBytes(left);
-        int64_t down = 16 * grid.rows * b;
-        Value offset =
-            pieceOffset(left, leftRow, leftPiece, leftTurned ? down / 8 : 2 * k);
-        place += (leftTurned ? 16 * k : down) * pitch(left);
-        lefts[plane].push_back(at.loadMatrices(offset, place, leftTurned));
+        lefts[plane].push_back(loadLeft(left, grid, fromRow, fromPiece, b, k,
+                                        plane, leftTurned));
       }
     for (int64_t n = 0; n < grid.columnBlocks; n += 2)
       for (int64_t plane = 0; plane < rightPlanes; ++plane) {

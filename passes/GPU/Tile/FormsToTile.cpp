@@ -14,16 +14,6 @@ using namespace rondo::tile;
 using algebra::Expr;
 using algebra::Kind;
 
-static tile::TileType tileOf(Value value) {
-  return cast<tile::TileType>(value.getType());
-}
-
-static tile::TileType makeType(MLIRContext *context, int64_t rows,
-                               int64_t columns, Type element) {
-  return tile::TileType::get(context, rows, columns, element,
-                             tile::Layout::Any);
-}
-
 bool TileEvaluator::uses(Expr expr, Expr leaf) {
   bool found = false;
   if (expr && leaf)
@@ -287,324 +277,6 @@ Value TileEvaluator::evaluate(Expr expr, const TileAxis &rows,
 }
 
 //===----------------------------------------------------------------------===//
-// Reads
-//===----------------------------------------------------------------------===//
-
-/// The part of a subscript that does not depend on the axis, if the subscript
-/// is that plus the axis.
-static std::optional<Expr> without(algebra::Context &context, Expr subscript,
-                                   Expr leaf) {
-  if (subscript == leaf)
-    return context.integer(0);
-  if (subscript->isOp("arith.addi"))
-    for (unsigned i = 0; i < 2; ++i)
-      if (std::optional<Expr> rest = without(context, subscript->args[i], leaf))
-        if (!TileEvaluator::uses(subscript->args[1 - i], leaf))
-          return (*rest)->isInteger(0)
-                     ? subscript->args[1 - i]
-                     : context.apply("arith.addi",
-                                     {*rest, subscript->args[1 - i]},
-                                     subscript->type);
-  return std::nullopt;
-}
-
-Value TileEvaluator::load(Expr read, const TileAxis &rows,
-                          const TileAxis &columns) {
-  Value memory = function.lookupOrNull(read->value);
-  auto type = dyn_cast_or_null<MemRefType>(memory ? memory.getType() : Type());
-  if (!type || !isa<FloatType>(type.getElementType()) ||
-      type.getElementType().isF64())
-    return fail("a tensor that is not f32, bf16 or f16");
-  int64_t rank = type.getRank();
-  int64_t rowDim = -1, columnDim = -1;
-  SmallVector<Value> indices;
-  Value rowLimit, columnLimit;
-  for (auto [dim, subscript] : llvm::enumerate(read->subscripts())) {
-    Expr start = subscript;
-    for (bool isRow : {true, false}) {
-      const TileAxis &axis = isRow ? rows : columns;
-      if (axis.isNone() || !uses(subscript, axis.leaf))
-        continue;
-      std::optional<Expr> rest = without(context, subscript, axis.leaf);
-      int64_t &axisDim = isRow ? rowDim : columnDim;
-      if (!rest || axisDim != -1)
-        return fail("a tensor is read at places that are not a tile");
-      axisDim = dim;
-      start = *rest;
-    }
-    Value index = emitScalar(start);
-    if (!index)
-      return {};
-    for (bool isRow : {true, false}) {
-      const TileAxis &axis = isRow ? rows : columns;
-      if ((isRow ? rowDim : columnDim) != static_cast<int64_t>(dim))
-        continue;
-      // What is left: of the tensor for a step of time, of the axis else.
-      Value extent = axis.limit;
-      if (start->isInteger(0)) {
-        if (axis.offset) {
-          index = axis.offset;
-          extent = arith::SubIOp::create(builder, loc, extent, axis.offset);
-        }
-      } else if (start->isOp("arith.muli") && start->args[0] == chunk &&
-                 start->args[1]->isInteger(chunkSize)) {
-        extent = arith::SubIOp::create(builder, loc, numSteps, index);
-      } else {
-        return fail("a tensor is read at steps that are not a chunk");
-      }
-      (isRow ? rowLimit : columnLimit) = extent;
-    }
-    indices.push_back(index);
-  }
-  // Vectors are loaded as columns, matrices along the innermost dim.
-  bool turned = rowDim == -1 ? columnDim != -1
-                             : columnDim != -1 && rowDim == rank - 1;
-  int64_t height = rowDim == -1 ? 1 : rows.extent;
-  int64_t width = columnDim == -1 ? 1 : columns.extent;
-  if (turned) {
-    std::swap(rowDim, columnDim);
-    std::swap(rowLimit, columnLimit);
-    std::swap(height, width);
-  }
-  // The same load serves every axis name.
-  for (Operation &op : *builder.getInsertionBlock()) {
-    auto other = dyn_cast<LoadOp>(op);
-    if (!other || other.getSource() != memory ||
-        static_cast<int64_t>(other.getRowDim()) != rowDim ||
-        static_cast<int64_t>(other.getColumnDim()) != columnDim ||
-        other.getType().getRows() != height ||
-        other.getType().getColumns() != width)
-      continue;
-    bool same = true;
-    auto equal = [&](Value a, Value b) {
-      if (a == b)
-        return true;
-      // Scalars are emitted anew; equal trees are equal.
-      std::function<bool(Value, Value)> tree = [&](Value x, Value y) {
-        if (x == y)
-          return true;
-        Operation *p = x.getDefiningOp(), *q = y.getDefiningOp();
-        if (!p || !q || p->getName() != q->getName() ||
-            p->getAttrDictionary() != q->getAttrDictionary() ||
-            p->getNumOperands() != q->getNumOperands())
-          return false;
-        for (auto [u, v] : llvm::zip(p->getOperands(), q->getOperands()))
-          if (!tree(u, v))
-            return false;
-        return true;
-      };
-      return static_cast<bool>(a) && static_cast<bool>(b) && tree(a, b);
-    };
-    for (auto [a, b] : llvm::zip_equal(other.getIndices(), indices))
-      same &= equal(a, b);
-    same &= equal(other.getRowLimit(), rowLimit) &&
-            equal(other.getColumnLimit(), columnLimit);
-    if (!same)
-      continue;
-    Value result = other.getResult();
-    return turned ? TransposeOp::create(builder, loc, result).getResult()
-                  : result;
-  }
-  auto loaded = LoadOp::create(
-      builder, loc,
-      makeType(builder.getContext(), height, width,
-                          type.getElementType()),
-      memory, indices, rowDim, rowLimit, columnDim, columnLimit);
-  Value result = loaded.getResult();
-  return turned ? TransposeOp::create(builder, loc, result).getResult()
-                : result;
-}
-
-Value TileEvaluator::atRecurrence(Expr read, RecurrenceOp recurrence,
-                                  unsigned member, const TileAxis &rows,
-                                  const TileAxis &columns) {
-  auto subscripts = read->subscripts();
-  unsigned along = recurrence.getBatch();
-  Expr step = subscripts[along];
-  auto drop = [&] {
-    SmallVector<Expr> rest(subscripts);
-    rest.erase(rest.begin() + along);
-    return rest;
-  };
-  if (step == chunk) {
-    Value slice = recurrence.getBlock().getTerminator()->getOperand(member);
-    Expr value = context.read(slice, drop(), {}, {}, read->type);
-    return evaluate(value, rows, columns);
-  }
-  bool before = step->isOp("arith.subi") && step->args[0] == chunk &&
-                step->args[1]->isInteger(1);
-  auto state = states.find({recurrence, member});
-  if (!before || state == states.end())
-    return fail("a recurrence is read at other steps than this and the one "
-                "before");
-  SmallVector<Expr> place(ArrayRef<Expr>(subscripts).drop_front(along + 1));
-  const State &held = state->second;
-  auto matches = [&](const TileAxis &axis, const TileAxis &stored) {
-    return axis.extent == stored.extent && axis.offset == stored.offset;
-  };
-  if (place.size() == 2 && place[0] == rows.leaf && place[1] == columns.leaf &&
-      matches(rows, held.rows) && matches(columns, held.columns))
-    return held.tile;
-  if (place.size() == 2 && place[1] == rows.leaf && place[0] == columns.leaf &&
-      matches(columns, held.rows) && matches(rows, held.columns))
-    return TransposeOp::create(builder, loc, held.tile);
-  return fail("a state is not read at a tile of its own");
-}
-
-Value TileEvaluator::evaluateRead(Expr read, const TileAxis &rows,
-                                  const TileAxis &columns) {
-  if (auto argument = dyn_cast<BlockArgument>(read->value)) {
-    Operation *owner = argument.getOwner()->getParentOp();
-    if (isa<KernelOp>(owner))
-      return load(read, rows, columns);
-    auto recurrence = dyn_cast<RecurrenceOp>(owner);
-    if (!recurrence || !llvm::is_contained(recurrences, recurrence))
-      return fail("a recurrence that is not over chunks");
-    for (unsigned i = 0; i < recurrence.getNames().size(); ++i)
-      if (recurrence.getPast(i) == argument)
-        return atRecurrence(read, recurrence, i, rows, columns);
-    return fail("an index of a recurrence is read");
-  }
-  if (Expr meaning = inlined(read))
-    return evaluate(meaning, rows, columns);
-  Operation *op = read->value.getDefiningOp();
-  if (auto recurrence = dyn_cast<RecurrenceOp>(op)) {
-    if (!llvm::is_contained(recurrences, recurrence))
-      return fail("a recurrence that is not over chunks");
-    for (unsigned i = 0; i < recurrence.getNames().size(); ++i)
-      if (recurrence.getHistory(i) == read->value)
-        return atRecurrence(read, recurrence, i, rows, columns);
-  }
-  if (auto scan = dyn_cast<rondo::ScanOp>(op))
-    return evaluateScan(read, scan, rows, columns);
-  if (auto solve = dyn_cast<TriangularSolveOp>(op)) {
-    auto subscripts = read->subscripts();
-    unsigned dim = solve.getDim();
-    if (subscripts.size() != dim + 2 || subscripts[dim] != rows.leaf ||
-        subscripts[dim + 1] != columns.leaf || rows.extent != chunkSize)
-      return fail("a triangular system that is not one of tiles");
-    TileAxis depth = rows;
-    depth.leaf = context.variable(context.fresh(Value(), Value()));
-    SmallVector<Expr> place(ArrayRef<Expr>(subscripts).take_front(dim + 1));
-    place.push_back(depth.leaf);
-    Value matrix =
-        evaluate(context.read(solve.getMatrix(), place, {}, {}, read->type),
-                 rows, depth);
-    Value right = evaluate(
-        context.read(solve.getRight(), subscripts, {}, {}, read->type), rows,
-        columns);
-    if (!matrix || !right)
-      return {};
-    auto square = makeType(builder.getContext(), rows.extent,
-                                      rows.extent, builder.getF32Type());
-    Value inverse = InvertOp::create(builder, loc, square,
-                                     broadcast(matrix, rows.extent, rows.extent));
-    right = broadcast(right, rows.extent, columns.extent);
-    if (rounds) {
-      inverse = roundTo(inverse, builder.getBF16Type());
-      right = roundTo(right, builder.getBF16Type());
-    }
-    Value zero = evaluatePointwise(context.real(0, builder.getF32Type()), rows,
-                                   columns);
-    return DotOp::create(builder, loc, inverse, right, zero, false, false);
-  }
-  return fail("'" + op->getName().getStringRef() + "' is not for tiles");
-}
-
-/// Products of a vector along the steps of a chunk, and of select(s < r, a[r],
-/// 1) over r, which is the product of a between s and r.
-Value TileEvaluator::evaluateScan(Expr read, rondo::ScanOp scan,
-                                  const TileAxis &rows,
-                                  const TileAxis &columns) {
-  Operation *combine = scan.getYield().getOperand(0).getDefiningOp();
-  if (scan.getInputs().size() != 1 || !scan.getInitials().empty() ||
-      !isa_and_nonnull<arith::MulFOp>(combine) || scan.getReversed())
-    return fail("a scan that is not of products, from the start");
-  auto subscripts = read->subscripts();
-  unsigned dim = scan.getDim();
-  Expr place = subscripts[dim];
-  bool exclusive = place->isOp("arith.subi") && place->args[1]->isInteger(1);
-  if (exclusive)
-    place = place->args[0];
-  // The input at a step of our own.
-  Expr step = context.variable(context.fresh(Value(), Value()));
-  SmallVector<Expr> inside(subscripts);
-  inside[dim] = step;
-  Expr input = context.read(scan.getInputs()[0], inside, {}, {}, read->type);
-  bool isVector = subscripts.size() == dim + 1;
-  Expr from = isVector ? nullptr : subscripts[dim + 1];
-  if (subscripts.size() > dim + 2)
-    return fail("a scan of more than two dims");
-  if (!isVector) {
-    // select(s < r, a[r], 1)
-    Expr factor = inlined(input);
-    bool fits = factor && factor->isOp("arith.select") &&
-                factor->args[0]->isOp("arith.cmpi") &&
-                factor->args[0]->args[0] == from &&
-                factor->args[0]->args[1] == step &&
-                factor->args[2]->isReal(1) && !uses(factor->args[1], from);
-    if (fits) {
-      auto predicate =
-          factor->args[0]->attributes.getAs<IntegerAttr>("predicate");
-      fits = predicate && predicate.getInt() == static_cast<int64_t>(
-                                                    arith::CmpIPredicate::slt);
-    }
-    if (!fits)
-      return fail("a scan of a matrix that is not of products between steps");
-    input = factor->args[1];
-  }
-  TileAxis along;
-  along.leaf = step;
-  along.extent = chunkSize;
-  along.limit = arith::ConstantIndexOp::create(builder, loc, chunkSize);
-  // One vector for every place that asks.
-  Expr canonical = context.substitute(input, {{step, context.integer(-1)}});
-  Key key{canonical, scan.getInputs().empty() ? nullptr : chunk, nullptr};
-  Value &vector = known[key];
-  if (!vector) {
-    Value computed = evaluate(input, along, {});
-    if (!computed)
-      return {};
-    computed = broadcast(computed, chunkSize, 1);
-    known[key] = computed;
-  }
-  Value source = known[key];
-  auto type = [&](int64_t r, int64_t c) {
-    return makeType(builder.getContext(), r, c,
-                               builder.getF32Type());
-  };
-  bool fixedPlace = place->kind == Kind::Integer;
-  if (isVector) {
-    Value scanned = tile::ScanOp::create(
-        builder, loc, type(chunkSize, 1), tile::Combiner::Product, exclusive,
-        source);
-    if (fixedPlace)
-      return ExtractOp::create(builder, loc, type(1, 1), scanned,
-                               place->integer);
-    if (place == rows.leaf)
-      return scanned;
-    if (place == columns.leaf)
-      return TransposeOp::create(builder, loc, scanned);
-    return fail("a product is read at a place that is not a step");
-  }
-  if (fixedPlace) {
-    if (exclusive || (from != rows.leaf && from != columns.leaf))
-      return fail("a product between steps is read at other places");
-    Value row = SegmentProductOp::create(
-        builder, loc, type(1, chunkSize), source, false,
-        builder.getI64IntegerAttr(place->integer));
-    return from == columns.leaf
-               ? row
-               : TransposeOp::create(builder, loc, row).getResult();
-  }
-  if (place != rows.leaf || from != columns.leaf)
-    return fail("a product between steps is read at other places");
-  // Above the diagonal the scan is 1; who reads it masks that.
-  return SegmentProductOp::create(builder, loc, type(chunkSize, chunkSize),
-                                  source, exclusive, IntegerAttr());
-}
-
-//===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//
 
@@ -706,10 +378,21 @@ int TileEvaluator::turnedReads(Expr expr, Expr rows, Expr columns) {
   return turned;
 }
 
+/// What is computed for the left stays in registers, the way it is multiplied;
+/// all else is in shared memory, where both ways are the same.
 std::pair<Value, bool>
 TileEvaluator::evaluateOperand(Expr expr, const TileAxis &rows,
-                               const TileAxis &columns) {
-  bool turned = turnedReads(expr, rows.leaf, columns.leaf) > 0;
+                               const TileAxis &columns, bool isLeft) {
+  Expr meaning = dropGuards(expr);
+  while (Expr next = inlined(meaning))
+    meaning = dropGuards(next);
+  auto argument = meaning->kind == Kind::Read
+                      ? dyn_cast<BlockArgument>(meaning->value)
+                      : BlockArgument();
+  bool isLoaded =
+      argument && isa<KernelOp>(argument.getOwner()->getParentOp());
+  bool turned = (isLoaded || !isLeft) &&
+                turnedReads(expr, rows.leaf, columns.leaf) > 0;
   Value value =
       turned ? evaluate(expr, columns, rows) : evaluate(expr, rows, columns);
   if (!value)
@@ -729,9 +412,10 @@ TileEvaluator::evaluateOperand(Expr expr, const TileAxis &rows,
 
 Value TileEvaluator::emitProduct(const Product &product, const TileAxis &rows,
                                  const TileAxis &columns, Value accumulator) {
-  auto [left, leftTurned] = evaluateOperand(product.left, rows, product.depth);
-  auto [right, rightTurned] =
-      evaluateOperand(product.right, product.depth, columns);
+  auto [left, leftTurned] =
+      evaluateOperand(product.left, rows, product.depth, /*isLeft=*/true);
+  auto [right, rightTurned] = evaluateOperand(product.right, product.depth,
+                                              columns, /*isLeft=*/false);
   if (!left || !right)
     return {};
   return DotOp::create(builder, loc, left, right, accumulator, leftTurned,

@@ -40,6 +40,14 @@ struct TileAxis {
   bool isNone() const { return !leaf; }
 };
 
+inline TileType tileOf(mlir::Value value) {
+  return llvm::cast<TileType>(value.getType());
+}
+inline TileType makeType(mlir::MLIRContext *context, int64_t rows,
+                         int64_t columns, mlir::Type element) {
+  return TileType::get(context, rows, columns, element, Layout::Any);
+}
+
 /// Evaluates expressions at tiles. Failure is remembered with the first
 /// reason; values are null then.
 class TileEvaluator {
@@ -62,10 +70,12 @@ public:
   int64_t chunkSize = 0;
   llvm::SmallVector<RecurrenceOp> recurrences;
   /// The states at the start of the chunk, by recurrence and member: tiles
-  /// with the state's dims as rows and columns, with its axes.
+  /// with the state's dims as rows and columns, with its axes. Rows are dim
+  /// `rowDim`.
   struct State {
     mlir::Value tile;
     TileAxis rows, columns;
+    unsigned rowDim = 0;
   };
   std::map<std::pair<mlir::Operation *, unsigned>, State> states;
   /// bf16 operands of dots, where f32 would be three times the work.
@@ -77,6 +87,10 @@ public:
   mlir::Value broadcast(mlir::Value tile, int64_t rows, int64_t columns);
   mlir::Value roundTo(mlir::Value tile, mlir::Type element);
   mlir::Value emitScalar(algebra::Expr expr);
+  /// A tile of an argument. With `mayTurn` a matrix is loaded along its
+  /// innermost dim and transposed.
+  mlir::Value load(algebra::Expr read, const TileAxis &rows,
+                   const TileAxis &columns, bool mayTurn = true);
   /// Forgets what was computed for the chunk before.
   void startChunk() { known.clear(); }
   mlir::Value fail(const llvm::Twine &why) {
@@ -102,7 +116,8 @@ private:
                           const TileAxis &columns, mlir::Value accumulator);
   std::pair<mlir::Value, bool> evaluateOperand(algebra::Expr expr,
                                                const TileAxis &rows,
-                                               const TileAxis &columns);
+                                               const TileAxis &columns,
+                                               bool isLeft);
   int turnedReads(algebra::Expr expr, algebra::Expr rows,
                   algebra::Expr columns);
   mlir::Value evaluateRead(algebra::Expr read, const TileAxis &rows,
@@ -115,8 +130,6 @@ private:
                           const TileAxis &columns);
   mlir::Value evaluatePointwise(algebra::Expr expr, const TileAxis &rows,
                                 const TileAxis &columns);
-  mlir::Value load(algebra::Expr read, const TileAxis &rows,
-                   const TileAxis &columns);
   mlir::Value atRecurrence(algebra::Expr read, RecurrenceOp recurrence,
                            unsigned member, const TileAxis &rows,
                            const TileAxis &columns);

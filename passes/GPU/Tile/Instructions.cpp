@@ -221,6 +221,16 @@ Values Instructions::loadMatrices(Value offset, int64_t constant,
   return parts;
 }
 
+Value Instructions::transposeMatrix(Value pair) {
+  Operation *exchanged = LLVM::InlineAsmOp::create(
+      builder, loc, builder.getI32Type(), pair,
+      "movmatrix.sync.aligned.m8n8.trans.b16 $0, $1;", "=r,r",
+      /*has_side_effects=*/true, /*is_align_stack=*/false,
+      LLVM::tailcallkind::TailCallKind::None,
+      /*asm_dialect=*/LLVM::AsmDialectAttr(), /*operand_attrs=*/ArrayAttr());
+  return exchanged->getResult(0);
+}
+
 Value Instructions::globalPointer(Value base, Value byteOffset) {
   return LLVM::GEPOp::create(builder, loc, pointer(builder, 1),
                              builder.getI8Type(), base,

@@ -86,6 +86,9 @@ public:
   /// Four 8x8 matrices of 16-bit elements.
   Values loadMatrices(mlir::Value offset, int64_t constant, bool transposed);
 
+  /// An 8x8 matrix of 16-bit elements that a warp holds as pairs within rows.
+  mlir::Value transposeMatrix(mlir::Value pair);
+
   // Global memory.
   mlir::Value globalPointer(mlir::Value base, mlir::Value byteOffset);
   mlir::Value loadGlobal(mlir::Type type, mlir::Value pointer,

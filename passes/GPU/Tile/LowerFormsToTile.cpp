@@ -7,8 +7,10 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Remarks.h"
 #include "passes/GPU/Tile/FormsToTile.h"
 #include "passes/GPU/Tile/Passes.h"
 
@@ -39,11 +41,14 @@ public:
 private:
   using Axis = tile::TileAxis;
   bool findChunks();
+  bool checkInputs();
   void createFunctions();
+  void describeHost();
   bool findStates();
   bool findState(Expr expr, Expr blocked, llvm::DenseSet<Expr> &seen);
-  Value initialTile(RecurrenceOp op, unsigned state, const Axis &rows,
-                    const Axis &columns);
+  SmallVector<Expr> placeOf(const tile::TileEvaluator::State &state);
+  Value initialTile(RecurrenceOp op, unsigned number,
+                    const tile::TileEvaluator::State &state);
   Value isNull(Value memory);
   Expr outputAt(unsigned output, Expr time, Expr value);
   bool emitStep(Value step, ValueRange carried, SmallVectorImpl<Value> &next);
@@ -83,9 +88,8 @@ private:
   SmallVector<RecurrenceOp> recurrences;
   Value numChunks; // of the kernel
   std::string timeName;
-  gpu::GPUModuleOp module;
   gpu::GPUFuncOp function;
-  func::FuncOp host;
+  func::FuncOp host, bytes;
   SmallVector<Value> arguments; // of the gpu function
   SmallVector<Value> batch;     // this block's point
   SmallVector<Expr> batchLeaves;
@@ -127,6 +131,16 @@ bool KernelLowering::findChunks() {
   return true;
 }
 
+/// What threads can read: tensors of floats on the device.
+bool KernelLowering::checkInputs() {
+  for (unsigned i = 0; i < kernel.getInputs().size(); ++i) {
+    TensorSpecAttr spec = kernel.getInput(i);
+    if (spec.getRole() == Role::Argument && !spec.getShape().getNumResults())
+      return refuse("an argument is a scalar");
+  }
+  return true;
+}
+
 static MemRefType memoryType(TensorSpecAttr spec) {
   MLIRContext *context = spec.getContext();
   int64_t rank = spec.getShape().getNumResults();
@@ -151,24 +165,32 @@ void KernelLowering::createFunctions() {
   hostTypes.push_back(MemRefType::get({ShapedType::kDynamic},
                                       builder.getI8Type()));
   hostTypes.append({index, index, MemRefType::get({2}, builder.getI64Type())});
-  types.append({index, index}); // begin and the number of value blocks
+  // What launching needs (passes/Common/Signature.h).
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  hostTypes.append({pointer, index, pointer, index});
+  // Begin, the number of value blocks, and memory for all points.
+  types.append({index, index, hostTypes[types.size()]});
 
-  builder.setInsertionPoint(kernel);
-  module = gpu::GPUModuleOp::create(
-      builder, loc, (kernel.getSymName() + "_tile").str());
-  builder.setInsertionPointToStart(module.getBody());
+  auto parent = kernel->getParentOfType<ModuleOp>();
+  auto kernels = parent.lookupSymbol<gpu::GPUModuleOp>("kernels");
+  if (!kernels) {
+    builder.setInsertionPointToStart(parent.getBody());
+    kernels = gpu::GPUModuleOp::create(builder, loc, "kernels");
+  }
+  builder.setInsertionPointToEnd(kernels.getBody());
   function = gpu::GPUFuncOp::create(builder, loc, kernel.getSymName(),
                                     builder.getFunctionType(types, {}));
   function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
                     builder.getUnitAttr());
   function->setAttr("tile.warps", builder.getI64IntegerAttr(warps));
 
-  builder.setInsertionPointAfter(module);
+  builder.setInsertionPoint(kernel);
   host = func::FuncOp::create(builder, loc, kernel.getSymName(),
                               builder.getFunctionType(hostTypes, {}));
+  describeHost();
   Block *entry = host.addEntryBlock();
   builder.setInsertionPointToStart(entry);
-  size_t shared = types.size() - 2;
+  size_t shared = types.size() - 3;
   SmallVector<Value> operands(entry->getArguments().take_front(shared));
   Value begin = entry->getArgument(shared + 1);
   Value end = entry->getArgument(shared + 2);
@@ -179,7 +201,7 @@ void KernelLowering::createFunctions() {
   Value extent = memref::DimOp::create(builder, loc, memory, last);
   Value blocks = arith::CeilDivSIOp::create(builder, loc, extent,
                                             constant(valueBlock));
-  operands.append({begin, blocks});
+  operands.append({begin, blocks, entry->getArgument(shared)});
   Value points = arith::SubIOp::create(builder, loc, end, begin);
   Value total = arith::MulIOp::create(builder, loc, points, blocks);
   Value one = constant(1);
@@ -187,6 +209,29 @@ void KernelLowering::createFunctions() {
       builder, loc, function, gpu::KernelDim3{total, one, one},
       gpu::KernelDim3{constant(32 * warps), one, one}, Value(), operands);
   func::ReturnOp::create(builder, loc);
+}
+
+/// What the emitter of libraries reads, and @f_worker_bytes.
+void KernelLowering::describeHost() {
+  SmallVector<NamedAttribute> signature;
+  for (NamedAttribute attr : kernel->getAttrDictionary())
+    if (attr.getName() != SymbolTable::getSymbolAttrName() &&
+        attr.getName() != SymbolTable::getVisibilityAttrName() &&
+        attr.getName() != "time") // sequences are not packed
+      signature.push_back(attr);
+  host->setAttr("rondo.signature", builder.getDictionaryAttr(signature));
+  host->setAttr("rondo.faults", builder.getArrayAttr({}));
+  host->setAttr("rondo.form",
+                builder.getStringAttr("chunked " + Twine(eval.chunkSize)));
+  host->setAttr("rondo.launches", builder.getUnitAttr());
+  host->setAttr("rondo.workspace", builder.getStringAttr("whole"));
+  SmallVector<Type> sizes(kernel.getSizes().size(), builder.getIndexType());
+  bytes = func::FuncOp::create(
+      builder, loc, (kernel.getSymName() + "_worker_bytes").str(),
+      builder.getFunctionType(sizes, builder.getIndexType()));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(bytes.addEntryBlock());
+  func::ReturnOp::create(builder, loc, constant(0));
 }
 
 /// The expression of a result at a step of this chunk.
@@ -263,25 +308,32 @@ Value KernelLowering::isNull(Value memory) {
                                constant(0));
 }
 
-Value KernelLowering::initialTile(RecurrenceOp op, unsigned state,
-                                  const Axis &rows, const Axis &columns) {
-  auto initial = op.getInitials()[state].getDefiningOp<InitialOp>();
+/// Where a state's tile is in the state.
+SmallVector<Expr>
+KernelLowering::placeOf(const tile::TileEvaluator::State &state) {
+  SmallVector<Expr> place(batchLeaves);
+  place.append({state.rows.leaf, state.columns.leaf});
+  if (state.rowDim)
+    std::swap(place[place.size() - 2], place.back());
+  return place;
+}
+
+Value KernelLowering::initialTile(RecurrenceOp op, unsigned number,
+                                  const tile::TileEvaluator::State &state) {
+  auto initial = op.getInitials()[number].getDefiningOp<InitialOp>();
   if (!initial)
     return eval.fail("a state's initial value is computed");
   Value memory = eval.function.lookup(initial->getOperand(0));
   Value declared = initial->getOperand(1);
   Value null = isNull(memory);
-  SmallVector<Expr> place(batchLeaves);
-  place.append({rows.leaf, columns.leaf});
-  Axis atRows = rows;
-  atRows.limit = arith::SelectOp::create(builder, loc, null, constant(0),
-                                         rows.limit);
-  if (rows.offset)
-    atRows.limit = arith::SelectOp::create(builder, loc, null, rows.offset,
-                                           rows.limit);
-  Value loaded = eval.evaluate(
+  SmallVector<Expr> place = placeOf(state);
+  Axis rows = state.rows;
+  rows.limit = arith::SelectOp::create(builder, loc, null,
+                                       rows.offset ? rows.offset : constant(0),
+                                       rows.limit);
+  Value loaded = eval.load(
       context.read(initial->getOperand(0), place, {}, {}, builder.getF32Type()),
-      atRows, columns);
+      rows, state.columns, /*mayTurn=*/false);
   auto equation = declared.getDefiningOp<EquationOp>();
   if (!loaded || !equation)
     return eval.fail("a state's initial value is computed");
@@ -327,11 +379,13 @@ bool KernelLowering::emitStep(Value step, ValueRange carried,
     bool isVector =
         cast<RankedTensorType>(result->value.getType()).getRank() ==
         static_cast<int64_t>(numBatch + 1);
-    Axis columns = isVector ? Axis() : values;
-    Value tile = eval.evaluate(result, steps, columns);
+    // Values are rows: each warp has its own, and shares nothing of the states
+    // with the others.
+    Axis rows = isVector ? Axis() : values;
+    Value tile = eval.evaluate(result, rows, steps);
     if (!tile)
       return false;
-    tile = eval.broadcast(tile, steps.extent, columns.extent);
+    tile = eval.broadcast(tile, rows.extent, steps.extent);
     Value first = eval.emitScalar(begin);
     SmallVector<Value> indices(numBatch + (isVector ? 1 : 2));
     for (unsigned d = 0; d < numBatch; ++d)
@@ -343,15 +397,14 @@ bool KernelLowering::emitStep(Value step, ValueRange carried,
       indices[memoryDim(i, numBatch + 1)] = valueOffset;
       room = arith::SubIOp::create(builder, loc, values.limit, valueOffset);
     }
-    if (!store(tile, i, indices, memoryDim(i, numBatch), left,
-               isVector ? -1 : memoryDim(i, numBatch + 1), room))
+    if (!store(tile, i, indices, isVector ? -1 : memoryDim(i, numBatch + 1),
+               room, memoryDim(i, numBatch), left))
       return false;
   }
   for (RecurrenceOp op : recurrences)
     for (unsigned m = 0; m < op.getNumStates(); ++m) {
       const tile::TileEvaluator::State &state = eval.states[{op, m}];
-      SmallVector<Expr> place(batchLeaves);
-      place.append({state.rows.leaf, state.columns.leaf});
+      SmallVector<Expr> place = placeOf(state);
       Value slice = op.getBlock().getTerminator()->getOperand(m);
       Value tile = eval.evaluate(
           context.read(slice, place, {}, {}, builder.getF32Type()), state.rows,
@@ -383,8 +436,8 @@ bool KernelLowering::emitBody() {
 
   // This block's point and values.
   Value block = gpu::BlockIdOp::create(builder, loc, gpu::Dimension::x);
-  Value numBlocks = arguments.back();
-  Value begin = arguments[arguments.size() - 2];
+  Value numBlocks = arguments[arguments.size() - 2];
+  Value begin = arguments[arguments.size() - 3];
   Value point = arith::AddIOp::create(
       builder, loc, begin,
       arith::DivUIOp::create(builder, loc, block, numBlocks));
@@ -458,11 +511,13 @@ bool KernelLowering::emitBody() {
       both[d] = axis(llvm::alignTo(number.getSExtValue(), 64),
                      constant(number.getSExtValue()));
     }
-    Value tile = initialTile(op, 0, both[0], both[1]);
-    if (!tile)
+    unsigned row = blocked->second;
+    tile::TileEvaluator::State state{{}, both[row], both[1 - row], row};
+    state.tile = initialTile(op, 0, state);
+    if (!state.tile)
       return false;
-    eval.states[{op, 0}] = {tile, both[0], both[1]};
-    inits.push_back(tile);
+    eval.states[{op, 0}] = state;
+    inits.push_back(state.tile);
   }
 
   // Over chunks.
@@ -498,7 +553,7 @@ bool KernelLowering::emitBody() {
     int64_t dims[2];
     for (unsigned d = 0; d < 2; ++d) {
       const Axis &axis = d ? state.columns : state.rows;
-      dims[d] = memoryDim(i, batch.size() + d);
+      dims[d] = memoryDim(i, batch.size() + (d ^ state.rowDim));
       indices[dims[d]] = axis.offset ? axis.offset : constant(0);
       Value room = axis.limit;
       if (axis.offset)
@@ -521,12 +576,13 @@ std::string KernelLowering::run() {
         isa<FloatType>(kernel.getInput(i).getElementType()))
       io = kernel.getInput(i).getElementType();
   eval.rounds = io && io.isBF16();
-  if (!findChunks())
+  if (!findChunks() || !checkInputs())
     return eval.reason;
   createFunctions();
   if (!emitBody()) {
     host.erase();
-    module.erase();
+    bytes.erase();
+    function.erase();
     return eval.reason.empty() ? "it has no form on tiles" : eval.reason;
   }
   kernel.erase();
@@ -551,9 +607,15 @@ struct LowerFormsToTile
         ++numLowered;
         continue;
       }
-      emitRemark(where) << "kernel '" << name
-                        << "' does not run on tiles: " << reason;
+      remark::missed(where, remark::RemarkOpts::name("LowerFormsToTile")
+                                .category("form"))
+          << "'" << name << "' does not run on tiles: "
+          << remark::reason("{0}", reason);
+      kernel->setAttr("rondo.tiles", StringAttr::get(&getContext(), reason));
     }
+    auto gpu = getOperation().lookupSymbol<gpu::GPUModuleOp>("kernels");
+    if (gpu && gpu.getBody()->empty())
+      gpu.erase();
   }
 };
 

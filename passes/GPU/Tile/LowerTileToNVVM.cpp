@@ -59,3 +59,10 @@ struct LowerTileToNVVM
 };
 
 } // namespace
+
+void rondo::tile::buildPipeline(OpPassManager &pm) {
+  OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>().nest<gpu::GPUFuncOp>();
+  kernels.addPass(createPipelineCopies());
+  kernels.addPass(createAssignLayouts());
+  pm.addPass(createLowerTileToNVVM());
+}

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassManager.h"
 
 namespace rondo::tile {
 
@@ -19,6 +20,9 @@ namespace rondo::tile {
 
 #define GEN_PASS_REGISTRATION
 #include "passes/GPU/Tile/Passes.h.inc"
+
+/// From programs on tiles to code of one thread.
+void buildPipeline(mlir::OpPassManager &pm);
 
 } // namespace rondo::tile
 

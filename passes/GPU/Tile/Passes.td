@@ -21,9 +21,9 @@ def LowerFormsToTile : Pass<"rondo-lower-forms-to-tile", "::mlir::ModuleOp"> {
     part of the states as tiles.
 
     Before: equations, scans and recurrences of the rondo dialect.
-    After: a `gpu.module` of tile operations and a `func.func` with the
-    interface of the forms level. A kernel that has no such form stays as it is
-    and a remark says why.
+    After: a `gpu.func` of tile operations in `@kernels`, and a `func.func` with
+    the interface of the forms level that launches it. A kernel that has no such
+    form stays as it is; a remark and `rondo.tiles` on it say why.
   }];
   let options = [
     Option<"warps", "warps", "int64_t", "4", "Warps of a block">,
@@ -32,8 +32,8 @@ def LowerFormsToTile : Pass<"rondo-lower-forms-to-tile", "::mlir::ModuleOp"> {
   let dependentDialects = [
     "::rondo::tile::TileDialect", "::mlir::arith::ArithDialect",
     "::mlir::func::FuncDialect", "::mlir::gpu::GPUDialect",
-    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
-    "::mlir::scf::SCFDialect"];
+    "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
   let statistics = [
     Statistic<"numLowered", "lowered", "kernels that became tile programs">];
 }
