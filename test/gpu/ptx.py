@@ -32,6 +32,10 @@ DTYPES = {"f64": np.float64, "f32": np.float32, "f16": np.float16,
 UINT = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
+# Executed by a warp as one.
+WHOLE_WARPS = {"mma", "ldmatrix", "movmatrix", "shfl"}
+
+
 class Fault(Exception):
     """A kernel did what it must not do."""
 
@@ -446,11 +450,14 @@ class Machine:
         end = len(instructions)
         pc = np.zeros(self.lanes, np.int64)
         waiting = np.zeros(self.lanes, bool)
+        held = np.zeros(self.lanes, bool)
         labels = self.kernel.labels
         handlers = [OPS.get(i.name) for i in instructions]
         while True:
-            ready = (pc < end) & ~waiting
+            ready = (pc < end) & ~waiting & ~held
             if not ready.any():
+                if held.any():
+                    raise Fault("a warp does not meet at an instruction for all of it")
                 if not waiting.any():
                     return
                 live = pc < end
@@ -497,12 +504,28 @@ class Machine:
                     pc[self.active] = here + 1
                     waiting[self.active] = True
                     break
+                if name in WHOLE_WARPS and self.hold(here, pc, end, held):
+                    break
                 try:
                     self.step(instruction, handlers[here])
                 except Fault as fault:
                     raise Fault(f"{fault}\n  in {self.kernel.name}: {instruction.text}") from None
                 here += 1
                 pc[self.active] = here
+
+    def hold(self, here, pc, end, held):
+        """Lanes wait for those of their warp that took another way."""
+        warps = np.arange(self.lanes) // self.threads * (self.threads // 32 + 1) + \
+            np.arange(self.lanes) % self.threads // 32
+        live = np.bincount(warps, pc < end)
+        present = np.bincount(warps[self.active], minlength=live.size)
+        missing = self.active[present[warps[self.active]] < live[warps[self.active]]]
+        if not missing.size:
+            return False
+        held[missing] = True
+        together = np.bincount(warps, held & (pc == here), minlength=live.size) == live
+        held[held & together[warps] & (pc == here)] = False
+        return True
 
     def step(self, instruction, handler):
         if handler is None:
