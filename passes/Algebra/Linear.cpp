@@ -314,12 +314,53 @@ static void resolveDeltas(Context &context, const LinearTerm &term,
   }
 }
 
+/// A sum over Kronecker deltas, written as a sum of what they leave.
+static Expr resolveSum(Context &context, Expr sum) {
+  SmallVector<LinearTerm> terms;
+  LinearTerm term{sum->args[0], context.real(1, sum->type), {}};
+  term.variables.append(sum->variables.begin(), sum->variables.end());
+  resolveDeltas(context, term, terms);
+  Expr total = context.real(0, sum->type);
+  for (const LinearTerm &term : terms)
+    total = context.add(total,
+                        sumOut(context, term.coefficient, term.variables));
+  return total;
+}
+
+Expr rondo::algebra::resolveSums(Context &context, Expr expr) {
+  auto isResolvable = [&](Expr node) {
+    return node->kind == Kind::Reduce && node->combiner == Combiner::Sum &&
+           !node->args[1] && contains(node->args[0], [&](Expr each) {
+             return each->isOp("arith.select") &&
+                    findDelta(context, each->args[0], node->variables);
+           });
+  };
+  // Inner sums first: what they leave may hold the delta of an outer one.
+  for (unsigned round = 0; round < maxTerms; ++round) {
+    Expr inner = nullptr;
+    walk(expr, [&](Expr node) {
+      if (isResolvable(node) && !contains(node->args[0], isResolvable))
+        inner = node;
+    });
+    if (!inner)
+      break;
+    Expr resolved = resolveSum(context, inner);
+    if (contains(resolved, isResolvable))
+      break; // the delta is not a factor of a product
+    expr = context.substitute(expr, {{inner, resolved}});
+  }
+  return expr;
+}
+
 std::optional<Affine>
 rondo::algebra::linearize(Context &context, Expr expr,
                           llvm::function_ref<bool(Expr)> isState) {
   std::optional<Affine> affine = Linearizer(context, isState).visit(expr);
   if (!affine)
     return std::nullopt;
+  affine->constant = resolveSums(context, affine->constant);
+  for (LinearTerm &term : affine->terms)
+    term.coefficient = resolveSums(context, term.coefficient);
   // Terms with equal reads and variables become one.
   Affine merged;
   merged.constant = affine->constant;

@@ -44,6 +44,10 @@ mlir::Value extentOf(Expr index);
 /// The same extent: equal values, sizes of one name, equal constants.
 bool isSameExtent(mlir::Value a, mlir::Value b);
 
+/// Takes sums over Kronecker deltas out of an expression:
+/// sum over p of (i == p ? a[p] : 0) + b[p] -> a[i] + sum over p of b[p].
+Expr resolveSums(Context &context, Expr expr);
+
 /// Whether `expr` contains a node that `test` accepts.
 bool contains(Expr expr, llvm::function_ref<bool(Expr)> test);
 

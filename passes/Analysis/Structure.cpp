@@ -106,8 +106,9 @@ private:
   bool uses(Expr expr, Expr leaf) {
     return contains(expr, [&](Expr node) { return node == leaf; });
   }
-  Expr inlineWide(Expr expr);
-  Expr resolveSums(Expr expr);
+  Expr inlineWide(Expr expr, unsigned depth = 0);
+  Expr inlineSum(EquationOp equation, ArrayRef<Expr> indices, unsigned depth);
+  Expr resolveStateSums(Expr expr);
   void classifyLags();
   void findCoupling();
   void findMixed(const Affine &affine);
@@ -436,17 +437,27 @@ bool StateAnalysis::classifyMaxPlus() {
   return true;
 }
 
+/// A product of matrices that are sums of deltas and products of vectors is
+/// one again: (I - a b^T)(I - c d^T). Null for other reductions.
+Expr StateAnalysis::inlineSum(EquationOp equation, ArrayRef<Expr> indices,
+                              unsigned depth) {
+  if (equation.getCombiner() != Combiner::Sum || depth > 4)
+    return nullptr;
+  Expr sum = inlineWide(Importer(context).instantiate(equation, indices), depth);
+  Expr resolved = algebra::resolveSums(context, sum);
+  return resolved == sum ? nullptr : resolved;
+}
+
 /// Replaces reads of equations outside, at two or more indices of the state or
 /// of sums, by what they say: a product that got a name is a product still.
-Expr StateAnalysis::inlineWide(Expr expr) {
+Expr StateAnalysis::inlineWide(Expr expr, unsigned depth) {
   for (unsigned round = 0; round < 4; ++round) {
     llvm::DenseMap<Expr, Expr> replacements;
     walk(expr, [&](Expr node) {
       auto equation = node->kind == Kind::Read
                           ? node->value.getDefiningOp<EquationOp>()
                           : EquationOp();
-      if (!equation || equation->getParentOp() == op ||
-          equation.getCombiner() || node->fallback ||
+      if (!equation || equation->getParentOp() == op || node->fallback ||
           !isa<FloatType>(node->type))
         return;
       unsigned numWide = 0;
@@ -458,9 +469,14 @@ Expr StateAnalysis::inlineWide(Expr expr) {
                    llvm::is_contained(state.indices, subscript);
       }
       bool gathers = !equation.getOps<GatherOp>().empty();
-      if (numWide >= 2 && !gathers)
-        replacements[node] =
-            Importer(context).instantiate(equation, node->subscripts());
+      if (numWide < 2 || gathers)
+        return;
+      Expr value =
+          equation.getCombiner()
+              ? inlineSum(equation, node->subscripts(), depth + 1)
+              : Importer(context).instantiate(equation, node->subscripts());
+      if (value)
+        replacements[node] = value;
     });
     if (replacements.empty())
       break;
@@ -471,7 +487,7 @@ Expr StateAnalysis::inlineWide(Expr expr) {
 
 /// Takes out the sums over Kronecker deltas: a sum that is affine in single old
 /// elements is written as that.
-Expr StateAnalysis::resolveSums(Expr expr) {
+Expr StateAnalysis::resolveStateSums(Expr expr) {
   auto isState = [&](Expr node) { return isPast(node); };
   llvm::DenseMap<Expr, Expr> replacements;
   walk(expr, [&](Expr node) {
@@ -497,7 +513,7 @@ void StateAnalysis::run() {
   for (BlockArgument index :
        equation.getParallelIndices().drop_front(op.getBatch()))
     state.indices.push_back(context.leaf(index));
-  state.value = resolveSums(inlineWide(state.value));
+  state.value = resolveStateSums(inlineWide(state.value));
   classifyLags();
   std::optional<Affine> affine = linearize(
       context, state.value, [&](Expr e) { return isPast(e); });
