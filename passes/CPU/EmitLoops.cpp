@@ -48,8 +48,8 @@ struct LoopPart {
 class NestEmitter {
 public:
   NestEmitter(OpBuilder &builder, const LoopNest &nest, const Tile &tile,
-              const Lanes *lanes)
-      : builder(builder), nest(nest), tile(tile),
+              const Lanes *lanes, ArrayRef<RowsAhead> ahead)
+      : builder(builder), nest(nest), tile(tile), ahead(ahead),
         body(builder, nest, tile, lanes), loc(nest.getLoc()) {}
 
   void emit();
@@ -63,6 +63,7 @@ private:
   SmallVector<LoopPart> splitDim(unsigned dim);
   void emitGuard();
   void emitParallel(unsigned position);
+  void fetchAhead(Value first, unsigned count);
   void storeResults();
   void reduceAndStore();
 
@@ -95,6 +96,7 @@ private:
   OpBuilder &builder;
   const LoopNest &nest;
   const Tile &tile;
+  ArrayRef<RowsAhead> ahead;
   BodyEmitter body;
   Location loc;
   SmallVector<SmallVector<LoopPart>> parts; // by dim
@@ -207,11 +209,21 @@ void NestEmitter::emitParallel(unsigned position) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
     enter(dim, part, loop.getInductionVar());
+    if (int(dim) == tile.rowDim)
+      fetchAhead(loop.getInductionVar(), part.count);
     body.clearAccumulators();
     body.emitOps(position);
     emitParallel(position + 1);
   }
   body.enterDim(dim, {});
+}
+
+/// As many rows as the tile has.
+void NestEmitter::fetchAhead(Value first, unsigned count) {
+  for (const RowsAhead &rows : ahead)
+    for (unsigned row = 0; row < count; ++row)
+      fetchRow(builder, rows,
+               arith::AddIOp::create(builder, loc, first, constantIndex(row)));
 }
 
 void NestEmitter::storeResults() {
@@ -519,6 +531,7 @@ void NestEmitter::emit() {
 }
 
 void rondo::cpu::emitLoops(OpBuilder &builder, const LoopNest &nest,
-                           const Tile &tile, const Lanes *lanes) {
-  NestEmitter(builder, nest, tile, lanes).emit();
+                           const Tile &tile, const Lanes *lanes,
+                           ArrayRef<RowsAhead> ahead) {
+  NestEmitter(builder, nest, tile, lanes, ahead).emit();
 }

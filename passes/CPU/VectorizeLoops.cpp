@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Matchers.h"
+#include "passes/CPU/Ahead.h"
 #include "passes/CPU/EmitLoops.h"
 #include "passes/CPU/Passes.h"
 
@@ -35,6 +36,11 @@ public:
 private:
   LogicalResult lower(linalg::GenericOp op, bool startsFresh,
                       const Target &target);
+  SmallVector<RowsAhead> takeRowsAhead(OpBuilder &builder, linalg::GenericOp op,
+                                       const LoopNest &nest, const Tile &tile);
+
+  /// Rows that no product fetches yet.
+  SmallVector<CopiedRows> copiedRows;
 };
 } // namespace
 
@@ -88,6 +94,37 @@ static linalg::FillOp findFill(linalg::GenericOp op) {
   return {};
 }
 
+/// What this product fetches for the next step: rows of one copy, or of more
+/// where there are fewer products.
+SmallVector<RowsAhead> VectorizeLoops::takeRowsAhead(OpBuilder &builder,
+                                                     linalg::GenericOp op,
+                                                     const LoopNest &nest,
+                                                     const Tile &tile) {
+  SmallVector<RowsAhead> result;
+  if (!nest.hasReduction() || tile.rowDim < 0)
+    return result;
+  scf::ForOp loop = getLoop(op);
+  int64_t numRows = nest.staticExtents[tile.rowDim];
+  auto fits = [&](const CopiedRows &rows) {
+    return rows.loop == loop && (rows.rows == numRows || rows.rows < 0);
+  };
+  if (!loop || !llvm::any_of(copiedRows, fits))
+    return result;
+  unsigned numProducts = 1;
+  for (Operation *next = op->getNextNode(); next; next = next->getNextNode())
+    if (auto generic = dyn_cast<linalg::GenericOp>(next))
+      numProducts += generic.getNumReductionLoops() > 0 &&
+                     generic.getStaticLoopRanges()[0] == numRows;
+  unsigned count =
+      llvm::divideCeil(llvm::count_if(copiedRows, fits), numProducts);
+  for (; count > 0; --count) {
+    auto it = llvm::find_if(copiedRows, fits);
+    result.push_back(moveAhead(builder, *it));
+    copiedRows.erase(it);
+  }
+  return result;
+}
+
 LogicalResult VectorizeLoops::lower(linalg::GenericOp op, bool startsFresh,
                                     const Target &target) {
   OpBuilder builder(op);
@@ -101,7 +138,8 @@ LogicalResult VectorizeLoops::lower(linalg::GenericOp op, bool startsFresh,
   if (tile.triangle)
     nest->dropFilter(*tile.triangle);
   builder.setInsertionPoint(op);
-  emitLoops(builder, *nest, tile, lanes ? &*lanes : nullptr);
+  SmallVector<RowsAhead> ahead = takeRowsAhead(builder, op, *nest, tile);
+  emitLoops(builder, *nest, tile, lanes ? &*lanes : nullptr, ahead);
   op.erase();
   return success();
 }
@@ -109,6 +147,7 @@ LogicalResult VectorizeLoops::lower(linalg::GenericOp op, bool startsFresh,
 void VectorizeLoops::runOnOperation() {
   Target target = getTarget(getOperation());
   replaceMemRefCopies(getOperation());
+  copiedRows = findCopiedRows(getOperation());
   IRRewriter rewriter(&getContext());
   SmallVector<linalg::LinalgOp> ops;
   getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });

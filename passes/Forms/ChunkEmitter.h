@@ -175,8 +175,13 @@ private:
   Value sumWithin(OpBuilder &at, const Scores &scores, Value values,
                   ArrayRef<Expr> outer);
   void emitStates();
-  Value emitTerm(OpBuilder &at, ReadoutTerm &term,
-                 const llvm::DenseMap<Expr, Expr> &toState);
+  /// The sums that make up a term of a readout without its scale.
+  struct TermParts {
+    Values sums;     // [batch.., c, r, j..]
+    Values inBlocks; // [batch.., c, R, r, j..]
+  };
+  TermParts emitTerm(OpBuilder &at, ReadoutTerm &term,
+                     const llvm::DenseMap<Expr, Expr> &toState);
   void emitReadout(Readout &readout);
 
   algebra::Context &context;

@@ -458,28 +458,29 @@ void ChunkEmitter::emitStates() {
 // Readouts
 //===----------------------------------------------------------------------===//
 
-/// One term of a readout without its scale, [batch.., c, r, j..]: what the
-/// query meets at the start of the chunk, and what the chunk has written.
-Value ChunkEmitter::emitTerm(OpBuilder &at, ReadoutTerm &term,
-                             const llvm::DenseMap<Expr, Expr> &toState) {
+/// What the query meets at the start of the chunk, and what the chunk has
+/// written.
+ChunkEmitter::TermParts
+ChunkEmitter::emitTerm(OpBuilder &at, ReadoutTerm &term,
+                       const llvm::DenseMap<Expr, Expr> &toState) {
   Values extents = sizes({numChunks, chunkSize, rightSizes});
   Query query{chunkTensor(at, "q", context.substitute(term.left, toState), true,
                           false, 0),
               term.before};
   Value start = fromChunkStart(at, query);
-  Values sums{
+  TermParts parts;
+  parts.sums.push_back(
       sum(at, "out.start", extents, leftSizes,
           [&](ArrayRef<Expr> at, ArrayRef<Expr> i) -> std::pair<Expr, Expr> {
             return {meetsStart(start, history, at.take_front(numBatch),
                                at[numBatch], at[numBatch + 1], i,
                                at.drop_front(numBatch + 2)),
                     nullptr};
-          })};
-  Values inBlocks; // [batch.., c, R, r, j..]
+          }));
   for (auto [m, value] : llvm::enumerate(values)) {
     Scores scores = emitScores(at, query, m);
     if (scores.full) {
-      sums.push_back(sum(
+      parts.sums.push_back(sum(
           at, "out.within", extents, chunkSize,
           [&, value = value](ArrayRef<Expr> at,
                              ArrayRef<Expr> from) -> std::pair<Expr, Expr> {
@@ -494,7 +495,7 @@ Value ChunkEmitter::emitTerm(OpBuilder &at, ReadoutTerm &term,
     }
     Values blockExtents = sizes({numChunks, blockCount, blockSize, rightSizes});
     if (scores.earlier)
-      inBlocks.push_back(
+      parts.inBlocks.push_back(
           sum(at, "out.earlier", blockExtents, chunkSize,
               [&, value = value](ArrayRef<Expr> at,
                                  ArrayRef<Expr> from) -> std::pair<Expr, Expr> {
@@ -506,7 +507,7 @@ Value ChunkEmitter::emitTerm(OpBuilder &at, ReadoutTerm &term,
                             read(value, concat({outer, from, j}))),
                         less(from[0], times(R, block))};
               }));
-    inBlocks.push_back(sum(
+    parts.inBlocks.push_back(sum(
         at, "out.inside", blockExtents, blockSize,
         [&, value = value](ArrayRef<Expr> at,
                            ArrayRef<Expr> from) -> std::pair<Expr, Expr> {
@@ -519,18 +520,7 @@ Value ChunkEmitter::emitTerm(OpBuilder &at, ReadoutTerm &term,
                   happened(from[0], r, term.before)};
         }));
   }
-  return equation(at, "out", extents, [&](ArrayRef<Expr> at) {
-    Expr total = real(0);
-    for (Value each : sums)
-      total = context.add(total, read(each, at));
-    Expr r = at[numBatch + 1];
-    for (Value each : inBlocks)
-      total =
-          context.add(total, read(each, concat({at.take_front(numBatch + 1),
-                                                {blockOf(r), inBlock(r)},
-                                                at.drop_front(numBatch + 2)})));
-    return total;
-  });
+  return parts;
 }
 
 void ChunkEmitter::emitReadout(Readout &readout) {
@@ -543,7 +533,7 @@ void ChunkEmitter::emitReadout(Readout &readout) {
   for (auto [i, leaf] : llvm::enumerate(s.batch))
     toState[context.leaf(consumerIndices[i])] = leaf;
 
-  Values parts;
+  SmallVector<TermParts> parts;
   for (ReadoutTerm &term : readout.terms)
     parts.push_back(emitTerm(at, term, toState));
 
@@ -559,16 +549,23 @@ void ChunkEmitter::emitReadout(Readout &readout) {
   Expr c =
       context.apply("arith.floordivsi", {step, context.integer(chunk)}, index);
   Expr r = context.apply("rondo.mod", {step, context.integer(chunk)}, index);
-  Exprs point;
+  Exprs outer, j;
   for (unsigned i = 0; i < numBatch; ++i)
-    point.push_back(context.leaf(op.getParallelIndices()[i]));
-  point.append({c, r});
+    outer.push_back(context.leaf(op.getParallelIndices()[i]));
+  outer.push_back(c);
   for (unsigned i : readout.rightIndices)
-    point.push_back(context.leaf(op.getParallelIndices()[i]));
+    j.push_back(context.leaf(op.getParallelIndices()[i]));
   Expr total = context.substitute(readout.constant, here);
-  for (auto [term, part] : llvm::zip_equal(readout.terms, parts))
-    total = context.add(total, context.mul(context.substitute(term.scale, here),
-                                           read(part, point)));
+  for (auto [term, part] : llvm::zip_equal(readout.terms, parts)) {
+    Expr value = real(0);
+    for (Value each : part.sums)
+      value = context.add(value, read(each, concat({outer, {r}, j})));
+    for (Value each : part.inBlocks)
+      value = context.add(
+          value, read(each, concat({outer, {blockOf(r), inBlock(r)}, j})));
+    total = context.add(
+        total, context.mul(context.substitute(term.scale, here), value));
+  }
   OpBuilder inside = OpBuilder::atBlockEnd(&op.getBlock());
   Value value = Exporter(op).emit(inside, total);
   YieldOp::create(inside, loc, value);

@@ -14,14 +14,24 @@ using namespace rondo;
 // Timing
 //===----------------------------------------------------------------------===//
 
+/// The step of the loop that computes `point` of a statement's time dim.
+static AffineExpr getStep(const Statement &statement, AffineExpr point,
+                          IndexExprs &exprs) {
+  if (!statement.blockSize)
+    return point;
+  return exprs.inBlocks(exprs.simplify(point.floorDiv(statement.blockSize)));
+}
+
 Timing Timing::get(const Access &access, ArrayRef<Loop> loops,
                    IndexExprs &exprs) {
   Timing timing;
   const Statement &producer = *access.tensor->producer;
   for (auto [l, loop] : llvm::enumerate(loops)) {
+    const Statement &reader = *access.reader;
     AffineExpr now =
-        exprs.get(access.reader->indices[access.reader->timeDims[l]]);
-    AffineExpr point = exprs.get(access.subscripts[producer.timeDims[l]]);
+        getStep(reader, exprs.get(reader.indices[reader.timeDims[l]]), exprs);
+    AffineExpr point = getStep(
+        producer, exprs.get(access.subscripts[producer.timeDims[l]]), exprs);
     AffineExpr ago = exprs.simplify(
         loop.direction == Direction::Reversed ? point - now : now - point);
     timing.distances.push_back(
@@ -263,12 +273,69 @@ bool Clusters::assign(Statement *statement, Cluster *a, Cluster *b,
       if (dims.size() != l + 1)
         break;
     }
-    if (dims.size() != other->loops.size())
+    if (dims.size() != other->loops.size()) {
+      if (isConsumer && other->loops.size() == 1 &&
+          assignBlocks(statement, access, other->loops[0], accept))
+        return true;
       continue;
+    }
     statement->timeDims = dims;
     if (accept())
       return true;
     statement->timeDims.clear();
+  }
+  return false;
+}
+
+/// Lets `statement`, which reads a tensor of the loop's cluster, join the loop
+/// in blocks.
+bool Clusters::assignBlocks(Statement *statement, const Access &access,
+                            const Loop &loop,
+                            llvm::function_ref<bool()> accept) {
+  IndexExprs &exprs = program.exprs;
+  const Tensor &result = *statement->result;
+  Statement *producer = access.tensor->producer;
+  unsigned timeDim = producer->timeDims[0];
+  // Blocks are computed where they stay.
+  if (result.output >= 0) {
+    TensorSpecAttr spec = program.kernel.getOutput(result.output);
+    bool isCopied = spec.getElementType() != result.element &&
+                    (!result.uses.empty() || statement->isReduction());
+    if (isCopied || spec.getRole() != Role::Result ||
+        spec.getShape().getNumResults() < result.getRank())
+      return false;
+  }
+  for (unsigned k = program.numBatch; k < result.getRank(); ++k) {
+    AffineExpr index = exprs.get(statement->indices[k]);
+    AffineExpr subscript = exprs.get(access.subscripts[timeDim]);
+    int64_t size = producer->blockSize;
+    Value block = producer->block;
+    if (size) {
+      if (subscript != index ||
+          result.shape[k] != access.tensor->shape[timeDim])
+        continue;
+    } else {
+      auto quotient = dyn_cast<AffineBinaryOpExpr>(subscript);
+      if (!quotient || quotient.getKind() != AffineExprKind::FloorDiv ||
+          quotient.getLHS() != index ||
+          !isa<AffineConstantExpr>(quotient.getRHS()))
+        continue;
+      size = cast<AffineConstantExpr>(quotient.getRHS()).getValue();
+      block = producer->indices[timeDim];
+    }
+    if (!exprs.isEqual((result.shape[k] + (size - 1)).floorDiv(size),
+                       loop.size))
+      continue;
+    statement->timeDims = {k};
+    statement->blockSize = size;
+    statement->block = block;
+    exprs.setBlock(statement->indices[k], block, size);
+    if (accept())
+      return true;
+    exprs.clearBlock(statement->indices[k]);
+    statement->timeDims.clear();
+    statement->blockSize = 0;
+    statement->block = {};
   }
   return false;
 }

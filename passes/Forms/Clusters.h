@@ -22,6 +22,10 @@
 //     is found and bounded symbolically (IndexExprs.h);
 //   - no third cluster lies between them, so that the order of clusters stays
 //     acyclic.
+// An equation that reads s[t div n], one step of a loop over the blocks of n of
+// its own steps, joins that loop *in blocks*: a step of it computes n steps of
+// the equation.
+//
 // What is read in another way (all u of s[t, u], later times) must be complete
 // before: its producer stays in an earlier cluster.
 //
@@ -103,6 +107,8 @@ private:
   bool hasDetour(Cluster *from, Cluster *to) const;
   bool assign(Statement *statement, Cluster *a, Cluster *b,
               llvm::function_ref<bool()> accept);
+  bool assignBlocks(Statement *statement, const Access &access,
+                    const Loop &loop, llvm::function_ref<bool()> accept);
   bool assignBoth(Cluster *a, Cluster *b, llvm::function_ref<bool()> accept);
   bool combineLoops(Cluster *a, Cluster *b, llvm::SmallVector<Loop> &loops);
   bool allAligned(Cluster *a, Cluster *b, llvm::ArrayRef<Loop> loops) const;

@@ -40,6 +40,7 @@ struct IterationDim {
   mlir::Value index; // of the equation
   bool isReduction;
   mlir::OpFoldResult lower, extent;
+  mlir::AffineExpr start; // `lower`, where that is known
 };
 
 /// A subscript that was tested to be in range of a size for all values of the

@@ -141,7 +141,9 @@ View KernelEmitter::resolveAt(const Access &access, const Tensor &tensor,
   if (place.isContracted()) {
     const Cluster &cluster = *clusters.of(tensor.node);
     unsigned dim = timeDims[place.level];
-    Value subscript = emitScalar(subscripts[dim]);
+    Value subscript = current->blockSize
+                          ? emitExpr(program.exprs.get(subscripts[dim]))
+                          : emitScalar(subscripts[dim]);
     if (access.op && !storage.isServedByPrefill(access) &&
         !program.exprs.isInRange(program.exprs.get(subscripts[dim]),
                                  tensor.shape[dim]))
@@ -231,7 +233,9 @@ bool KernelEmitter::resolveOver(View &view, AffineExpr expr, AffineExpr size,
     if (isElsewhere || (expr != index && !isInRange(expr, size)))
       continue;
     OpFoldResult offset = over.lower;
-    if (expr != index) {
+    if (expr != index && over.start) {
+      offset = emitExtent(exprs.simplify(rest + over.start));
+    } else if (expr != index) {
       offset = emitExtent(rest);
       if (!isConstantIntValue(over.lower, 0))
         offset = b.createOrFold<arith::AddIOp>(loc, toValue(over.lower),
@@ -254,7 +258,7 @@ void KernelEmitter::resolveDim(View &view, const Access &access,
   AffineExpr size = tensor.shape[dim];
   if (resolveOver(view, expr, size, iteration))
     return;
-  Value value = emitScalar(subscript);
+  Value value = current->blockSize ? emitExpr(expr) : emitScalar(subscript);
   if (access.op && !program.exprs.isInRange(expr, size)) {
     Value inRange = emitInRange(value, size);
     if (access.isGather) {

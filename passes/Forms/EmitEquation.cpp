@@ -75,12 +75,12 @@ void EquationEmitter::emitParallel(unsigned next) {
   if (next < free.size()) {
     FreeIndex &index = free[next];
     auto loop =
-        scf::ForOp::create(b, loc, kernel.constant(0),
+        scf::ForOp::create(b, loc, kernel.emitExpr(index.lower),
                            kernel.emitExpr(index.upper), kernel.constant(1));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     kernel.map.map(index.index, loop.getInductionVar());
-    kernel.positive.push_back(index.upper);
+    kernel.positive.push_back(index.size ? index.size : index.upper);
     emitParallel(next + 1);
     kernel.positive.pop_back();
     return;
@@ -100,17 +100,18 @@ void EquationEmitter::computeRange(unsigned number) {
   bool isNarrowed = llvm::any_of(
       bounds, [&](const Bound &bound) { return bound.free == number; });
   if (!index.isReduction && !index.isLooped)
-    filled.push_back({index.index, /*isReduction=*/false,
-                      kernel.emitExtent(index.lower),
-                      kernel.emitExtent(index.upper)});
+    filled.push_back(
+        {index.index, /*isReduction=*/false, kernel.emitExtent(index.lower),
+         kernel.emitExtent(exprs.simplify(index.upper - index.lower)),
+         index.lower});
   if (!isNarrowed && !index.isLooped) {
     AffineExpr extent = exprs.simplify(index.upper - index.lower);
     OpFoldResult size = kernel.emitExtent(extent);
     if (index.isReduction && !exprs.isAtLeast(extent, 0))
       size = b.createOrFold<arith::MaxSIOp>(loc, kernel.toValue(size),
                                             kernel.constant(0));
-    kept.push_back(
-        {index.index, index.isReduction, kernel.emitExtent(index.lower), size});
+    kept.push_back({index.index, index.isReduction,
+                    kernel.emitExtent(index.lower), size, index.lower});
     return;
   }
   if (!index.isReduction && index.isLooped)
@@ -145,7 +146,7 @@ void EquationEmitter::computeRange(unsigned number) {
     return;
   upper = b.createOrFold<arith::MaxSIOp>(loc, lower, upper);
   Value extent = b.createOrFold<arith::SubIOp>(loc, upper, lower);
-  kept.push_back({index.index, index.isReduction, lower, extent});
+  kept.push_back({index.index, index.isReduction, lower, extent, {}});
 }
 
 void EquationEmitter::emitReduction(unsigned next) {

@@ -61,22 +61,21 @@ void KernelEmitter::emitIterate(IterateOp op,
     return arith::ConstantOp::create(
         b, loc, b.getFloatAttr(residual.getType(), number));
   };
-  Value isGood = arith::CmpFOp::create(
-      b, loc, arith::CmpFPredicate::OLE, residual,
-      real(op.getTolerance().convertToDouble()));
+  Value isGood =
+      arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLE, residual,
+                            real(op.getTolerance().convertToDouble()));
   Value isFinite =
       arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, residual,
                             real(std::numeric_limits<double>::infinity()));
   Value isBelow = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult,
                                         count, constant(op.getBound()));
-  Value isBad =
-      arith::XOrIOp::create(b, loc, isGood, arith::ConstantIntOp::create(
-                                                b, loc, i1, 1));
+  Value isBad = arith::XOrIOp::create(
+      b, loc, isGood, arith::ConstantIntOp::create(b, loc, i1, 1));
   Value goesOn = emitAnd(isBad, emitAnd(isFinite, isBelow));
   scf::ConditionOp::create(b, loc, goesOn, ValueRange{count, isGood});
 
-  Block *after = b.createBlock(&loop.getAfter(), {}, TypeRange{index, i1},
-                               {loc, loc});
+  Block *after =
+      b.createBlock(&loop.getAfter(), {}, TypeRange{index, i1}, {loc, loc});
   copyAll(op.getBodyYield().getValues().drop_back());
   Value next =
       arith::AddIOp::create(b, loc, after->getArgument(0), constant(1));

@@ -51,7 +51,8 @@ void KernelEmitter::createFunction() {
   SmallVector<Type> types(numSizes, index);
   SmallVector<Location> locs(numSizes, loc);
   for (BlockArgument argument : source.getArguments()) {
-    types.push_back(Storage::getMemRefType(kernel.getInput(argument.getArgNumber())));
+    types.push_back(
+        Storage::getMemRefType(kernel.getInput(argument.getArgNumber())));
     locs.push_back(argument.getLoc());
   }
   for (auto spec : kernel.getOutputs().getAsRange<TensorSpecAttr>()) {
@@ -204,7 +205,8 @@ void KernelEmitter::mapIndices(const Statement &statement) {
   for (unsigned dim = 0; dim < program.numBatch; ++dim)
     map.map(statement.indices[dim], batchPoint[dim]);
   for (auto [l, dim] : llvm::enumerate(statement.timeDims))
-    map.map(statement.indices[dim], timePoint[l]);
+    map.map(statement.blockSize ? statement.block : statement.indices[dim],
+            timePoint[l]);
 }
 
 void KernelEmitter::emitCluster(const Cluster &cluster) {

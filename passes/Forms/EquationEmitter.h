@@ -67,6 +67,7 @@ private:
     bool isReduction;
     bool isLooped = false;
     mlir::AffineExpr lower, upper;
+    mlir::AffineExpr size; // of the dim; null: the upper end
   };
   /// A part of the filter that bounds a reduction index: with
   /// side * (index - rest) <= 0, for -1: index >= rest, for 1: index <= rest,
@@ -100,6 +101,7 @@ private:
   bool loopUnranged();
   IndexSet getIndices(mlir::Value value);
   IndexSet getKept(mlir::Value value);
+  IndexSet getKeptIn(mlir::Value subscript);
 
   // Emission.
   void emitParallel(unsigned next);

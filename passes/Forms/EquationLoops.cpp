@@ -13,15 +13,34 @@ using namespace rondo;
 void EquationEmitter::collectFree() {
   const Tensor &result = *statement.result;
   AffineExpr zero = exprs.getConstant(0);
-  for (unsigned dim = result.numBatch; dim < result.getRank(); ++dim)
-    if (!llvm::is_contained(statement.timeDims, dim) &&
-        !llvm::is_contained(statement.innerDims, dim))
+  for (unsigned dim = result.numBatch; dim < result.getRank(); ++dim) {
+    if (llvm::is_contained(statement.innerDims, dim))
+      continue;
+    if (!llvm::is_contained(statement.timeDims, dim)) {
+      free.push_back({statement.indices[dim],
+                      /*isReduction=*/false,
+                      /*isLooped=*/false,
+                      zero,
+                      result.shape[dim],
+                      {}});
+    } else if (int64_t size = statement.blockSize) {
+      AffineExpr first = exprs.get(statement.block) * size;
+      Value end =
+          b.createOrFold<arith::MinSIOp>(loc, kernel.emitExpr(first + size),
+                                         kernel.emitExpr(result.shape[dim]));
+      kernel.map.map(end, end);
       free.push_back({statement.indices[dim], /*isReduction=*/false,
-                      /*isLooped=*/false, zero, result.shape[dim]});
+                      /*isLooped=*/false, first, exprs.addSymbol(end),
+                      result.shape[dim]});
+    }
+  }
   for (auto [i, index] : llvm::enumerate(op.getReductionIndices()))
-    free.push_back({index, /*isReduction=*/true, /*isLooped=*/false,
+    free.push_back({index,
+                    /*isReduction=*/true,
+                    /*isLooped=*/false,
                     exprs.get(op.getLowers()[i]),
-                    exprs.get(op.getUppers()[i])});
+                    exprs.get(op.getUppers()[i]),
+                    {}});
   for (auto [i, index] : llvm::enumerate(free)) {
     indicesOf[index.index] = IndexSet(1) << i;
     index.isLooped =
@@ -50,6 +69,12 @@ EquationEmitter::IndexSet EquationEmitter::getKept(Value value) {
     if (index.isLooped)
       set &= ~(IndexSet(1) << i);
   return set;
+}
+
+/// The kept indices in a subscript, as an expression where that holds fewer.
+EquationEmitter::IndexSet EquationEmitter::getKeptIn(Value subscript) {
+  return statement.blockSize ? getKept(exprs.get(subscript))
+                             : getKept(subscript);
 }
 
 void EquationEmitter::collectFilter(Value condition) {
@@ -308,7 +333,7 @@ bool EquationEmitter::loopUnlessPlain(const Access &access,
   bool changed = false;
   IndexSet taken = 0;
   for (unsigned dim = tensor.numBatch; dim < subscripts.size(); ++dim) {
-    IndexSet set = getKept(subscripts[dim]);
+    IndexSet set = getKeptIn(subscripts[dim]);
     AffineExpr expr = exprs.get(subscripts[dim]), size = tensor.shape[dim];
     bool isChecked = access.isGather && !exprs.isInRange(expr, size);
     if (!set || (!isChecked && isKeptPlain(expr, size, taken)))
@@ -338,7 +363,7 @@ bool EquationEmitter::loopTime(const Access &access) {
     return false;
   IndexSet set = 0;
   for (unsigned i = 0; i <= place.level; ++i)
-    set |= getKept(access.subscripts[tensor.producer->timeDims[i]]);
+    set |= getKeptIn(access.subscripts[tensor.producer->timeDims[i]]);
   for (auto [i, index] : llvm::enumerate(free))
     if (set & (IndexSet(1) << i))
       index.isLooped = true;

@@ -75,17 +75,38 @@ void IndexExprs::addIndex(Value index, AffineExpr lower, AffineExpr upper) {
   if (known.count(index))
     return;
   known[index] = getAffineDimExpr(ranges.size(), context);
-  ranges.push_back({index, lower, upper});
+  ranges.push_back({index, lower, upper, {}});
+}
+
+void IndexExprs::setBlock(Value index, Value block, int64_t size) {
+  AffineExpr dim = known.lookup(index), quotient = known.lookup(block);
+  Range &range = ranges[cast<AffineDimExpr>(dim).getPosition()];
+  range.block = quotient;
+  range.blockSize = size;
+  blocks[dim.floorDiv(size)] = quotient;
+  blocks[dim % size] = simplify(dim - quotient * size);
+}
+
+void IndexExprs::clearBlock(Value index) {
+  AffineExpr dim = known.lookup(index);
+  Range &range = ranges[cast<AffineDimExpr>(dim).getPosition()];
+  blocks.erase(dim.floorDiv(range.blockSize));
+  blocks.erase(dim % range.blockSize);
+  range.block = {};
+}
+
+AffineExpr IndexExprs::inBlocks(AffineExpr expr) const {
+  return blocks.empty() ? expr : simplify(expr.replace(blocks));
 }
 
 AffineExpr IndexExprs::get(Value value) {
   auto it = known.find(value);
   if (it != known.end())
-    return it->second;
+    return inBlocks(it->second);
   AffineExpr expr = compute(value);
   expr = expr ? simplify(expr) : getOpaque(value);
   known[value] = expr;
-  return expr;
+  return inBlocks(expr);
 }
 
 AffineExpr IndexExprs::getOpaque(Value value) {
@@ -221,6 +242,20 @@ std::optional<int64_t> IndexExprs::lowerBound(AffineExpr expr,
   expr = simplify(expr);
   LinearExpr linear = LinearExpr::get(expr);
   int64_t bound = linear.constant;
+  // Dims in blocks first, so that the blocks can cancel.
+  for (const Term &term : linear.terms) {
+    auto dim = dyn_cast<AffineDimExpr>(term.atom);
+    if (!dim || !ranges[dim.getPosition()].block)
+      continue;
+    const Range &range = ranges[dim.getPosition()];
+    AffineExpr first = range.block * range.blockSize;
+    bool grows = term.coefficient > 0;
+    auto at = [&](AffineExpr extreme) {
+      return lowerBound(expr + (extreme - dim) * term.coefficient, depth + 1);
+    };
+    return std::max(at(grows ? range.lower : range.upper - 1),
+                    at(grows ? first : first + (range.blockSize - 1)));
+  }
   // Dims first, so that the sizes in their bounds can cancel.
   for (const Term &term : linear.terms) {
     auto dim = dyn_cast<AffineDimExpr>(term.atom);

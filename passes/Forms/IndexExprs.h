@@ -57,8 +57,17 @@ public:
   void addIndex(mlir::Value index, mlir::AffineExpr lower,
                 mlir::AffineExpr upper);
 
+  /// Declares that `index` = size * `block` + a rest in 0 .. size - 1, from now
+  /// on: its quotient is the other index, and it lies in both ranges.
+  void setBlock(mlir::Value index, mlir::Value block, int64_t size);
+  void clearBlock(mlir::Value index);
+
   /// The expression of a value of type index.
   mlir::AffineExpr get(mlir::Value value);
+  /// A symbol for a value of another function.
+  mlir::AffineExpr addSymbol(mlir::Value value) { return getOpaque(value); }
+  /// With quotients and rests of indices by their blocks.
+  mlir::AffineExpr inBlocks(mlir::AffineExpr expr) const;
   /// An expression over the kernel's sizes, e.g. of a spec.
   mlir::AffineExpr getOfSizes(mlir::AffineExpr expr);
   mlir::AffineExpr getConstant(int64_t value) const;
@@ -83,6 +92,8 @@ private:
   struct Range {
     mlir::Value index;
     mlir::AffineExpr lower, upper;
+    mlir::AffineExpr block; // null: none
+    int64_t blockSize = 0;
   };
   mlir::AffineExpr compute(mlir::Value value);
   mlir::AffineExpr getOpaque(mlir::Value value);
@@ -100,6 +111,8 @@ private:
   llvm::SmallVector<Range> ranges;        // per dim
   llvm::SmallVector<mlir::Value> opaques; // per symbol, after the sizes
   llvm::DenseMap<mlir::Value, mlir::AffineExpr> known;
+  /// t floordiv n -> c, t mod n -> t - n c.
+  llvm::DenseMap<mlir::AffineExpr, mlir::AffineExpr> blocks;
 };
 
 } // namespace rondo

@@ -73,8 +73,8 @@ struct Tensor {
   /// Member and Final: the recurrence and which member, or state, it is.
   RecurrenceOp recurrence;
   unsigned member = 0;
-  Tensor *initial = nullptr;        // states
-  Tensor *final = nullptr;          // states, when it is used
+  Tensor *initial = nullptr; // states
+  Tensor *final = nullptr;   // states, when it is used
   /// The iteration whose result this is: its value, or the count.
   IterateOp iterate;
   Tensor *state = nullptr;          // of a final value
@@ -103,6 +103,10 @@ struct Statement {
   unsigned order; // in the program
   /// Dims of the result that the cluster's loops run over, outermost first.
   llvm::SmallVector<unsigned> timeDims;
+  /// A step of the loop covers this many steps of the one time dim, those of
+  /// which `block`, an index of another statement, is the quotient. 0: one.
+  int64_t blockSize = 0;
+  mlir::Value block;
   /// Position among the statements of its cluster.
   unsigned position = 0;
 

@@ -244,7 +244,8 @@ bool Storage::isServedByPrefill(const Access &access) const {
 bool Storage::isBlockEnd(const Access &access, const Timing &timing,
                          AffineExpr &period) const {
   const Cluster *cluster = clusters.of(access.reader->node);
-  if (cluster->loops.size() != 1 || !isServedByPrefill(access) ||
+  if (cluster->loops.size() != 1 || access.reader->blockSize ||
+      !isServedByPrefill(access) ||
       cluster->loops[0].direction != Direction::Forward)
     return false;
   auto mod = dyn_cast<AffineBinaryOpExpr>(
@@ -262,7 +263,7 @@ bool Storage::isBlockEnd(const Access &access, const Timing &timing,
 bool Storage::contract(Tensor *tensor, TensorStorage &storage) {
   const Cluster *cluster = clusters.of(tensor->node);
   unsigned numLoops = cluster->loops.size();
-  if (!numLoops)
+  if (!numLoops || tensor->producer->blockSize)
     return false;
   SmallVector<Timing> timings;
   unsigned level = numLoops - 1;

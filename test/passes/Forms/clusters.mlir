@@ -30,6 +30,58 @@ rondo.kernel @rows sizes ["T"] bound [-1] batch [] time "T"
   rondo.return %y : tensor<?xf32>
 }
 
+// A loop over blocks of 8 steps: what reads a sum at every step joins it in
+// blocks, up to the end of the last one, and so does what reads that.
+// CHECK-LABEL: func.func @blocks(
+// CHECK-SAME:    %[[T:[^:]*]]: index, %[[D:[^:]*]]: index, %[[X:[^:]*]]: memref<{{[^>]*}}>>, %[[Y:[^:]*]]: memref<{{[^>]*}}>>, %[[Z:[^:]*]]: memref
+// CHECK:         scf.for %[[c:.*]] = %c0 to
+// CHECK:           linalg.fill
+// CHECK:           scf.for
+// CHECK:             linalg.generic
+// CHECK:             linalg.yield
+// CHECK:             }
+// CHECK:           }
+// CHECK:           %[[FIRST:.*]] = arith.muli %[[c]], %c8
+// CHECK:           %[[NEXT:.*]] = arith.addi %[[FIRST]], %c8
+// CHECK:           %[[END:.*]] = arith.minsi %[[NEXT]], %[[T]]
+// CHECK:           %[[COUNT:.*]] = arith.subi %[[END]], %[[FIRST]]
+// CHECK:           memref.subview %[[Y]][%[[FIRST]], 0] [%[[COUNT]], %[[D]]]
+// CHECK:           linalg.generic {{.*}}"parallel", "parallel"]}
+// CHECK:           memref.subview %[[Z]][%[[FIRST]], 0] [%[[COUNT]], %[[D]]]
+// CHECK:           linalg.generic {{.*}}"parallel", "parallel"]}
+// CHECK-NOT:     scf.for
+// CHECK:         return
+rondo.kernel @blocks sizes ["T", "D"] bound [-1, -1] batch [] time "T"
+    inputs [#rondo.tensor<"x", argument, f32, ()[T, D] -> (T, D)>]
+    outputs [#rondo.tensor<"y", result, f32, ()[T, D] -> (T, D)>,
+             #rondo.tensor<"z", result, f32, ()[T, D] -> (T, D)>] {
+^bb0(%x: tensor<?x?xf32>):
+  %T = rondo.size "T"
+  %D = rondo.size "D"
+  %c0 = arith.constant 0 : index
+  %c7 = arith.constant 7 : index
+  %c8 = arith.constant 8 : index
+  %0 = arith.addi %T, %c7 : index
+  %blocks = arith.floordivsi %0, %c8 : index
+  %s = rondo.equation "s" (%c < %blocks, %d < %D) sum (%r = %c0 to %c8) -> tensor<?x?xf32> {
+    %1 = arith.muli %c, %c8 : index
+    %2 = arith.addi %1, %r : index
+    %3 = rondo.read %x[%2, %d] : tensor<?x?xf32> -> f32
+    rondo.yield %3 : f32
+  }
+  %y = rondo.equation "y" (%t < %T, %d < %D) -> tensor<?x?xf32> {
+    %1 = arith.floordivsi %t, %c8 : index
+    %2 = rondo.read %s[%1, %d] : tensor<?x?xf32> -> f32
+    rondo.yield %2 : f32
+  }
+  %z = rondo.equation "z" (%t < %T, %d < %D) -> tensor<?x?xf32> {
+    %1 = rondo.read %y[%t, %d] : tensor<?x?xf32> -> f32
+    %2 = math.exp %1 : f32
+    rondo.yield %2 : f32
+  }
+  rondo.return %y, %z : tensor<?x?xf32>, tensor<?x?xf32>
+}
+
 // Not merged: all steps of k are read at each step, so k is stored whole.
 // CHECK-LABEL: func.func @all_steps(
 // CHECK-SAME:    %[[T:[^:]*]]: index, %[[D:[^:]*]]: index
