@@ -325,7 +325,9 @@ Failure Compiler::deriveForms() {
   // The derived forms have scans and triangular systems.
   passes.addPass(createDecompose());
   addCleanup(passes);
-  passes.addPass(createToSequential());
+  ToSequentialOptions sequential;
+  sequential.rows = options.target == TargetKind::CPU;
+  passes.addPass(createToSequential(sequential));
   addCleanup(passes);
   passes.addPass(createVerifyForms());
   if (options.target == TargetKind::CUDA) {

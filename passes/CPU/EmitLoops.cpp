@@ -52,7 +52,7 @@ public:
       : builder(builder), nest(nest), tile(tile), ahead(ahead),
         body(builder, nest, tile, lanes), loc(nest.getLoc()) {}
 
-  void emit();
+  scf::IfOp emit();
 
 private:
   Value constantIndex(int64_t value) {
@@ -61,7 +61,7 @@ private:
   Value roundDown(Value value, int64_t multiple);
   scf::ForOp createLoop(const LoopPart &part, ValueRange carried = {});
   SmallVector<LoopPart> splitDim(unsigned dim);
-  void emitGuard();
+  scf::IfOp emitGuard();
   void emitParallel(unsigned position);
   void fetchAhead(Value first, unsigned count);
   void storeResults();
@@ -504,7 +504,7 @@ void NestEmitter::reduceAndStore() {
 //===----------------------------------------------------------------------===//
 
 /// Continues inside of `if every dim has an iteration`.
-void NestEmitter::emitGuard() {
+scf::IfOp NestEmitter::emitGuard() {
   Value condition;
   for (auto [extent, constant] : llvm::zip(nest.extents, nest.staticExtents)) {
     if (constant > 0)
@@ -515,23 +515,26 @@ void NestEmitter::emitGuard() {
         condition ? arith::AndIOp::create(builder, loc, condition, some) : some;
   }
   if (!condition)
-    return;
+    return {};
   auto guard = scf::IfOp::create(builder, loc, condition);
   builder.setInsertionPointToStart(guard.thenBlock());
+  return guard;
 }
 
-void NestEmitter::emit() {
+scf::IfOp NestEmitter::emit() {
+  scf::IfOp guard;
   if (body.needsGuard())
-    emitGuard();
+    guard = emitGuard();
   parts.resize(nest.getNumDims());
   for (unsigned dim = 0; dim < nest.getNumDims(); ++dim)
     parts[dim] = splitDim(dim);
   body.emitPrologue();
   emitParallel(0);
+  return guard;
 }
 
-void rondo::cpu::emitLoops(OpBuilder &builder, const LoopNest &nest,
-                           const Tile &tile, const Lanes *lanes,
-                           ArrayRef<RowsAhead> ahead) {
-  NestEmitter(builder, nest, tile, lanes, ahead).emit();
+scf::IfOp rondo::cpu::emitLoops(OpBuilder &builder, const LoopNest &nest,
+                                const Tile &tile, const Lanes *lanes,
+                                ArrayRef<RowsAhead> ahead) {
+  return NestEmitter(builder, nest, tile, lanes, ahead).emit();
 }

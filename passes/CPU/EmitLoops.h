@@ -8,15 +8,18 @@
 #ifndef RONDO_PASSES_CPU_EMITLOOPS_H
 #define RONDO_PASSES_CPU_EMITLOOPS_H
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "passes/CPU/Ahead.h"
 #include "passes/CPU/ChooseTile.h"
 
 namespace rondo::cpu {
 
 /// Emits the nest before its op. `lanes` is null if the tile has no vector dim.
-/// With each row of the row dim, one of `ahead` is fetched.
-void emitLoops(mlir::OpBuilder &builder, const LoopNest &nest, const Tile &tile,
-               const Lanes *lanes, llvm::ArrayRef<RowsAhead> ahead);
+/// With each row of the row dim, one of `ahead` is fetched. Returns the test
+/// that every dim has an iteration, if one is around the nest.
+mlir::scf::IfOp emitLoops(mlir::OpBuilder &builder, const LoopNest &nest,
+                          const Tile &tile, const Lanes *lanes,
+                          llvm::ArrayRef<RowsAhead> ahead);
 
 } // namespace rondo::cpu
 

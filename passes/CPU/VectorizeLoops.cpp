@@ -34,7 +34,7 @@ public:
   void runOnOperation() override;
 
 private:
-  LogicalResult lower(linalg::GenericOp op, bool startsFresh,
+  LogicalResult lower(linalg::LinalgOp op, linalg::FillOp fill,
                       const Target &target);
   SmallVector<RowsAhead> takeRowsAhead(OpBuilder &builder, linalg::GenericOp op,
                                        const LoopNest &nest, const Tile &tile);
@@ -54,20 +54,10 @@ static void replaceMemRefCopies(ModuleOp module) {
   });
 }
 
-/// Whether a reduction has terms for every element of its output.
-static bool hasTerms(linalg::GenericOp op) {
-  for (auto [extent, kind] :
-       llvm::zip(op.getStaticLoopRanges(), op.getIteratorTypesArray()))
-    if (kind == utils::IteratorType::reduction &&
-        (ShapedType::isDynamic(extent) || extent < 1))
-      return false;
-  return op.getNumReductionLoops() > 0;
-}
-
 /// The fill right before a reduction that it need not read: the fill of its
 /// output with the identity.
 static linalg::FillOp findFill(linalg::GenericOp op) {
-  if (op.getOutputs().size() != 1 || !hasTerms(op))
+  if (op.getOutputs().size() != 1 || op.getNumReductionLoops() == 0)
     return {};
   Block *body = op.getBody();
   Operation *combiner = body->getTerminator()->getOperand(0).getDefiningOp();
@@ -125,56 +115,63 @@ SmallVector<RowsAhead> VectorizeLoops::takeRowsAhead(OpBuilder &builder,
   return result;
 }
 
-LogicalResult VectorizeLoops::lower(linalg::GenericOp op, bool startsFresh,
+LogicalResult VectorizeLoops::lower(linalg::LinalgOp op, linalg::FillOp fill,
                                     const Target &target) {
-  OpBuilder builder(op);
-  FailureOr<LoopNest> nest = LoopNest::create(op, builder);
+  auto generic = dyn_cast<linalg::GenericOp>(op.getOperation());
+  if (!generic) {
+    IRRewriter rewriter(op);
+    FailureOr<linalg::GenericOp> general =
+        linalg::generalizeNamedOp(rewriter, op);
+    if (failed(general))
+      return op.emitError("can't be brought into the form of linalg.generic");
+    generic = *general;
+  }
+  OpBuilder builder(generic);
+  FailureOr<LoopNest> nest = LoopNest::create(generic, builder);
   if (failed(nest))
     return failure();
-  nest->startsFresh = startsFresh;
+  nest->startsFresh = static_cast<bool>(fill);
   std::optional<Lanes> lanes;
   Tile tile = chooseTile(*nest, target, lanes);
   ++(lanes ? numVectorized : numScalar);
   if (tile.triangle)
     nest->dropFilter(*tile.triangle);
-  builder.setInsertionPoint(op);
-  SmallVector<RowsAhead> ahead = takeRowsAhead(builder, op, *nest, tile);
-  emitLoops(builder, *nest, tile, lanes ? &*lanes : nullptr, ahead);
-  op.erase();
-  return success();
+  bool hasTerms = true;
+  for (unsigned dim = 0; dim < nest->getNumDims(); ++dim)
+    hasTerms &= !nest->isReduction(dim) || nest->staticExtents[dim] > 0;
+  builder.setInsertionPoint(generic);
+  SmallVector<RowsAhead> ahead = takeRowsAhead(builder, generic, *nest, tile);
+  scf::IfOp guard =
+      emitLoops(builder, *nest, tile, lanes ? &*lanes : nullptr, ahead);
+  generic.erase();
+  if (!fill)
+    return success();
+  if (!guard || hasTerms) {
+    fill.erase();
+    return success();
+  }
+  // Without terms the fill is all there is.
+  Block *otherwise = builder.createBlock(&guard.getElseRegion());
+  scf::YieldOp::create(builder, guard.getLoc());
+  fill->moveBefore(otherwise->getTerminator());
+  return lower(fill, {}, target);
 }
 
 void VectorizeLoops::runOnOperation() {
   Target target = getTarget(getOperation());
   replaceMemRefCopies(getOperation());
   copiedRows = findCopiedRows(getOperation());
-  IRRewriter rewriter(&getContext());
   SmallVector<linalg::LinalgOp> ops;
   getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });
-  llvm::DenseSet<Operation *> fresh, filled;
+  llvm::DenseMap<Operation *, linalg::FillOp> fills; // by reduction
+  llvm::DenseSet<Operation *> filled;
   for (linalg::LinalgOp op : ops)
     if (auto generic = dyn_cast<linalg::GenericOp>(op.getOperation()))
       if (linalg::FillOp fill = findFill(generic)) {
-        fresh.insert(generic);
+        fills[generic] = fill;
         filled.insert(fill);
       }
-  for (linalg::LinalgOp op : ops) {
-    if (filled.contains(op)) {
-      op.erase();
-      continue;
-    }
-    auto generic = dyn_cast<linalg::GenericOp>(op.getOperation());
-    if (!generic) {
-      rewriter.setInsertionPoint(op);
-      FailureOr<linalg::GenericOp> general =
-          linalg::generalizeNamedOp(rewriter, op);
-      if (failed(general)) {
-        op.emitError("can't be brought into the form of linalg.generic");
-        return signalPassFailure();
-      }
-      generic = *general;
-    }
-    if (failed(lower(generic, fresh.contains(generic), target)))
+  for (linalg::LinalgOp op : ops)
+    if (!filled.contains(op) && failed(lower(op, fills.lookup(op), target)))
       return signalPassFailure();
-  }
 }

@@ -14,6 +14,7 @@
 //   EmitEquation.cpp   a statement at one step: fill and linalg.generic
 //   EmitKernel.cpp     the function: workspace, batch loop, clusters
 //   EmitIterate.cpp    iterations within a step
+//   EmitRows.cpp       batch points and blocks of rows
 //
 // Scalar values of the kernel are mapped to values of the function in `map`.
 // Those of the kernel itself are emitted at the function's entry, those of a
@@ -131,7 +132,8 @@ private:
   };
   using FixDim = llvm::function_ref<mlir::Value(unsigned dim)>;
   Slice slice(mlir::Value memref, llvm::ArrayRef<unsigned> dims,
-              llvm::ArrayRef<mlir::OpFoldResult> sizes, FixDim fix);
+              llvm::ArrayRef<mlir::OpFoldResult> sizes, FixDim fix,
+              bool isBuffer = false);
   Slice sliceStorage(const Tensor &tensor, FixDim fix);
   Slice sliceOutput(const Tensor &tensor, FixDim fix);
   void copy(const Slice &from, const Slice &to);
@@ -145,7 +147,6 @@ private:
   llvm::SmallVector<mlir::Value> emitLayout(mlir::Value &total);
   void createWorkerBytes();
   void createBuffers();
-  void emitBatchPoint(mlir::Value point);
   void emitCluster(const Cluster &cluster);
   void emitLoop(const Cluster &cluster, unsigned level);
   void emitStepBody(const Cluster &cluster);
@@ -163,6 +164,29 @@ private:
   void copyFinal(const Tensor &state, const Slice &to);
   void mapIndices(const Statement &statement);
   mlir::DictionaryAttr getSignature();
+
+  // EmitRows.cpp
+  mlir::Value emitMostRows();
+  void emitPoints(mlir::Value begin, mlir::Value end);
+  void emitBlock(mlir::Value begin, mlir::Value count);
+  void emitPoint();
+  void unravel(mlir::Value point);
+  mlir::Value selectMatrix(const ProductGroup &group, mlir::Value place);
+  void forEachProduct(unsigned group,
+                      llvm::function_ref<void(const Product &member)> emit);
+  void emitPacked(unsigned group);
+  View resolveMatrix(const Access &access,
+                     llvm::ArrayRef<IterationDim> iteration);
+  View resolvePacked(const Access &access,
+                     llvm::ArrayRef<IterationDim> iteration);
+  void resolveRow(View &view, mlir::Value subscript,
+                  llvm::ArrayRef<IterationDim> iteration);
+  bool emitProducts(Statement &statement);
+  mlir::Value sliceSlot(mlir::Value buffer, mlir::Value slot);
+  /// A dim that a block of rows runs over.
+  bool isRowDim(unsigned dim) const {
+    return storage.rows && storage.rows->dim == dim;
+  }
 
   Program &program;
   const Clusters &clusters;
@@ -183,6 +207,14 @@ private:
   // The current point of the loops.
   mlir::IRMapping map;
   llvm::SmallVector<mlir::Value> batchPoint, timePoint, steps;
+  /// The block of rows, null for a single point, and whether matrices are
+  /// packed for it.
+  mlir::Value firstRow, numRows, isPacked;
+  /// The product of a group that is computed, null for none: its number, and
+  /// its matrix among the inputs.
+  mlir::Value product, matrix;
+  unsigned productGroup = 0;
+  bool isProductPacked = false;
   llvm::SmallVector<mlir::AffineExpr> positive; // sizes of the loops around
   Statement *current = nullptr;
   llvm::SmallVector<Window> windows; // of the statement, where it is whole

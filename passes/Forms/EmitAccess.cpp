@@ -22,6 +22,12 @@ Value KernelEmitter::getBase(const TensorStorage &place) {
   case TensorStorage::Kind::Output:
     return outputs[place.number];
   case TensorStorage::Kind::Buffer:
+    if (place.slot) {
+      bool isProduct =
+          product && storage.groups[productGroup].results == place.number;
+      return sliceSlot(buffers[place.number],
+                       isProduct ? product : constant(*place.slot));
+    }
     return buffers[place.number];
   case TensorStorage::Kind::None:
     break;
@@ -162,6 +168,10 @@ View KernelEmitter::resolveAt(const Access &access, const Tensor &tensor,
   for (unsigned d = place.hasRingDim(); d < place.dims.size(); ++d) {
     unsigned dim = place.dims[d];
     groups.push_back({d});
+    if (place.kind == TensorStorage::Kind::Buffer && isRowDim(dim)) {
+      resolveRow(view, subscripts[dim], iteration);
+      continue;
+    }
     AffineExpr outer = program.exprs.get(subscripts[dim]), flat;
     // An index within the subscript, as in e / n.
     if (llvm::any_of(iteration, [&](const IterationDim &over) {
@@ -399,12 +409,20 @@ void KernelEmitter::recordFault(const Access &access, unsigned dim,
 /// Dims of size 1 are left out.
 KernelEmitter::Slice KernelEmitter::slice(Value memref, ArrayRef<unsigned> dims,
                                           ArrayRef<OpFoldResult> extents,
-                                          FixDim fix) {
+                                          FixDim fix, bool isBuffer) {
   View view;
   Slice result;
   view.memref = memref;
   for (auto [dim, extent] : llvm::zip(dims, extents)) {
     Value index = fix(dim);
+    if (isRowDim(dim)) {
+      view.offsets.push_back(isBuffer ? OpFoldResult(b.getIndexAttr(0))
+                                      : OpFoldResult(firstRow));
+      view.sizes.push_back(numRows);
+      view.dims.push_back(result.dims.size());
+      result.dims.push_back(dim);
+      continue;
+    }
     if (!index && isConstantIntValue(extent, 1))
       index = constant(0);
     if (index) {
@@ -440,7 +458,7 @@ KernelEmitter::Slice KernelEmitter::sliceStorage(const Tensor &tensor,
       return index;
     Value step = emitStep(*clusters.of(tensor.node), place.level, index);
     return b.createOrFold<ModOp>(loc, step, constant(place.ring));
-  });
+  }, place.kind == TensorStorage::Kind::Buffer);
 }
 
 /// A tensor's output.

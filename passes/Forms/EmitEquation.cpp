@@ -74,9 +74,15 @@ void EquationEmitter::emitParallel(unsigned next) {
     ++next;
   if (next < free.size()) {
     FreeIndex &index = free[next];
-    auto loop =
-        scf::ForOp::create(b, loc, kernel.emitExpr(index.lower),
-                           kernel.emitExpr(index.upper), kernel.constant(1));
+    Value lower, upper;
+    if (index.isRow) {
+      lower = kernel.firstRow;
+      upper = b.createOrFold<arith::AddIOp>(loc, lower, kernel.numRows);
+    } else {
+      lower = kernel.emitExpr(index.lower);
+      upper = kernel.emitExpr(index.upper);
+    }
+    auto loop = scf::ForOp::create(b, loc, lower, upper, kernel.constant(1));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     kernel.map.map(index.index, loop.getInductionVar());
@@ -99,6 +105,15 @@ void EquationEmitter::computeRange(unsigned number) {
   FreeIndex &index = free[number];
   bool isNarrowed = llvm::any_of(
       bounds, [&](const Bound &bound) { return bound.free == number; });
+  if (index.isRow) {
+    if (index.isLooped)
+      return;
+    IterationDim dim = {index.index, /*isReduction=*/false, kernel.firstRow,
+                        kernel.numRows};
+    filled.push_back(dim);
+    kept.push_back(dim);
+    return;
+  }
   if (!index.isReduction && !index.isLooped)
     filled.push_back(
         {index.index, /*isReduction=*/false, kernel.emitExtent(index.lower),
@@ -287,7 +302,9 @@ void EquationEmitter::addOperand(const Access &access) {
     operands.push_back(operand);
     return;
   }
-  View view = kernel.resolve(access, kept);
+  View view = kernel.product && access.tensor->kind == Tensor::Kind::Argument
+                  ? kernel.resolveMatrix(access, kept)
+                  : kernel.resolve(access, kept);
   AffineMap map = kernel.getMap(view, kept.size());
   Value memref = kernel.createSubview(view);
   operand.inRange = kernel.emitAnd(view.inTime, view.inRest);

@@ -9,7 +9,7 @@
 // @f(sizes.., inputs.., outputs.., %workspace, %begin, %end, %fault):
 //
 //   views of the workspace, scalars of the kernel
-//   for each batch point
+//   for each batch point, or block of rows (EmitRows.cpp)
 //     for each cluster
 //       fill the rings of what runs along the first loop
 //       for each step: snapshots, then the statements in their order
@@ -88,11 +88,9 @@ void KernelEmitter::createFunction() {
     else if (!isa<EquationOp, RecurrenceOp, InitialOp, ReturnOp>(op))
       emitOp(&op, map);
   }
-  auto points = scf::ForOp::create(b, loc, rest[1], rest[2], constant(1));
-  entryEnd = points;
-  func::ReturnOp::create(b, loc);
-  b.setInsertionPointToStart(points.getBody());
-  emitBatchPoint(points.getInductionVar());
+  entryEnd = func::ReturnOp::create(b, loc);
+  b.setInsertionPoint(entryEnd);
+  emitPoints(rest[1], rest[2]);
 
   func->setAttr("rondo.signature", getSignature());
   func->setAttr("rondo.faults", b.getArrayAttr(faults));
@@ -110,7 +108,9 @@ SmallVector<Value> KernelEmitter::emitLayout(Value &total) {
     int64_t bytes = llvm::divideCeil(buffer.element.getIntOrFloatBitWidth(), 8);
     SmallVector<Value> dynamic;
     for (AffineExpr size : buffer.sizes) {
-      if (auto value = dyn_cast<AffineConstantExpr>(size))
+      if (!size)
+        dynamic.push_back(emitMostRows());
+      else if (auto value = dyn_cast<AffineConstantExpr>(size))
         bytes *= std::max<int64_t>(value.getValue(), 1);
       else
         dynamic.push_back(
@@ -154,10 +154,10 @@ void KernelEmitter::createBuffers() {
     SmallVector<int64_t> shape;
     SmallVector<Value> dynamic;
     for (AffineExpr size : buffer.sizes) {
-      auto value = dyn_cast<AffineConstantExpr>(size);
+      auto value = dyn_cast_if_present<AffineConstantExpr>(size);
       shape.push_back(value ? value.getValue() : ShapedType::kDynamic);
       if (!value)
-        dynamic.push_back(emitExpr(size));
+        dynamic.push_back(size ? emitExpr(size) : emitMostRows());
     }
     buffers.push_back(
         memref::ViewOp::create(b, loc, MemRefType::get(shape, buffer.element),
@@ -181,29 +181,14 @@ void KernelEmitter::createWorkerBytes() {
 }
 
 //===----------------------------------------------------------------------===//
-// A batch point
+// Clusters
 //===----------------------------------------------------------------------===//
-
-void KernelEmitter::emitBatchPoint(Value point) {
-  batchPoint.assign(program.numBatch, Value());
-  for (unsigned i = program.numBatch; i-- > 0;) {
-    if (i == 0) {
-      batchPoint[i] = point;
-      break;
-    }
-    Value size = emitExpr(program.batchSizes[i]);
-    batchPoint[i] = arith::RemUIOp::create(b, loc, point, size);
-    point = arith::DivUIOp::create(b, loc, point, size);
-  }
-  positive.assign(program.batchSizes.begin(), program.batchSizes.end());
-  for (const std::unique_ptr<Cluster> &cluster : clusters.list)
-    emitCluster(*cluster);
-}
 
 /// Binds a statement's batch and time indices.
 void KernelEmitter::mapIndices(const Statement &statement) {
   for (unsigned dim = 0; dim < program.numBatch; ++dim)
-    map.map(statement.indices[dim], batchPoint[dim]);
+    if (batchPoint[dim])
+      map.map(statement.indices[dim], batchPoint[dim]);
   for (auto [l, dim] : llvm::enumerate(statement.timeDims))
     map.map(statement.blockSize ? statement.block : statement.indices[dim],
             timePoint[l]);
@@ -216,6 +201,10 @@ void KernelEmitter::emitCluster(const Cluster &cluster) {
     return;
   }
   loc = cluster.nodes[0]->op->getLoc();
+  if (numRows)
+    for (auto [i, group] : llvm::enumerate(storage.rows->groups))
+      if (group.cluster == &cluster)
+        emitPacked(i);
   emitLoop(cluster, 0);
   for (Node *node : cluster.nodes)
     for (Statement *statement : node->statements)
@@ -355,6 +344,8 @@ void KernelEmitter::emitInner(RecurrenceOp inner,
 
 void KernelEmitter::emitAndCopyOut(Statement &statement) {
   loc = statement.op.getLoc();
+  if (numRows && emitProducts(statement))
+    return;
   emitStatement(statement);
   const Tensor &tensor = *statement.result;
   if (!storage.of(&tensor).isCopiedOut)

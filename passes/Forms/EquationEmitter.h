@@ -68,6 +68,7 @@ private:
     bool isLooped = false;
     mlir::AffineExpr lower, upper;
     mlir::AffineExpr size; // of the dim; null: the upper end
+    bool isRow = false; // of the block, in place of the bounds
   };
   /// A part of the filter that bounds a reduction index: with
   /// side * (index - rest) <= 0, for -1: index >= rest, for 1: index <= rest,

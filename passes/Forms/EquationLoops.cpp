@@ -13,6 +13,19 @@ using namespace rondo;
 void EquationEmitter::collectFree() {
   const Tensor &result = *statement.result;
   AffineExpr zero = exprs.getConstant(0);
+  bool isByRow = false;
+  if (kernel.numRows) {
+    // Rows share the vectors of packed matrices only.
+    unsigned dim = kernel.storage.rows->dim;
+    isByRow = kernel.product && !kernel.isProductPacked;
+    free.push_back({statement.indices[dim],
+                    /*isReduction=*/false,
+                    /*isLooped=*/false,
+                    zero,
+                    result.shape[dim],
+                    {},
+                    /*isRow=*/true});
+  }
   for (unsigned dim = result.numBatch; dim < result.getRank(); ++dim) {
     if (llvm::is_contained(statement.innerDims, dim))
       continue;
@@ -44,6 +57,7 @@ void EquationEmitter::collectFree() {
   for (auto [i, index] : llvm::enumerate(free)) {
     indicesOf[index.index] = IndexSet(1) << i;
     index.isLooped =
+        (index.isRow && isByRow) ||
         exprs.isEqual(index.upper - index.lower, exprs.getConstant(1));
   }
 }
@@ -138,7 +152,7 @@ bool EquationEmitter::findBound(Value condition) {
       return false;
     target = i;
   }
-  if (target < 0)
+  if (target < 0 || free[target].isRow)
     return false;
   AffineExpr dim = exprs.get(free[target].index);
   int64_t coefficient = LinearExpr::get(difference).getCoefficient(dim);
@@ -332,6 +346,9 @@ bool EquationEmitter::loopUnlessPlain(const Access &access,
                                       ArrayRef<Value> subscripts) {
   bool changed = false;
   IndexSet taken = 0;
+  // The row is a dim of all that has batch dims.
+  if (tensor.numBatch && !free.empty() && free[0].isRow)
+    taken |= 1;
   for (unsigned dim = tensor.numBatch; dim < subscripts.size(); ++dim) {
     IndexSet set = getKeptIn(subscripts[dim]);
     AffineExpr expr = exprs.get(subscripts[dim]), size = tensor.shape[dim];

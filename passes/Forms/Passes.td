@@ -241,6 +241,9 @@ def ToSequential : Pass<"rondo-to-sequential", "::mlir::ModuleOp"> {
 
     Pre-condition: rondo-expand-grad and rondo-decompose have run. Post-condition: see `rondo-verify-forms`.
   }];
+  let options = [
+    Option<"rows", "rows", "bool", "false",
+           "Compute blocks of batch points together where they share matrices">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",

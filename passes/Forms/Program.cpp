@@ -68,6 +68,16 @@ AffineExpr Program::getLargest(AffineExpr size) const {
   return {};
 }
 
+AffineExpr Program::getIndexSize(const Statement &statement, Value index) {
+  auto parallel = llvm::find(statement.indices, index);
+  if (parallel != statement.indices.end())
+    return statement.result->shape[parallel - statement.indices.begin()];
+  EquationOp op = statement.op;
+  auto reduced = llvm::find(op.getReductionIndices(), index);
+  return exprs.get(
+      op.getUppers()[reduced - op.getReductionIndices().begin()]);
+}
+
 /// Buffers are laid out before any loop: their shapes need sizes only.
 LogicalResult Program::checkShape(const Tensor &tensor) {
   for (auto [dim, size] : llvm::enumerate(tensor.shape))

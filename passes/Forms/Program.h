@@ -150,6 +150,9 @@ public:
   /// What an extent is at most, over the kernel's sizes: itself, or the n of
   /// min(.., n). Null if that is not known.
   mlir::AffineExpr getLargest(mlir::AffineExpr size) const;
+  /// The extent of a parallel index, or of a reduction index that starts at 0.
+  mlir::AffineExpr getIndexSize(const Statement &statement,
+                                mlir::Value index);
 
 private:
   explicit Program(KernelOp kernel);

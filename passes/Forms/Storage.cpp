@@ -31,8 +31,10 @@ MemRefType Storage::getMemRefType(TensorSpecAttr spec) {
       StridedLayoutAttr::get(spec.getContext(), /*offset=*/0, strides));
 }
 
-Storage::Storage(Program &program, const Clusters &clusters)
-    : program(program), clusters(clusters) {
+Storage::Storage(Program &program, const Clusters &clusters, const Rows *rows)
+    : rows(rows), program(program), clusters(clusters) {
+  if (rows)
+    addGroups();
   for (std::unique_ptr<Tensor> &tensor : program.tensors)
     place(tensor.get());
   placeInitials();
@@ -65,6 +67,7 @@ unsigned Storage::addBuffer(SmallVector<AffineExpr> sizes, Type element,
 
 /// Gives a tensor a buffer with the dims that its contraction leaves.
 void Storage::makeBuffer(Tensor *tensor, TensorStorage &storage, int cluster) {
+  storage.kind = TensorStorage::Kind::Buffer;
   SmallVector<AffineExpr> sizes;
   SmallVector<unsigned> timeDims;
   if (storage.isContracted())
@@ -72,6 +75,10 @@ void Storage::makeBuffer(Tensor *tensor, TensorStorage &storage, int cluster) {
   if (storage.hasRingDim()) {
     storage.dims.push_back(timeDims[storage.level]);
     sizes.push_back(program.exprs.getConstant(storage.ring));
+  }
+  if (rows) {
+    storage.dims.push_back(rows->dim);
+    sizes.push_back({});
   }
   for (unsigned dim = tensor->numBatch; dim < tensor->getRank(); ++dim) {
     auto loop = llvm::find(timeDims, dim);
@@ -82,8 +89,33 @@ void Storage::makeBuffer(Tensor *tensor, TensorStorage &storage, int cluster) {
     storage.dims.push_back(dim);
     sizes.push_back(program.getLargest(tensor->shape[dim]));
   }
-  storage.kind = TensorStorage::Kind::Buffer;
-  storage.number = addBuffer(sizes, tensor->element, cluster);
+  auto place = rows && tensor->producer ? rows->find(tensor->producer)
+                                        : std::nullopt;
+  if (!place) {
+    storage.number = addBuffer(sizes, tensor->element, cluster);
+    return;
+  }
+  auto [group, slot] = *place;
+  storage.number = groups[group].results;
+  storage.slot = slot;
+  sizes.insert(sizes.begin(),
+               program.exprs.getConstant(rows->groups[group].members.size()));
+  buffers[storage.number].sizes = sizes;
+}
+
+/// The sizes of the results are known when these are placed.
+void Storage::addGroups() {
+  for (const ProductGroup &group : rows->groups) {
+    const Product &first = group.members[0];
+    SmallVector<AffineExpr> sizes = {
+        program.exprs.getConstant(group.members.size())};
+    for (Value index : first.packed)
+      sizes.push_back(program.getIndexSize(*first.statement, index));
+    Type element = first.statement->result->element;
+    int cluster = group.cluster->id;
+    unsigned matrices = addBuffer(sizes, element, cluster);
+    groups.push_back({matrices, addBuffer({}, element, cluster)});
+  }
 }
 
 void Storage::place(Tensor *tensor) {
@@ -178,6 +210,8 @@ void Storage::placeInitials() {
     }
     storage.kind = TensorStorage::Kind::Buffer;
     storage.number = of(states[0]).number;
+    if (rows)
+      storage.dims.push_back(rows->dim);
     for (unsigned dim = tensor->numBatch; dim < tensor->getRank(); ++dim)
       storage.dims.push_back(dim);
     // It is written before the loop, maybe by an earlier cluster.

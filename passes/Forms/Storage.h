@@ -7,6 +7,7 @@
 
 //
 // Everything is stored for one batch point at a time: batch dims take no place.
+// Where points are computed as rows (Rows.h), buffers have a dim for these.
 //
 // A tensor is *contracted* when all its readers stand in the cluster of its
 // equation and the distances at which they read are bounded. Let `level` be the
@@ -44,13 +45,13 @@
 #ifndef RONDO_PASSES_FORMS_STORAGE_H
 #define RONDO_PASSES_FORMS_STORAGE_H
 
-#include "passes/Forms/Clusters.h"
+#include "passes/Forms/Rows.h"
 
 namespace rondo {
 
 /// A piece of the workspace. Buffers of different clusters may overlap.
 struct Buffer {
-  llvm::SmallVector<mlir::AffineExpr> sizes;
+  llvm::SmallVector<mlir::AffineExpr> sizes; // null: the rows of a block
   mlir::Type element;
   int cluster; // that alone uses it, or -1
 };
@@ -67,6 +68,8 @@ struct TensorStorage {
   bool prefilled = false;
   /// Written elsewhere, then copied to the output.
   bool isCopiedOut = false;
+  /// Of a buffer that several tensors share: its first dim at this index.
+  std::optional<unsigned> slot;
 
   bool isContracted() const { return ring > 0; }
   /// With one slot, the ring has no dim in memory.
@@ -82,7 +85,8 @@ struct Snapshot {
 
 class Storage {
 public:
-  Storage(Program &program, const Clusters &clusters);
+  /// `rows` may be null.
+  Storage(Program &program, const Clusters &clusters, const Rows *rows);
   /// Reports a tensor of an inner recurrence that needs more than a step.
   mlir::LogicalResult verify() const;
 
@@ -95,8 +99,16 @@ public:
   /// A read before the first step finds the right value in the ring.
   bool isServedByPrefill(const Access &access) const;
 
+  /// The rows that are computed together, or null.
+  const Rows *rows;
   llvm::SmallVector<Buffer> buffers;
   llvm::SmallVector<Snapshot> snapshots;
+  /// Of each group of products: the buffers of the packed matrices and of the
+  /// results.
+  struct GroupBuffers {
+    unsigned matrices, results;
+  };
+  llvm::SmallVector<GroupBuffers> groups;
 
   /// Element type in memory: conditions are i8, indices i64.
   static mlir::Type getMemoryType(mlir::Type element);
@@ -117,6 +129,7 @@ private:
   unsigned addBuffer(llvm::SmallVector<mlir::AffineExpr> sizes,
                      mlir::Type element, int cluster);
   void makeBuffer(Tensor *tensor, TensorStorage &storage, int cluster);
+  void addGroups();
 
   Program &program;
   const Clusters &clusters;

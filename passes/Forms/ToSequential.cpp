@@ -50,21 +50,30 @@ private:
   LogicalResult lower(KernelOp kernel) {
     if (failed(checkOps(kernel)))
       return failure();
+    if (rows)
+      separateFactors(kernel);
     normalize(kernel);
     std::unique_ptr<Program> program = Program::create(kernel);
     if (!program)
       return failure();
     Clusters clusters(*program);
-    Storage storage(*program, clusters);
-    if (failed(storage.verify()))
+    std::optional<Rows> found;
+    if (rows)
+      found = findRows(*program, clusters);
+    auto storage = std::make_unique<Storage>(*program, clusters,
+                                             found ? &*found : nullptr);
+    // Snapshots are taken at single points.
+    if (found && !storage->snapshots.empty())
+      storage = std::make_unique<Storage>(*program, clusters, nullptr);
+    if (failed(storage->verify()))
       return failure();
     OpBuilder builder(kernel);
-    KernelEmitter(*program, clusters, storage, builder).run();
+    KernelEmitter(*program, clusters, *storage, builder).run();
     kernel.erase();
 
     numClusters += clusters.list.size();
     for (const std::unique_ptr<Tensor> &tensor : program->tensors) {
-      const TensorStorage &place = storage.of(tensor.get());
+      const TensorStorage &place = storage->of(tensor.get());
       if (place.isContracted())
         ++numContracted;
       else if (place.kind == TensorStorage::Kind::Buffer)

@@ -47,6 +47,8 @@ LENGTHS = [0, 1, 2, 15, 16, 17, 31, 37]
 # Around the blocks of attention.
 BLOCKS = [63, 64, 65, 130]
 LONG = 4096
+# Around the blocks of rows that share matrices.
+BATCHES = [4, 5, 7, 8, 9, 16, 17, 35]
 SPLITS = [(0, 9), (1, 16), (16, 17), (32, 5)]
 # Every case runs in these; the other modes share their code, and take every
 # third length and one split unless --full asks for more.
@@ -257,6 +259,10 @@ class Suite:
         for length in lengths if whole else lengths[::3]:
             self.case("T = %d" % length, length, tolerance)
         self.case("no batch", 5, tolerance, sizes={"B": 0})
+        if "B" not in example.sizes:
+            for batch in BATCHES if whole else BATCHES[::3]:
+                self.case("B = %d" % batch, 8 + batch % 3, tolerance,
+                          sizes={"B": batch})
         self.case("wide", 19, tolerance, sizes={
             "B": 2, "K": 33, "V": 40, "D": 67, "N": 32, "P": 64, "E": 48})
         if example.override:
