@@ -53,6 +53,12 @@ struct Parts {
   }
 };
 
+/// 16 rows and 16 columns as mma.sync takes them from the left, in two parts
+/// whose sum is meant.
+struct OperandBlock {
+  Values large, small;
+};
+
 /// Planes of bf16 that hold an element.
 int64_t getPlanes(mlir::Type element);
 
@@ -97,7 +103,10 @@ private:
   void emitReduce(ReduceOp op);
   void emitScan(ScanOp op);
   void emitSegmentProduct(SegmentProductOp op);
-  void emitInvert(InvertOp op);
+  void emitInvert(InvertOp op); // EmitInverse.cpp
+  void invertDiagonal(int64_t n, int64_t matrix, const Parts &diagonal);
+  void multiplyBlock(const OperandBlock &left, const Parts &tile, int64_t row,
+                     int64_t piece, Values &sum);
   mlir::Value leftRow(const Grid &grid, bool turned);
   mlir::Value leftPiece(const Grid &grid, bool turned);
   Values loadLeft(const Parts &source, const Grid &grid, mlir::Value row,

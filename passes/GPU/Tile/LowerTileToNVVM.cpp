@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "passes/Common/Cleanup.h"
 #include "passes/GPU/Tile/EmitThreads.h"
 #include "passes/GPU/Tile/Passes.h"
 
@@ -61,6 +62,8 @@ struct LowerTileToNVVM
 } // namespace
 
 void rondo::tile::buildPipeline(OpPassManager &pm) {
+  pm.addPass(createSplitChunks());
+  addCleanup(pm);
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>().nest<gpu::GPUFuncOp>();
   kernels.addPass(createPipelineCopies());
   kernels.addPass(createAssignLayouts());

@@ -38,6 +38,29 @@ def LowerFormsToTile : Pass<"rondo-lower-forms-to-tile", "::mlir::ModuleOp"> {
     Statistic<"numLowered", "lowered", "kernels that became tile programs">];
 }
 
+def SplitChunks : Pass<"tile-split-chunks", "::mlir::ModuleOp"> {
+  let summary = "Computes what chunks need not wait for in a kernel of its own";
+  let description = [{
+    In a kernel that loops over chunks and carries states, a tile is *local* when
+    it does not depend on the states and is the same for all blocks of a point.
+    Where a triangular inverse is local, local matrices that products lead to and
+    that the rest of the chunk reads are computed by a kernel before, one block
+    for each chunk of each point, and pass through the workspace:
+    [point, chunk, matrix, row, column]. There are many more chunks than states
+    are independent, so the device is full and no step of the loop waits for an
+    inverse.
+
+    Before: a launch of a kernel whose last arguments are the first point, the
+    blocks of a point and the workspace. After: two launches, and
+    `_worker_bytes` that returns the bytes of the workspace.
+  }];
+  let dependentDialects = [
+    "::rondo::tile::TileDialect", "::mlir::arith::ArithDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::memref::MemRefDialect"
+  ];
+  let statistics = [Statistic<"numSplit", "split", "kernels that became two">];
+}
+
 def PipelineCopies : Pass<"tile-pipeline-copies", "::mlir::gpu::GPUFuncOp"> {
   let summary = "Loads what the next step of a loop needs while this one works";
   let description = [{
@@ -48,6 +71,8 @@ def PipelineCopies : Pass<"tile-pipeline-copies", "::mlir::gpu::GPUFuncOp"> {
     wait for its own. Early loads of vectors and scalars are carried in
     registers from step to step in the same way. Behind the last step a load's
     place is not looked at: its row limit becomes 0.
+
+    In a kernel without such a loop, all matrices of bf16 are copied at once.
 
     After the pass, loops begin with `tile.wait` where anything is copied.
   }];

@@ -7,6 +7,7 @@
 
 #include "dialects/Tile/IR/TileOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 #include "passes/GPU/Tile/Passes.h"
@@ -175,6 +176,64 @@ void LoopPipeliner::run() {
   loop.erase();
 }
 
+/// Scalar code in front of `op` moves up to `place`.
+static bool hoist(Operation *op, Operation *place) {
+  if (!isa<arith::ArithDialect>(op->getDialect()) &&
+      !isa<memref::ReinterpretCastOp, memref::ViewOp>(op))
+    return false;
+  for (Value operand : op->getOperands())
+    if (Operation *source = operand.getDefiningOp())
+      if (!source->isBeforeInBlock(place) && !hoist(source, place))
+        return false;
+  op->moveBefore(place);
+  return true;
+}
+
+/// Without a loop: copies of all matrices, then one wait.
+static void copyAtOnce(gpu::GPUFuncOp kernel) {
+  Block &block = kernel.getBody().front();
+  SmallVector<LoadOp> loads;
+  Operation *place = nullptr;
+  for (Operation &op : block) {
+    if (!place && isa<TileDialect>(op.getDialect()))
+      place = &op;
+    auto load = dyn_cast<LoadOp>(op);
+    if (!load || !load.getType().isMatrix() ||
+        !load.getType().getElementType().isBF16())
+      continue;
+    bool isEarly = true;
+    for (Value operand : load->getOperands())
+      if (Operation *source = operand.getDefiningOp())
+        isEarly &= source->isBeforeInBlock(place) || hoist(source, place);
+    if (isEarly)
+      loads.push_back(load);
+  }
+  if (loads.empty())
+    return;
+  OpBuilder builder(place);
+  Location loc = kernel.getLoc();
+  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+  SmallVector<Value> buffers;
+  for (LoadOp load : loads) {
+    TileType type = load.getType();
+    buffers.push_back(AllocOp::create(
+        builder, loc,
+        BufferType::get(type.getContext(), 1, type.getRows(),
+                        type.getColumns(), type.getElementType())));
+    CopyOp::create(builder, load.getLoc(), load.getSource(), load.getIndices(),
+                   load.getRowDim(), load.getRowLimit(), load.getColumnDim(),
+                   load.getColumnLimit(), buffers.back(), zero);
+  }
+  CommitOp::create(builder, loc);
+  WaitOp::create(builder, loc, 0);
+  for (auto [load, buffer] : llvm::zip_equal(loads, buffers)) {
+    Value view =
+        ViewOp::create(builder, load.getLoc(), load.getType(), buffer, zero);
+    load.getResult().replaceAllUsesWith(view);
+    load.erase();
+  }
+}
+
 struct PipelineCopies
     : public rondo::tile::impl::PipelineCopiesBase<PipelineCopies> {
   void runOnOperation() override {
@@ -182,6 +241,8 @@ struct PipelineCopies
     getOperation().walk([&](scf::ForOp loop) { loops.push_back(loop); });
     for (scf::ForOp loop : loops)
       LoopPipeliner(loop).run();
+    if (loops.empty() && getOperation()->hasAttr("tile.warps"))
+      copyAtOnce(getOperation());
   }
 };
 

@@ -1,0 +1,302 @@
+//===- SplitChunks.cpp - What chunks need not wait for --------------------===//
+//
+// Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Tile/IR/TileOps.h"
+#include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
+#include "passes/GPU/Tile/Passes.h"
+
+namespace rondo::tile {
+#define GEN_PASS_DEF_SPLITCHUNKS
+#include "passes/GPU/Tile/Passes.h.inc"
+} // namespace rondo::tile
+
+using namespace mlir;
+using namespace rondo::tile;
+
+namespace {
+
+/// A kernel whose last arguments are the first point, the blocks of a point and
+/// the workspace, and what launches it.
+class Splitter {
+public:
+  Splitter(gpu::GPUFuncOp kernel, gpu::LaunchFuncOp launch)
+      : kernel(kernel), launch(launch), builder(kernel.getContext()),
+        loc(kernel.getLoc()) {}
+  bool run();
+
+private:
+  bool find();
+  bool isLocal(Operation *op);
+  bool computes(Operation *op);
+  Value place(OpBuilder &at, Value value, ValueRange arguments,
+              IRMapping &known);
+  Value memoryOf(unsigned number, Value workspace, Value chunks);
+  void splitKernel();
+  void splitHost();
+  Value constant(int64_t value) {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  }
+
+  gpu::GPUFuncOp kernel, first;
+  gpu::LaunchFuncOp launch;
+  OpBuilder builder;
+  Location loc;
+  scf::ForOp loop;
+  Value point, part; // of this block
+  llvm::DenseMap<Operation *, bool> local;
+  SmallVector<Value> cut;       // what the first kernel hands on
+  SmallVector<int64_t> offsets; // in bytes, in the record of a chunk
+  int64_t record = 0;
+};
+
+/// The block's point and part: quotient and remainder of its number.
+bool Splitter::find() {
+  for (auto each : kernel.getBody().front().getOps<scf::ForOp>()) {
+    if (loop || each.getInitArgs().empty())
+      return false;
+    loop = each;
+  }
+  unsigned count = kernel.getNumArguments();
+  if (!loop || count < 3)
+    return false;
+  Value parts = kernel.getArgument(count - 2);
+  for (Operation *user : parts.getUsers()) {
+    if (isa<arith::DivUIOp>(user))
+      point = user->getResult(0);
+    if (isa<arith::RemUIOp>(user))
+      part = user->getResult(0);
+  }
+  return point && part;
+}
+
+/// The same for all parts of a point, and not a matter of the chunks before.
+bool Splitter::isLocal(Operation *op) {
+  auto known = local.find(op);
+  if (known != local.end())
+    return known->second;
+  bool result = isa<LoadOp>(op) || isMemoryEffectFree(op);
+  auto check = [&](Value operand) {
+    if (auto argument = dyn_cast<BlockArgument>(operand)) {
+      if (argument.getOwner() == loop.getBody() &&
+          argument != loop.getInductionVar())
+        result = false;
+      return;
+    }
+    if (operand == part)
+      result = false;
+    else if (operand.getDefiningOp() &&
+             !op->isProperAncestor(operand.getDefiningOp()))
+      result &= isLocal(operand.getDefiningOp());
+  };
+  if (result && isa<BlockArgument>(point))
+    return local[op] = false;
+  for (Value operand : op->getOperands())
+    if (result && operand != point)
+      check(operand);
+  op->walk([&](Operation *inner) {
+    if (inner != op)
+      for (Value operand : inner->getOperands())
+        if (result && operand.getParentRegion() != inner->getParentRegion())
+          check(operand);
+  });
+  return local[op] = result;
+}
+
+/// Whether there is a product or an inverse in what leads to it.
+bool Splitter::computes(Operation *op) {
+  if (isa<DotOp, InvertOp>(op))
+    return true;
+  return llvm::any_of(op->getOperands(), [&](Value operand) {
+    Operation *source = operand.getDefiningOp();
+    return source && source->getBlock() == loop.getBody() && computes(source);
+  });
+}
+
+/// A scalar of the kernel, in terms of other values of its arguments.
+Value Splitter::place(OpBuilder &at, Value value, ValueRange arguments,
+                      IRMapping &known) {
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    return arguments[argument.getArgNumber()];
+  if (Value done = known.lookupOrNull(value))
+    return done;
+  Operation *op = value.getDefiningOp();
+  for (Value operand : op->getOperands())
+    known.map(operand, place(at, operand, arguments, known));
+  at.clone(*op, known);
+  return known.lookup(value);
+}
+
+/// [point, chunk, row, column] of value `number` in the workspace.
+Value Splitter::memoryOf(unsigned number, Value workspace, Value chunks) {
+  auto type = cast<TileType>(cut[number].getType());
+  Type element = type.getElementType();
+  int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+  constexpr int64_t dynamic = ShapedType::kDynamic;
+  Value flat = memref::ViewOp::create(
+      builder, loc, MemRefType::get({dynamic}, element), workspace, constant(0),
+      ValueRange{constant(1)});
+  int64_t step = record / bytes, offset = offsets[number] / bytes;
+  Value perPoint =
+      arith::MulIOp::create(builder, loc, chunks, constant(step));
+  auto layout = StridedLayoutAttr::get(builder.getContext(), offset,
+                                       {dynamic, step, type.getColumns(), 1});
+  auto memory = MemRefType::get(
+      {dynamic, dynamic, type.getRows(), type.getColumns()}, element, layout);
+  SmallVector<OpFoldResult> sizes{
+      OpFoldResult(constant(1)), OpFoldResult(chunks),
+      builder.getIndexAttr(type.getRows()),
+      builder.getIndexAttr(type.getColumns())};
+  SmallVector<OpFoldResult> strides{
+      OpFoldResult(perPoint), builder.getIndexAttr(step),
+      builder.getIndexAttr(type.getColumns()), builder.getIndexAttr(1)};
+  return memref::ReinterpretCastOp::create(
+      builder, loc, memory, flat, builder.getIndexAttr(offset), sizes, strides);
+}
+
+void Splitter::splitKernel() {
+  // The first kernel: a block computes one chunk.
+  IRMapping mapping;
+  builder.setInsertionPoint(kernel);
+  first = cast<gpu::GPUFuncOp>(builder.clone(*kernel, mapping));
+  first.setName((kernel.getName() + "_chunks").str());
+  Operation *copied = mapping.lookup(loop.getOperation());
+  builder.setInsertionPoint(copied);
+  Value chunk = mapping.lookup(part);
+  IRMapping inside;
+  inside.map(mapping.lookup(loop.getInductionVar()), chunk);
+  for (Operation &op : loop.getBody()->without_terminator())
+    if (isLocal(&op))
+      builder.clone(*mapping.lookup(&op), inside);
+  Value chunks = mapping.lookupOrDefault(loop.getUpperBound());
+  Value workspace = first.getArguments().back();
+  for (auto [i, value] : llvm::enumerate(cut)) {
+    auto type = cast<TileType>(value.getType());
+    Value memory = memoryOf(i, workspace, chunks);
+    StoreOp::create(builder, loc, inside.lookup(mapping.lookup(value)),
+                    memory,
+                    ValueRange{mapping.lookup(point), chunk, constant(0),
+                               constant(0)},
+                    2, constant(type.getRows()), 3,
+                    constant(type.getColumns()));
+  }
+  SmallVector<Operation *> rest;
+  for (Operation *op = copied; !isa<gpu::ReturnOp>(op); op = op->getNextNode())
+    rest.push_back(op);
+  for (Operation *op : llvm::reverse(rest))
+    op->erase();
+
+  // The kernel loads what was computed.
+  for (auto [i, value] : llvm::enumerate(cut)) {
+    auto type = cast<TileType>(value.getType());
+    builder.setInsertionPoint(loop);
+    Value memory =
+        memoryOf(i, kernel.getArguments().back(), loop.getUpperBound());
+    Value zero = constant(0), rows = constant(type.getRows()),
+          columns = constant(type.getColumns());
+    builder.setInsertionPointAfterValue(value);
+    Value loaded = LoadOp::create(
+        builder, loc, type, memory,
+        ValueRange{point, loop.getInductionVar(), zero, zero}, 2, rows, 3,
+        columns);
+    value.replaceAllUsesWith(loaded);
+  }
+}
+
+void Splitter::splitHost() {
+  auto host = launch->getParentOfType<func::FuncOp>();
+  builder.setInsertionPoint(launch);
+  IRMapping known;
+  Value chunks =
+      place(builder, loop.getUpperBound(), host.getArguments(), known);
+  SmallVector<Value> operands(launch.getKernelOperands());
+  Value parts = operands[operands.size() - 2];
+  operands[operands.size() - 2] = chunks;
+  Value one = constant(1);
+  // The launch has points times parts blocks.
+  Value blocks = launch.getGridSizeOperandValues().x;
+  Value some = arith::MaxSIOp::create(builder, loc, parts, one);
+  Value points = arith::DivUIOp::create(builder, loc, blocks, some);
+  Value total = arith::MulIOp::create(builder, loc, points, chunks);
+  gpu::LaunchFuncOp::create(builder, loc, first,
+                            gpu::KernelDim3{total, one, one},
+                            launch.getBlockSizeOperandValues(), Value(),
+                            operands);
+
+  // The workspace: a record for every chunk of every point.
+  auto bytes = host->getParentOfType<ModuleOp>().lookupSymbol<func::FuncOp>(
+      (host.getSymName() + "_worker_bytes").str());
+  Operation *exit = bytes.getBody().front().getTerminator();
+  builder.setInsertionPoint(exit);
+  IRMapping sizes;
+  Value need = arith::MulIOp::create(
+      builder, loc,
+      place(builder, loop.getUpperBound(), bytes.getArguments(), sizes),
+      constant(record));
+  auto signature = host->getAttrOfType<DictionaryAttr>("rondo.signature");
+  auto names = signature.getAs<ArrayAttr>("sizes");
+  auto bounds = signature.getAs<DenseI64ArrayAttr>("bound");
+  for (Attribute batch : signature.getAs<ArrayAttr>("batch")) {
+    unsigned number = llvm::find(names, batch) - names.begin();
+    Value size = bytes.getArgument(number);
+    if (bounds && bounds[number] >= 0)
+      size = constant(bounds[number]);
+    need = arith::MulIOp::create(builder, loc, need, size);
+  }
+  need = arith::AddIOp::create(builder, loc, need, exit->getOperand(0));
+  exit->setOperand(0, need);
+}
+
+bool Splitter::run() {
+  if (!find())
+    return false;
+  bool pays = false;
+  for (Operation &op : loop.getBody()->without_terminator()) {
+    if (!isLocal(&op))
+      continue;
+    pays |= isa<InvertOp>(op);
+    for (Value result : op.getResults()) {
+      auto type = dyn_cast<TileType>(result.getType());
+      bool leaves = llvm::any_of(result.getUsers(), [&](Operation *user) {
+        Operation *inLoop = loop.getBody()->findAncestorOpInBlock(*user);
+        return !inLoop || !isLocal(inLoop);
+      });
+      if (!type || !type.isMatrix() || !leaves || !computes(&op))
+        continue;
+      cut.push_back(result);
+      offsets.push_back(record);
+      record += type.getRows() * type.getColumns() *
+                type.getElementType().getIntOrFloatBitWidth() / 8;
+    }
+  }
+  if (!pays || cut.empty())
+    return false;
+  splitKernel();
+  splitHost();
+  return true;
+}
+
+struct SplitChunks : public rondo::tile::impl::SplitChunksBase<SplitChunks> {
+  void runOnOperation() override {
+    SmallVector<gpu::LaunchFuncOp> launches;
+    getOperation().walk(
+        [&](gpu::LaunchFuncOp launch) { launches.push_back(launch); });
+    for (gpu::LaunchFuncOp launch : launches) {
+      auto kernel = dyn_cast_or_null<gpu::GPUFuncOp>(
+          SymbolTable::lookupNearestSymbolFrom(launch, launch.getKernel()));
+      if (kernel && kernel->hasAttr("tile.warps") &&
+          Splitter(kernel, launch).run())
+        ++numSplit;
+    }
+  }
+};
+
+} // namespace
