@@ -8,6 +8,7 @@
 #include "passes/GPU/Tile/EmitThreads.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/ScopeExit.h"
 
 using namespace mlir;
@@ -176,6 +177,10 @@ void ThreadEmitter::emitCopy(CopyOp op) {
     return;
   }
   // Pieces of 16 bytes, if all of them are aligned.
+  if (op->hasAttr(kWhole)) {
+    copyPieces(place, target, /*whole=*/true);
+    return;
+  }
   Type i64 = builder.getI64Type();
   Value address = LLVM::PtrToIntOp::create(builder, at.loc, i64, place.pointer);
   Value all = arith::OrIOp::create(builder, at.loc, address, place.rowStride);
@@ -190,27 +195,42 @@ void ThreadEmitter::emitCopy(CopyOp op) {
   builder.setInsertionPointToStart(branch.elseBlock());
   loadIntoShared(place, target);
   builder.setInsertionPointToStart(branch.thenBlock());
+  copyPieces(place, target, /*whole=*/false);
+}
+
+/// `whole`: nothing is cut off along columns.
+void ThreadEmitter::copyPieces(const Place &place, const Parts &target,
+                               bool whole) {
   int64_t pieces = target.storedColumns() / 8, threads = 32 * warps;
   int64_t total = target.storedRows() * pieces;
   bool even = threads % pieces == 0 && (threads / pieces) % 8 == 0;
-  Value row, piece, offset;
+  Value row, offset, room, source, step;
+  int64_t before = 0;
   for (int64_t first = 0; first < total; first += threads) {
     int64_t further = even ? first / pieces : 0;
     if (!even || first == 0) {
       Value number = at.add(thread, first);
       row = at.divide(number, pieces);
-      piece = at.remainder(number, pieces);
+      Value piece = at.remainder(number, pieces);
       offset = pieceOffset(target, row, piece, 0);
+      Value column = at.shiftLeft(piece, 3);
+      room = whole ? at.constant(16)
+                   : at.clamp(at.shiftLeft(at.sub(place.columnLimit, column), 1),
+                              0, 16);
+      source = pointerTo(at, place, row, column);
+    } else {
+      Type i64 = builder.getI64Type();
+      if (!step)
+        step = arith::MulIOp::create(
+            builder, at.loc, place.rowStride,
+            arith::ConstantIntOp::create(builder, at.loc, i64,
+                                         further - before));
+      source = at.globalPointer(source, step);
     }
-    Value here = at.add(row, further);
-    Value column = at.shiftLeft(piece, 3);
-    Value bytes = at.clamp(
-        at.shiftLeft(at.sub(place.columnLimit, column), 1), 0, 16);
-    Value present = at.less(here, place.rowLimit);
-    bytes = at.select(present, bytes, at.constant(0));
-    Value source = pointerTo(at, place, here, column);
-    Value some = at.less(at.constant(0), bytes);
-    source = at.select(some, source, place.pointer);
+    before = further;
+    // Where there is nothing, no bytes are read.
+    Value present = at.less(at.add(row, further), place.rowLimit);
+    Value bytes = at.select(present, room, at.constant(0));
     auto copy = [&] {
       at.copyAsync(offset, further * pitch(target), source, bytes);
     };
@@ -266,7 +286,7 @@ void ThreadEmitter::emitStore(StoreOp op) {
   bool unitRows = static_cast<int64_t>(op.getRowDim()) ==
                   cast<MemRefType>(op.getTarget().getType()).getRank() - 1;
   if (!place.element.isF32() && unitRows) {
-    storeColumns(place, parts);
+    storeColumns(place, parts, op->hasAttr(kWhole));
     return;
   }
   Value row = firstRow(grid), column = firstColumn(grid);
@@ -345,7 +365,8 @@ void ThreadEmitter::storeRows(const Place &place, const Parts &parts) {
 
 /// The same for a tile whose columns lie along the innermost dim: a warp
 /// transposes 8 x 8 blocks in registers, and lanes write 16 bytes of a column.
-void ThreadEmitter::storeColumns(const Place &place, const Parts &parts) {
+void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
+                                 bool isWhole) {
   Grid grid(parts.type, warps);
   // A row of the stage is a column of the tile.
   Parts stage{TileType::get(builder.getContext(), parts.type.getColumns(),
@@ -394,6 +415,15 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts) {
       Value offset = pieceOffset(stage, step, piece, 0);
       Value room = at.sub(place.rowLimit, row);
       Value inColumns = at.less(step, place.columnLimit);
+      if (isWhole) {
+        Value loaded = at.loadShared(four, offset, 0, 16);
+        Values words;
+        for (int64_t i = 0; i < 4; ++i)
+          words.push_back(
+              vector::ExtractOp::create(builder, at.loc, loaded, i));
+        at.storeGlobalIf(inColumns, words, pointerTo(at, place, row, step));
+        continue;
+      }
       Value whole = arith::AndIOp::create(builder, at.loc, aligned,
                                           at.less(at.constant(7), room));
       auto present = scf::IfOp::create(builder, at.loc, inColumns, false);

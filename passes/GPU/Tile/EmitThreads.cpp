@@ -82,10 +82,16 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return emitFor(loop);
   if (!isa_and_nonnull<TileDialect>(op.getDialect())) {
-    for (Region &region : op.getRegions())
+    // Of several regions one is executed: they share memory.
+    int64_t before = sharedBytes, most = sharedBytes;
+    for (Region &region : op.getRegions()) {
+      sharedBytes = before;
       for (Block &block : region)
         if (failed(emitBlock(block)))
           return failure();
+      most = std::max(most, sharedBytes);
+    }
+    sharedBytes = most;
     return success();
   }
   builder.setInsertionPoint(&op);

@@ -71,6 +71,10 @@ struct Place {
   mlir::Type element;
 };
 
+/// On copies and stores: pieces of 16 bytes along the innermost dim are aligned,
+/// and no limit cuts it.
+constexpr llvm::StringLiteral kWhole = "tile.whole";
+
 class ThreadEmitter {
 public:
   ThreadEmitter(mlir::gpu::GPUFuncOp function, int64_t warps);
@@ -94,7 +98,8 @@ private:
   void storeElement(const Place &place, mlir::Value row, mlir::Value column,
                     mlir::Value value);
   void storeRows(const Place &place, const Parts &parts);
-  void storeColumns(const Place &place, const Parts &parts);
+  void storeColumns(const Place &place, const Parts &parts, bool isWhole);
+  void copyPieces(const Place &place, const Parts &target, bool whole);
 
   // EmitTiles.cpp
   void emitMap(MapOp op);

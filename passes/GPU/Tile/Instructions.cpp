@@ -283,6 +283,18 @@ void Instructions::storeGlobalIf(Value condition, Value value, Value pointer) {
              wide ? "l,f,r,~{memory}" : "l,h,r,~{memory}", 2);
 }
 
+void Instructions::storeGlobalIf(Value condition, ArrayRef<Value> four,
+                                 Value pointer) {
+  Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(),
+                                      condition);
+  SmallVector<Value> operands{pointer};
+  operands.append(four.begin(), four.end());
+  operands.push_back(flag);
+  predicated(*this, Type(), operands,
+             "@p st.global.v4.b32 [$0], {$1, $2, $3, $4};",
+             "l,r,r,r,r,r,~{memory}", 5);
+}
+
 void Instructions::copyAsync(Value sharedOffset, int64_t constant,
                              Value pointer, Value bytes) {
   NVVM::CpAsyncOp::create(builder, loc, sharedPointer(sharedOffset, constant),

@@ -43,10 +43,10 @@ def SplitChunks : Pass<"tile-split-chunks", "::mlir::ModuleOp"> {
   let description = [{
     In a kernel that loops over chunks and carries states, a tile is *local* when
     it does not depend on the states and is the same for all blocks of a point.
-    Where a triangular inverse is local, local matrices that products lead to and
-    that the rest of the chunk reads are computed by a kernel before, one block
-    for each chunk of each point, and pass through the workspace:
-    [point, chunk, matrix, row, column]. There are many more chunks than states
+    Where a triangular inverse or products between steps are local, local
+    matrices that products lead to, and vectors that reductions and scans lead
+    to, are computed by a kernel before as far as the rest of the chunk reads
+    them, one block for each chunk of each point, and pass through the workspace. There are many more chunks than states
     are independent, so the device is full and no step of the loop waits for an
     inverse.
 
@@ -73,6 +73,10 @@ def PipelineCopies : Pass<"tile-pipeline-copies", "::mlir::gpu::GPUFuncOp"> {
     place is not looked at: its row limit becomes 0.
 
     In a kernel without such a loop, all matrices of bf16 are copied at once.
+
+    The kernel gets two versions: in one, copies and stores have `tile.whole`,
+    every piece of 16 bytes is aligned and no limit cuts one; a condition in
+    front of both chooses.
 
     After the pass, loops begin with `tile.wait` where anything is copied.
   }];

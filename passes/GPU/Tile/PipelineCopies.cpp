@@ -10,6 +10,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
+#include "passes/GPU/Tile/EmitThreads.h"
 #include "passes/GPU/Tile/Passes.h"
 
 namespace rondo::tile {
@@ -230,8 +231,146 @@ static void copyAtOnce(gpu::GPUFuncOp kernel) {
     Value view =
         ViewOp::create(builder, load.getLoc(), load.getType(), buffer, zero);
     load.getResult().replaceAllUsesWith(view);
-    load.erase();
   }
+  // The first one may be the place itself.
+  for (LoadOp load : loads)
+    load.erase();
+}
+
+/// Two versions of a kernel: one in which every piece of 16 bytes is whole and
+/// aligned, whose copies and stores need no branches, and one for everything.
+class KernelVersions {
+public:
+  explicit KernelVersions(gpu::GPUFuncOp kernel)
+      : kernel(kernel), builder(kernel.getContext()), loc(kernel.getLoc()) {}
+  void run();
+
+private:
+  Value place(Value value);
+  Value isMultiple(Value value, int64_t of);
+  template <typename Op>
+  bool addCondition(Op op, Value memory, int64_t innermost, Value limit,
+                    int64_t extent);
+
+  gpu::GPUFuncOp kernel;
+  OpBuilder builder;
+  Location loc;
+  Operation *start = nullptr; // of what there is in two versions
+  IRMapping known;
+  Value condition;
+};
+
+/// A scalar in front of the versions, or null.
+Value KernelVersions::place(Value value) {
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    return argument.getOwner()->getParentOp() == kernel ? value : Value();
+  Operation *op = value.getDefiningOp();
+  if (op->getBlock() == start->getBlock() && op->isBeforeInBlock(start))
+    return value;
+  if (Value done = known.lookupOrNull(value))
+    return done;
+  if (!isa<arith::ArithDialect>(op->getDialect()))
+    return {};
+  for (Value operand : op->getOperands()) {
+    Value placed = place(operand);
+    if (!placed)
+      return {};
+    known.map(operand, placed);
+  }
+  builder.clone(*op, known);
+  return known.lookup(value);
+}
+
+Value KernelVersions::isMultiple(Value value, int64_t of) {
+  Value rest = arith::RemUIOp::create(
+      builder, loc, value, arith::ConstantIndexOp::create(builder, loc, of));
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, rest,
+                               arith::ConstantIndexOp::create(builder, loc, 0));
+}
+
+template <typename Op>
+bool KernelVersions::addCondition(Op op, Value memory, int64_t innermost,
+                                  Value limit, int64_t extent) {
+  memory = place(memory);
+  limit = limit ? place(limit) : limit;
+  Value index = place(op.getIndices()[innermost]);
+  if (!memory || !limit || !index)
+    return false;
+  auto add = [&](Value each) {
+    condition = condition ? arith::AndIOp::create(builder, loc, condition, each)
+                                .getResult()
+                          : each;
+  };
+  auto type = cast<MemRefType>(memory.getType());
+  int64_t perPiece = 128 / type.getElementTypeBitWidth();
+  Value address =
+      memref::ExtractAlignedPointerAsIndexOp::create(builder, loc, memory);
+  add(isMultiple(address, 16));
+  auto metadata =
+      memref::ExtractStridedMetadataOp::create(builder, loc, memory);
+  for (Value stride : metadata.getStrides().drop_back())
+    add(isMultiple(stride, perPiece));
+  add(isMultiple(metadata.getOffset(), perPiece));
+  add(isMultiple(index, perPiece));
+  add(arith::CmpIOp::create(
+      builder, loc, arith::CmpIPredicate::sge, limit,
+      arith::ConstantIndexOp::create(builder, loc, extent)));
+  return true;
+}
+
+void KernelVersions::run() {
+  Block &block = kernel.getBody().front();
+  SmallVector<AllocOp> buffers(block.getOps<AllocOp>());
+  for (Operation &op : block)
+    if (!start && isa<TileDialect>(op.getDialect()) && !isa<AllocOp>(op))
+      start = &op;
+  if (!start)
+    return;
+  for (AllocOp buffer : buffers)
+    if (start->isBeforeInBlock(buffer))
+      buffer->moveBefore(start);
+  builder.setInsertionPoint(start);
+  SmallVector<Operation *> whole;
+  bool fine = true;
+  kernel.walk([&](Operation *op) {
+    if (auto copy = dyn_cast<CopyOp>(op)) {
+      int64_t last = copy.getIndices().size() - 1;
+      TileType type = TileType::get(
+          op->getContext(), copy.getBuffer().getType().getRows(),
+          copy.getBuffer().getType().getColumns(),
+          copy.getBuffer().getType().getElementType(), Layout::Any);
+      if (static_cast<int64_t>(copy.getColumnDim()) != last)
+        return;
+      fine &= addCondition(copy, copy.getSource(), last, copy.getColumnLimit(),
+                           type.getColumns());
+      whole.push_back(op);
+    } else if (auto store = dyn_cast<StoreOp>(op)) {
+      TileType type = store.getValue().getType();
+      int64_t last = store.getIndices().size() - 1;
+      if (!type.isMatrix() || type.getElementType().isF32() ||
+          static_cast<int64_t>(store.getRowDim()) != last)
+        return;
+      fine &= addCondition(store, store.getTarget(), last, store.getRowLimit(),
+                           type.getRows());
+      whole.push_back(op);
+    }
+  });
+  if (!fine || whole.empty())
+    return;
+  auto versions = scf::IfOp::create(builder, loc, condition, true);
+  SmallVector<Operation *> rest;
+  for (Operation *op = start; !isa<gpu::ReturnOp>(op);
+       op = op->getNextNode())
+    rest.push_back(op);
+  Operation *then = versions.thenBlock()->getTerminator();
+  for (Operation *op : rest)
+    op->moveBefore(then);
+  IRMapping copies;
+  OpBuilder other(versions.elseBlock()->getTerminator());
+  for (Operation *op : rest)
+    other.clone(*op, copies);
+  for (Operation *op : whole)
+    op->setAttr(kWhole, builder.getUnitAttr());
 }
 
 struct PipelineCopies
@@ -241,8 +380,11 @@ struct PipelineCopies
     getOperation().walk([&](scf::ForOp loop) { loops.push_back(loop); });
     for (scf::ForOp loop : loops)
       LoopPipeliner(loop).run();
-    if (loops.empty() && getOperation()->hasAttr("tile.warps"))
+    if (!getOperation()->hasAttr("tile.warps"))
+      return;
+    if (loops.empty())
       copyAtOnce(getOperation());
+    KernelVersions(getOperation()).run();
   }
 };
 

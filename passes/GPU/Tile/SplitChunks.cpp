@@ -36,7 +36,7 @@ public:
 private:
   bool find();
   bool isLocal(Operation *op);
-  bool computes(Operation *op);
+  bool computes(Operation *op, bool isVector);
   Value place(OpBuilder &at, Value value, ValueRange arguments,
               IRMapping &known);
   Value memoryOf(unsigned number, Value workspace, Value chunks);
@@ -111,13 +111,16 @@ bool Splitter::isLocal(Operation *op) {
   return local[op] = result;
 }
 
-/// Whether there is a product or an inverse in what leads to it.
-bool Splitter::computes(Operation *op) {
-  if (isa<DotOp, InvertOp>(op))
+/// Whether there is a product in what leads to a matrix, or more than pointwise
+/// computation in what leads to a vector.
+bool Splitter::computes(Operation *op, bool isVector) {
+  if (isa<DotOp, InvertOp>(op) ||
+      (isVector && isa<ReduceOp, ScanOp, SegmentProductOp>(op)))
     return true;
   return llvm::any_of(op->getOperands(), [&](Value operand) {
     Operation *source = operand.getDefiningOp();
-    return source && source->getBlock() == loop.getBody() && computes(source);
+    return source && source->getBlock() == loop.getBody() &&
+           computes(source, isVector);
   });
 }
 
@@ -162,6 +165,16 @@ Value Splitter::memoryOf(unsigned number, Value workspace, Value chunks) {
       builder, loc, memory, flat, builder.getIndexAttr(offset), sizes, strides);
 }
 
+/// Dims of [point, chunk, row, column] that a tile runs along. Every tile has one
+/// with a limit, so that nothing is read behind the last chunk.
+static bool hasRows(TileType type) {
+  return type.getRows() > 1 || type.isScalar();
+}
+static int64_t rowDim(TileType type) { return hasRows(type) ? 2 : -1; }
+static int64_t columnDim(TileType type) {
+  return type.getColumns() > 1 ? 3 : -1;
+}
+
 void Splitter::splitKernel() {
   // The first kernel: a block computes one chunk.
   IRMapping mapping;
@@ -185,8 +198,11 @@ void Splitter::splitKernel() {
                     memory,
                     ValueRange{mapping.lookup(point), chunk, constant(0),
                                constant(0)},
-                    2, constant(type.getRows()), 3,
-                    constant(type.getColumns()));
+                    rowDim(type),
+                    hasRows(type) ? constant(type.getRows()) : Value(),
+                    columnDim(type),
+                    type.getColumns() > 1 ? constant(type.getColumns())
+                                          : Value());
   }
   SmallVector<Operation *> rest;
   for (Operation *op = copied; !isa<gpu::ReturnOp>(op); op = op->getNextNode())
@@ -200,13 +216,16 @@ void Splitter::splitKernel() {
     builder.setInsertionPoint(loop);
     Value memory =
         memoryOf(i, kernel.getArguments().back(), loop.getUpperBound());
-    Value zero = constant(0), rows = constant(type.getRows()),
-          columns = constant(type.getColumns());
+    Value zero = constant(0), rows, columns;
+    if (hasRows(type))
+      rows = constant(type.getRows());
+    if (type.getColumns() > 1)
+      columns = constant(type.getColumns());
     builder.setInsertionPointAfterValue(value);
     Value loaded = LoadOp::create(
         builder, loc, type, memory,
-        ValueRange{point, loop.getInductionVar(), zero, zero}, 2, rows, 3,
-        columns);
+        ValueRange{point, loop.getInductionVar(), zero, zero}, rowDim(type),
+        rows, columnDim(type), columns);
     value.replaceAllUsesWith(loaded);
   }
 }
@@ -262,19 +281,21 @@ bool Splitter::run() {
   for (Operation &op : loop.getBody()->without_terminator()) {
     if (!isLocal(&op))
       continue;
-    pays |= isa<InvertOp>(op);
+    pays |= isa<InvertOp, SegmentProductOp>(op);
     for (Value result : op.getResults()) {
       auto type = dyn_cast<TileType>(result.getType());
       bool leaves = llvm::any_of(result.getUsers(), [&](Operation *user) {
         Operation *inLoop = loop.getBody()->findAncestorOpInBlock(*user);
         return !inLoop || !isLocal(inLoop);
       });
-      if (!type || !type.isMatrix() || !leaves || !computes(&op))
+      if (!type || !leaves || !computes(&op, !type.isMatrix()))
         continue;
       cut.push_back(result);
       offsets.push_back(record);
-      record += type.getRows() * type.getColumns() *
-                type.getElementType().getIntOrFloatBitWidth() / 8;
+      record += llvm::alignTo(
+          type.getRows() * type.getColumns() *
+              type.getElementType().getIntOrFloatBitWidth() / 8,
+          16);
     }
   }
   if (!pays || cut.empty())

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Times kernels on a GPU beside the floor of each, and checks them first.
+
+  run.py prepare FOLDER --build BUILD [--only NAME,..] [-- OPTION..]
+  run.py run FOLDER [--only NAME,..] [--no-times]
+
+`prepare` compiles the rows' programs where there is a compiler; FOLDER is all
+that the machine with the GPU needs, beside Python with torch. `run` compares
+every row at a small size with the same program compiled one step after the
+other in f32, then times the sizes of ROWS by replays of a CUDA graph. The floor
+is the time in which the bytes of inputs and outputs, each once, are copied at
+the rate measured in the same run. Exit code 1 if a result is wrong.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+TOLERANCE = 1e-2  # bf16
+HEADS = ["B=4,T=2048,H=16,K=128,V=128", "B=2,T=16384,H=16,K=128,V=128"]
+SMALL = "B=1,T=333,H=2,K=128,V=128"
+# name, program, sizes bound, small sizes, sizes, milliseconds asked for
+ROWS = [
+    ("simple decay", "retention", "K=128,V=128", SMALL, HEADS, [0.050, 0.19]),
+    ("gla", "gla", "K=128,V=128", SMALL, HEADS, [0.085, 0.32]),
+    ("delta", "delta_net", "K=128,V=128", SMALL, HEADS, [0.090, 0.33]),
+    ("gated delta", "gated_delta", "K=128,V=128", SMALL, HEADS, [0.090, 0.33]),
+    ("kda", "kda", "K=128,V=128", SMALL, HEADS, [0.12, 0.45]),
+]
+
+
+def load_checker(folder):
+    spec = importlib.util.spec_from_file_location("gpu_check", os.path.join(folder, "gpu-check.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def prepare(options):
+    os.makedirs(options.folder, exist_ok=True)
+    for file in ("test/random/artifact.py", "test/numerics/safetensors.py",
+                 "utils/gpu-check.py", "bench/cuda/run.py"):
+        shutil.copy(os.path.join(ROOT, file), options.folder)
+    rondoc = os.path.join(options.build, "bin", "rondoc")
+    for name, program, bound, *_ in ROWS:
+        if options.only and name not in options.only:
+            continue
+        for suffix, extra in (("", ["--dtype=bf16", *options.compile]),
+                              ("_steps", ["--dtype=f32", "--form=sequential"])):
+            library = os.path.join(options.folder, f"lib{program}{suffix}.so")
+            subprocess.run([rondoc, os.path.join(ROOT, "examples", program + ".rondo"),
+                            "--target=cuda", "--arch=sm_90", "--dims=" + bound,
+                            "-o", library, *extra], check=True)
+            os.remove(os.path.join(options.folder, f"{program}{suffix}.h"))
+    return 0
+
+
+def parse(text):
+    return {k: int(v) for k, v in (part.split("=") for part in text.split(","))}
+
+
+def draw(torch, artifact, info, sizes):
+    """Inputs on the device: decays below 1, keys of length 1."""
+    names = [info.sizes[i].name.decode() for i in range(info.num_sizes)]
+    values = [sizes.get(n, info.sizes[i].bound) for i, n in enumerate(names)]
+    tensors = {}
+    for i in range(info.num_tensors):
+        entry = info.tensors[i]
+        name = entry.name.decode()
+        if entry.role != 0:
+            continue
+        shape = artifact.shape_of(entry, values)
+        x = torch.randn(shape, device="cuda")
+        if name in ("g", "A"):
+            x = -0.1 * x.abs()
+        elif name in ("beta", "dt"):
+            x = torch.sigmoid(x)
+        elif name == "gamma":
+            x = 1 - 2.0 ** (-5 - torch.arange(x.numel(), device="cuda") % 4).reshape(shape)
+        elif name == "k":
+            x = torch.nn.functional.normalize(x, dim=-1)
+        tensors[name] = x.to(torch.bfloat16)
+    return tensors
+
+
+class Inputs(dict):
+    """What gpu-check's Call copies tensors from."""
+
+    def __getitem__(self, name):
+        return super().__getitem__(name).float().cpu().numpy()
+
+
+def run(options):
+    sys.path.insert(0, options.folder)
+    import artifact
+    import torch
+    checker = load_checker(options.folder)
+    stream = torch.cuda.Stream()
+    print(torch.cuda.get_device_name(), flush=True)
+    failed = 0
+
+    def open_(program, suffix=""):
+        path = os.path.join(options.folder, f"lib{program}{suffix}.so")
+        return next(iter(artifact.open_library(path).values()))
+
+    def call(info, sizes, tensors):
+        with torch.cuda.stream(stream):
+            result = checker.Call(artifact, info, sizes, tensors, stream)
+            result.run()
+        stream.synchronize()
+        return result
+
+    rows = [row for row in ROWS if not options.only or row[0] in options.only]
+    for name, program, _, small, *_ in rows:
+        info, sizes = open_(program), parse(small)
+        tensors = Inputs(draw(torch, artifact, info, sizes))
+        found = call(info, sizes, tensors).outputs
+        want = call(open_(program, "_steps"), sizes, tensors).outputs
+        worst = 0.0
+        for key, x in want.items():
+            y = found[key].double()
+            error = ((y - x.double()).pow(2).mean() / x.double().pow(2).mean()).sqrt().item()
+            worst = max(worst, error if error == error else float("inf"))
+        ok = worst <= TOLERANCE
+        failed += not ok
+        print(f"{'ok  ' if ok else 'FAIL'} {name}: {worst:.1e}", flush=True)
+    if options.no_times:
+        return 1 if failed else 0
+    # By a kernel: the copy engine is slower.
+    x = torch.empty(1 << 29, dtype=torch.float32, device="cuda")
+    y = torch.empty_like(x)
+    copy = 8 * x.numel() / checker.measure(lambda: torch.neg(x, out=y), stream) * 1e6
+    del x, y
+    print(f"copy {copy / 1e9:.0f} GB/s", flush=True)
+    print(f"{'kernel':14} {'sizes':34} {'ms':>8} {'asked':>8} {'floor':>8} {'ratio':>6}")
+    for name, program, _, _, sizes, asked in rows:
+        info = open_(program)
+        for text, bar in zip(sizes, asked):
+            tensors = draw(torch, artifact, info, parse(text))
+            once = call(info, parse(text), Inputs(tensors))
+            time = checker.measure(once.run, stream) / 1e3
+            moved = sum(t.numel() * t.element_size() for t in tensors.values())
+            moved += sum(t.numel() * t.element_size() for n, t in once.outputs.items()
+                         if n in ("o", "y"))
+            floor = moved / copy * 1e3
+            print(f"{name:14} {text:34} {time:8.4f} {bar:8.3f} {floor:8.4f} {time / floor:6.2f}",
+                  flush=True)
+            del once, tensors
+            torch.cuda.empty_cache()
+    return 1 if failed else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("command", choices=["prepare", "run"])
+    parser.add_argument("folder")
+    parser.add_argument("--build", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[])
+    parser.add_argument("--no-times", action="store_true")
+    parser.add_argument("compile", nargs="*", help="options of rondoc, after --")
+    options = parser.parse_args()
+    sys.exit(prepare(options) if options.command == "prepare" else run(options))
+
+
+if __name__ == "__main__":
+    main()
