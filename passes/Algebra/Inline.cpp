@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Algebra/Inline.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace rondo;
@@ -70,6 +72,45 @@ Expr rondo::algebra::inlineReads(
     Context &context, Expr expr, llvm::function_ref<Value(Expr)> extentOf,
     llvm::function_ref<bool(Expr, EquationOp)> isWanted) {
   return Inliner(context, extentOf, isWanted).visit(expr);
+}
+
+/// The extent of the index argument `value` of `equation`, if it is one that
+/// starts at 0.
+static Value extentOf(EquationOp equation, Value value) {
+  auto argument = dyn_cast<BlockArgument>(value);
+  if (!argument || argument.getOwner() != &equation.getBlock())
+    return Value();
+  unsigned number = argument.getArgNumber();
+  unsigned numParallel = equation.getSizes().size();
+  if (number < numParallel)
+    return equation.getSizes()[number];
+  Value lower = equation.getLowers()[number - numParallel];
+  return matchPattern(lower, m_Zero())
+             ? equation.getUppers()[number - numParallel]
+             : Value();
+}
+
+bool rondo::algebra::canInline(ReadOp read, EquationOp equation) {
+  auto user = dyn_cast<EquationOp>(read->getParentOp());
+  if (!user || user->getParentOp() != equation->getParentOp() ||
+      equation.getCombiner() || read.getFallback())
+    return false;
+  return llvm::all_of(
+      llvm::zip_equal(read.getSubscripts(), equation.getSizes()),
+      [&](auto pair) {
+        return extentOf(user, std::get<0>(pair)) == std::get<1>(pair);
+      });
+}
+
+void rondo::algebra::inlineRead(ReadOp read, EquationOp equation) {
+  OpBuilder builder(read);
+  IRMapping mapping;
+  mapping.map(equation.getBlock().getArguments(), read.getSubscripts());
+  for (Operation &op : equation.getBlock().without_terminator())
+    builder.clone(op, mapping);
+  read.replaceAllUsesWith(
+      mapping.lookupOrDefault(equation.getYield().getValues()[0]));
+  read.erase();
 }
 
 void rondo::algebra::splitCondition(Expr condition,

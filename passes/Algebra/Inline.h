@@ -20,6 +20,12 @@ Expr inlineReads(Context &context, Expr expr,
                  llvm::function_ref<mlir::Value(Expr)> extentOf,
                  llvm::function_ref<bool(Expr, EquationOp)> isWanted);
 
+/// Whether `read`, in the body of another equation of the same block, takes a
+/// point that is surely one of `equation`, which is no reduction.
+bool canInline(ReadOp read, EquationOp equation);
+/// Replaces such a read by what the equation says. Erases the read.
+void inlineRead(ReadOp read, EquationOp equation);
+
 /// The parts of a condition, all of which must hold.
 void splitCondition(Expr condition, llvm::SmallSetVector<Expr, 4> &parts);
 

@@ -6,8 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Rondo/IR/RondoOps.h"
-#include "mlir/IR/IRMapping.h"
-#include "mlir/IR/Matchers.h"
+#include "passes/Algebra/Inline.h"
 #include "passes/Algebra/Passes.h"
 
 namespace rondo::algebra {
@@ -17,6 +16,7 @@ namespace rondo::algebra {
 
 using namespace mlir;
 using namespace rondo;
+using namespace rondo::algebra;
 
 namespace {
 
@@ -31,56 +31,7 @@ bool readsHistory(EquationOp equation) {
       .wasInterrupted();
 }
 
-/// The extent of the index argument `value` of `equation`, if it is one that
-/// starts at 0.
-Value extentOf(EquationOp equation, Value value) {
-  auto argument = dyn_cast<BlockArgument>(value);
-  if (!argument || argument.getOwner() != &equation.getBlock())
-    return Value();
-  unsigned number = argument.getArgNumber();
-  unsigned numParallel = equation.getSizes().size();
-  if (number < numParallel)
-    return equation.getSizes()[number];
-  Value lower = equation.getLowers()[number - numParallel];
-  return matchPattern(lower, m_Zero())
-             ? equation.getUppers()[number - numParallel]
-             : Value();
-}
-
-/// Whether `read` takes a point of `equation` that is inside its index space,
-/// in the body of a sum.
-bool isWithin(ReadOp read, EquationOp equation) {
-  auto user = dyn_cast<EquationOp>(read->getParentOp());
-  if (!user || user->getParentOp() != equation->getParentOp() ||
-      !user.getCombiner() || read.getFallback())
-    return false;
-  return llvm::all_of(llvm::zip_equal(read.getSubscripts(),
-                                      equation.getSizes()),
-                      [&](auto pair) {
-                        return extentOf(user, std::get<0>(pair)) ==
-                               std::get<1>(pair);
-                      });
-}
-
-struct InlineReaders
-    : rondo::algebra::impl::InlineReadersBase<InlineReaders> {
-  void inlineInto(EquationOp equation) {
-    for (Operation *user :
-         llvm::make_early_inc_range(equation.getResult().getUsers())) {
-      auto read = cast<ReadOp>(user);
-      OpBuilder builder(read);
-      IRMapping mapping;
-      mapping.map(equation.getBlock().getArguments(), read.getSubscripts());
-      for (Operation &op : equation.getBlock().without_terminator())
-        builder.clone(op, mapping);
-      read.replaceAllUsesWith(
-          mapping.lookupOrDefault(equation.getYield().getValues()[0]));
-      read.erase();
-    }
-    equation.erase();
-    ++numInlined;
-  }
-
+struct InlineReaders : rondo::algebra::impl::InlineReadersBase<InlineReaders> {
   void runOnOperation() override {
     for (KernelOp kernel : getOperation().getOps<KernelOp>()) {
       SmallVector<EquationOp> equations(
@@ -90,11 +41,16 @@ struct InlineReaders
         if (users.empty() || equation.getCombiner() ||
             equation.getScalarType().isInteger(1) || !readsHistory(equation))
           continue;
-        if (llvm::all_of(users, [&](Operation *user) {
+        if (!llvm::all_of(users, [&](Operation *user) {
               auto read = dyn_cast<ReadOp>(user);
-              return read && isWithin(read, equation);
+              return read && canInline(read, equation) &&
+                     cast<EquationOp>(read->getParentOp()).getCombiner();
             }))
-          inlineInto(equation);
+          continue;
+        for (Operation *user : llvm::make_early_inc_range(users))
+          inlineRead(cast<ReadOp>(user), equation);
+        equation.erase();
+        ++numInlined;
       }
     }
   }

@@ -132,6 +132,13 @@ double TileChooser::getScalarCost() const {
 
 double TileChooser::getVectorCost(const Lanes &lanes, unsigned dim,
                                   int64_t count) const {
+  // The filter of a triangle is not computed where loops follow it.
+  Operation *filter = nullptr, *condition = nullptr;
+  std::optional<Triangle> triangle = nest.findTriangle();
+  if (triangle && triangle->row != dim) {
+    filter = triangle->select;
+    condition = triangle->select.getCondition().getDefiningOp();
+  }
   double cost = 0; // of one vector
   for (const Access &access : accesses) {
     double frequency = getFrequency(access.dims | dimBit(dim));
@@ -151,7 +158,7 @@ double TileChooser::getVectorCost(const Lanes &lanes, unsigned dim,
     }
   }
   for (Operation *op : nest.ops) {
-    if (!isElementwise(op))
+    if (!isElementwise(op) || op == filter || op == condition)
       continue;
     bool isUniform = lanes.get(op->getResult(0)).kind == LaneKind::Uniform;
     cost += getOpCost(op) * getFrequency(nest.getDims(op) | dimBit(dim)) *

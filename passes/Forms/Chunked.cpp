@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Forms/Chunked.h"
+#include "passes/Algebra/Inline.h"
 #include "passes/Forms/ChunkEmitter.h"
 
 using namespace mlir;
@@ -571,6 +572,15 @@ void ChunkEmitter::emitReadout(Readout &readout) {
   YieldOp::create(inside, loc, value);
   consumer.getResult().replaceAllUsesWith(op.getResult());
   consumer.erase();
+  // What it is part of, o = scale * sum, says the rest.
+  if (!op.getResult().hasOneUse())
+    return;
+  auto use = dyn_cast<ReadOp>(*op.getResult().user_begin());
+  if (!use || !canInline(use, op) ||
+      cast<EquationOp>(use->getParentOp()).getCombiner())
+    return;
+  inlineRead(use, op);
+  op.erase();
 }
 
 void ChunkEmitter::run() {

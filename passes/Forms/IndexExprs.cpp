@@ -75,24 +75,25 @@ void IndexExprs::addIndex(Value index, AffineExpr lower, AffineExpr upper) {
   if (known.count(index))
     return;
   known[index] = getAffineDimExpr(ranges.size(), context);
-  ranges.push_back({index, lower, upper, {}});
+  ranges.push_back({index, lower, upper});
 }
 
 void IndexExprs::setBlock(Value index, Value block, int64_t size) {
   AffineExpr dim = known.lookup(index), quotient = known.lookup(block);
-  Range &range = ranges[cast<AffineDimExpr>(dim).getPosition()];
-  range.block = quotient;
-  range.blockSize = size;
+  AffineExpr rest = getAffineDimExpr(ranges.size(), context);
+  ranges.push_back({{}, getConstant(0), getConstant(size)});
   blocks[dim.floorDiv(size)] = quotient;
   blocks[dim % size] = simplify(dim - quotient * size);
+  blockPoints[dim] = quotient * size + rest;
+  blockSizes[dim] = size;
 }
 
 void IndexExprs::clearBlock(Value index) {
   AffineExpr dim = known.lookup(index);
-  Range &range = ranges[cast<AffineDimExpr>(dim).getPosition()];
-  blocks.erase(dim.floorDiv(range.blockSize));
-  blocks.erase(dim % range.blockSize);
-  range.block = {};
+  int64_t size = blockSizes.lookup(dim);
+  blocks.erase(dim.floorDiv(size));
+  blocks.erase(dim % size);
+  blockPoints.erase(dim);
 }
 
 AffineExpr IndexExprs::inBlocks(AffineExpr expr) const {
@@ -242,20 +243,6 @@ std::optional<int64_t> IndexExprs::lowerBound(AffineExpr expr,
   expr = simplify(expr);
   LinearExpr linear = LinearExpr::get(expr);
   int64_t bound = linear.constant;
-  // Dims in blocks first, so that the blocks can cancel.
-  for (const Term &term : linear.terms) {
-    auto dim = dyn_cast<AffineDimExpr>(term.atom);
-    if (!dim || !ranges[dim.getPosition()].block)
-      continue;
-    const Range &range = ranges[dim.getPosition()];
-    AffineExpr first = range.block * range.blockSize;
-    bool grows = term.coefficient > 0;
-    auto at = [&](AffineExpr extreme) {
-      return lowerBound(expr + (extreme - dim) * term.coefficient, depth + 1);
-    };
-    return std::max(at(grows ? range.lower : range.upper - 1),
-                    at(grows ? first : first + (range.blockSize - 1)));
-  }
   // Dims first, so that the sizes in their bounds can cancel.
   for (const Term &term : linear.terms) {
     auto dim = dyn_cast<AffineDimExpr>(term.atom);
@@ -312,11 +299,14 @@ std::optional<int64_t> IndexExprs::lowerBound(AffineExpr expr,
 }
 
 std::optional<int64_t> IndexExprs::getLowerBound(AffineExpr expr) const {
-  return lowerBound(expr, 0);
+  std::optional<int64_t> bound = lowerBound(expr, 0);
+  if (!blockPoints.empty())
+    bound = std::max(bound, lowerBound(expr.replace(blockPoints), 0));
+  return bound;
 }
 
 std::optional<int64_t> IndexExprs::getUpperBound(AffineExpr expr) const {
-  std::optional<int64_t> bound = lowerBound(-expr, 0);
+  std::optional<int64_t> bound = getLowerBound(-expr);
   return bound ? std::optional(-*bound) : std::nullopt;
 }
 
@@ -334,6 +324,8 @@ bool IndexExprs::isInRange(AffineExpr subscript, AffineExpr size) const {
     return true;
   // h / G in a dim of size H / G: shapes divide without a remainder.
   auto lhs = dyn_cast<AffineBinaryOpExpr>(subscript);
+  if (lhs && lhs.getKind() == AffineExprKind::Mod)
+    return isAtLeast(size - lhs.getRHS(), 0);
   auto rhs = dyn_cast<AffineBinaryOpExpr>(size);
   return lhs && rhs && lhs.getKind() == AffineExprKind::FloorDiv &&
          rhs.getKind() == AffineExprKind::FloorDiv &&

@@ -92,8 +92,6 @@ private:
   struct Range {
     mlir::Value index;
     mlir::AffineExpr lower, upper;
-    mlir::AffineExpr block; // null: none
-    int64_t blockSize = 0;
   };
   mlir::AffineExpr compute(mlir::Value value);
   mlir::AffineExpr getOpaque(mlir::Value value);
@@ -113,6 +111,9 @@ private:
   llvm::DenseMap<mlir::Value, mlir::AffineExpr> known;
   /// t floordiv n -> c, t mod n -> t - n c.
   llvm::DenseMap<mlir::AffineExpr, mlir::AffineExpr> blocks;
+  /// t -> n c + rest, for bounds.
+  llvm::DenseMap<mlir::AffineExpr, mlir::AffineExpr> blockPoints;
+  llvm::DenseMap<mlir::AffineExpr, int64_t> blockSizes; // t -> n
 };
 
 } // namespace rondo
