@@ -18,8 +18,9 @@ using namespace rondo::cpu;
 namespace {
 /// Extent taken for one that is only known at run time.
 constexpr int64_t kTypicalExtent = 64;
-/// Unrolled operations per innermost iteration, at most.
-constexpr unsigned kMaxUnrolled = 128;
+/// Unrolled operations per innermost iteration, at most: in reductions, and
+/// where iterations do not wait for each other.
+constexpr unsigned kMaxUnrolled = 128, kMaxUnrolledParallel = 48;
 
 struct Access {
   Value memref;
@@ -50,6 +51,7 @@ private:
   double getVectorCost(const Lanes &lanes, unsigned dim, int64_t count) const;
   /// Operations per innermost iteration and vector.
   unsigned countWork() const;
+  bool canMask(const Lanes &lanes) const;
   void chooseRows(Tile &tile, const Lanes &lanes) const;
   void chooseUnrolling(Tile &tile) const;
   void chooseOrder(Tile &tile) const;
@@ -182,6 +184,20 @@ unsigned TileChooser::countWork() const {
   return std::max(1.0, work);
 }
 
+/// Whether the last, incomplete vector is best computed under a mask. AVX2 has
+/// masks for words that are next to each other only.
+bool TileChooser::canMask(const Lanes &lanes) const {
+  if (target.hasCheapMasks() || target.vectorBits < 256)
+    return target.hasCheapMasks();
+  return llvm::all_of(accesses, [&](const Access &access) {
+    Type type = cast<MemRefType>(access.memref.getType()).getElementType();
+    AccessKind kind = lanes.getAccess(access.memref, access.subscripts);
+    return kind == AccessKind::Uniform ||
+           (kind == AccessKind::Contiguous && type.isIntOrFloat() &&
+            type.getIntOrFloatBitWidth() >= 32);
+  });
+}
+
 void TileChooser::chooseRows(Tile &tile, const Lanes &lanes) const {
   bool reducesVector = nest.isReduction(tile.vectorDim);
   for (unsigned dim = 0; dim < nest.getNumDims(); ++dim) {
@@ -222,8 +238,10 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
     if (tile.rowDim < 0 && nest.isReorderable())
       tile.splits = 2;
   } else {
-    tile.rows = tile.rowDim >= 0 ? 4 : 1;
-    tile.vectors = 4;
+    // Iterations overlap by themselves; the tile saves loads and tests.
+    tile.rows = tile.rowDim >= 0 ? 2 : 1;
+    tile.vectors = 2;
+    budget = std::max(1u, kMaxUnrolledParallel / work);
   }
   auto halve = [](unsigned &count) { count = std::max(1u, count / 2); };
   // Known extents need no tile beyond themselves.
@@ -351,7 +369,7 @@ Tile TileChooser::choose(std::optional<Lanes> &lanes) {
   }
   if (tile.vectorDim >= 0) {
     tile.lanes = count;
-    tile.masked = target.hasCheapMasks() || nest.isReduction(tile.vectorDim);
+    tile.masked = canMask(*lanes) || nest.isReduction(tile.vectorDim);
     chooseRows(tile, *lanes);
     chooseUnrolling(tile);
   }

@@ -1,16 +1,16 @@
 // RUN: rondo-opt %s --rondo-vectorize-loops --canonicalize --split-input-file | FileCheck %s
 
-// Elementwise: four vectors at a time, then one masked vector.
+// Elementwise: two vectors at a time, then one masked vector.
 
 module attributes {rondo.target = {name = "x86-64-v4", vector_bits = 512 : i64, registers = 32 : i64}} {
 // CHECK-LABEL: func.func @elementwise
 // CHECK-SAME:    %[[X:[a-z0-9]+]]: memref<?xf32>, %[[Y:[a-z0-9]+]]: memref<?xf32>
 // CHECK-DAG:     %[[N:.*]] = memref.dim %[[X]]
-// CHECK-DAG:     %[[MAIN:.*]] = arith.andi %[[N]], %c-64
-// CHECK:         scf.for %[[I:.*]] = %c0 to %[[MAIN]] step %c64
-// CHECK-COUNT-4:   vector.load %[[X]]{{.*}} : memref<?xf32>, vector<16xf32>
-// CHECK-COUNT-4:   arith.mulf {{.*}} : vector<16xf32>
-// CHECK-COUNT-4:   vector.store
+// CHECK-DAG:     %[[MAIN:.*]] = arith.andi %[[N]], %c-32
+// CHECK:         scf.for %[[I:.*]] = %c0 to %[[MAIN]] step %c32
+// CHECK-COUNT-2:   vector.load %[[X]]{{.*}} : memref<?xf32>, vector<16xf32>
+// CHECK-COUNT-2:   arith.mulf {{.*}} : vector<16xf32>
+// CHECK-COUNT-2:   vector.store
 // CHECK:         scf.for %[[J:.*]] = %[[MAIN]] to %[[N]] step %c16
 // CHECK:           %[[MASK:.*]] = vector.create_mask
 // CHECK:           vector.maskedload %[[X]][%[[J]]], %[[MASK]]
@@ -120,23 +120,37 @@ func.func @hoisted(%g: memref<f32>, %x: memref<?xf32>, %y: memref<?xf32>) {
 
 // -----
 
-// Without cheap masks the remainder is scalar.
+// AVX2 has masks for words that stand next to each other, and no others.
 
 module attributes {rondo.target = {name = "x86-64-v3", vector_bits = 256 : i64, registers = 16 : i64}} {
-// CHECK-LABEL: func.func @scalar_remainder
+// CHECK-LABEL: func.func @masked_words
 // CHECK:         vector.load {{.*}} vector<8xf32>
-// CHECK-NOT:     masked
-// CHECK:         scf.for
-// CHECK:         scf.for {{.*}} step %c1
-// CHECK:           memref.load
-// CHECK:           memref.store
-func.func @scalar_remainder(%x: memref<?xf32>, %y: memref<?xf32>) {
+// CHECK:         vector.maskedload
+// CHECK:         vector.maskedstore
+func.func @masked_words(%x: memref<?xf32>, %y: memref<?xf32>) {
   linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>],
                   iterator_types = ["parallel"]}
       ins(%x : memref<?xf32>) outs(%y : memref<?xf32>) {
   ^bb0(%a: f32, %old: f32):
     %0 = arith.addf %a, %a : f32
     linalg.yield %0 : f32
+  }
+  return
+}
+
+// CHECK-LABEL: func.func @scalar_remainder
+// CHECK:         vector.load {{.*}} vector<8xf16>
+// CHECK-NOT:     masked
+// CHECK:         scf.for
+// CHECK:         scf.for {{.*}} step %c1
+// CHECK:           memref.load
+// CHECK:           memref.store
+func.func @scalar_remainder(%x: memref<?xf16>, %y: memref<?xf16>) {
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>],
+                  iterator_types = ["parallel"]}
+      ins(%x : memref<?xf16>) outs(%y : memref<?xf16>) {
+  ^bb0(%a: f16, %old: f16):
+    linalg.yield %a : f16
   }
   return
 }
