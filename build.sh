@@ -99,8 +99,8 @@ run_tests() {
   say "ctest: the runtime and its neighbours"
   (cd "$build" && RONDO_GOLDEN=$golden ctest --output-on-failure --no-tests=ignore \
     -j "$(jobs)" --output-junit "$results/ctest.xml") || true
-  say "random programs, interpreted and compiled: 150 fixed seeds"
-  /usr/bin/python3 "$root/test/random/run.py" --build "$build" --count 150 \
+  say "random programs, interpreted and compiled: 500 fixed seeds, 100 fresh"
+  /usr/bin/python3 "$root/test/random/run.py" --build "$build" --count 500 --fresh 100 \
     --jobs "$(nproc)" --output "$results/random.json" || true
   say "fuzzers of the parser and of Sema, two minutes"
   /usr/bin/python3 "$root/test/fuzz/run.py" --build "$build" --seconds 120 \

@@ -81,9 +81,9 @@ static const char kPipeline[] =
     // The IR in SSA form; loops tested at their ends, without what is constant.
     "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,"
     "loop-mssa(loop-rotate,licm),"
-    // Loops of few steps; scalar loops and scalars in a row.
+    // Loops of few steps; scalar loops.
     "loop(indvars,loop-deletion,loop-unroll-full),early-cse<memssa>,"
-    "loop-vectorize,slp-vectorizer,"
+    "loop-vectorize,"
     "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg)";
 
 void rondo::optimize(llvm::Module &module, llvm::TargetMachine &machine,

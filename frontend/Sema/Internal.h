@@ -276,6 +276,11 @@ private:
   const Expr *resolveAccess(const ast::AccessExpr *expr, Env &env);
   const Expr *resolveUnary(const ast::UnaryExpr *expr, Env &env);
   const Expr *resolveBinary(const ast::BinaryExpr *expr, Env &env);
+  /// The integer itself; null (after a report) where it may leave 64 bits.
+  const Expr *checkMagnitude(const Expr *expr, llvm::SMRange range,
+                             const Env &env);
+  bool checkMagnitude(double value, llvm::SMRange range);
+  double magnitude(const Expr *expr);
   const Expr *resolveIf(const ast::IfExpr *expr, Env &env);
   const Expr *resolveReduce(const ast::ReduceExpr *expr, Env &env);
   const Expr *resolveSoftmax(const ast::ReduceExpr *expr, Env &env);
@@ -391,6 +396,7 @@ private:
   std::vector<std::unique_ptr<Scope>> scopes;
   std::vector<std::unique_ptr<TensorInfo>> tensors; // in order of appearance
   llvm::DenseMap<const Tensor *, TensorInfo *> infoOfTensor;
+  llvm::DenseMap<const Expr *, double> magnitudes;
   std::vector<std::unique_ptr<IndexInfo>> indexInfos;
   llvm::DenseMap<const Index *, IndexInfo *> infoOfIndex;
   llvm::StringMap<unsigned> usedNames;

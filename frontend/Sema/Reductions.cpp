@@ -83,7 +83,9 @@ Index *KernelAnalyzer::bindIndex(const ast::ReduceIndex &item, Env &env) {
   if (item.upper) {
     lower = item.lower ? bound(item.lower, env) : nullptr;
     upper = bound(item.upper, env);
-    if ((item.lower && !lower) || !upper) {
+    if ((item.lower && !lower) || !upper ||
+        !checkMagnitude(magnitude(upper) + (lower ? magnitude(lower) : 0),
+                        item.upper->range)) {
       // The name is known all the same: no second report where it is used.
       lower = nullptr;
       upper = builder.integer(0, item.name.loc());

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "frontend/Sema/Internal.h"
+#include "llvm/Support/FormatVariadic.h"
 #include <cmath>
 
 using namespace rondo::frontend;
@@ -425,8 +426,70 @@ const Expr *KernelAnalyzer::resolveUnary(const ast::UnaryExpr *expr, Env &env) {
                ? builder.apply(Op::Not, operand, expr->loc)
                : nullptr;
   return wantNumber(operand, expr->operand, "`-`")
-             ? builder.apply(Op::Neg, operand, expr->loc)
+             ? checkMagnitude(builder.apply(Op::Neg, operand, expr->loc),
+                              expr->range, env)
              : nullptr;
+}
+
+/// How large an integer is in terms of its constants, where indices, sizes and
+/// values of tensors count as 1.
+double KernelAnalyzer::magnitude(const Expr *expr) {
+  if (expr->kind == Expr::Kind::IntConst)
+    return std::fabs(double(expr->integer));
+  if (expr->kind != Expr::Kind::Apply || expr->type != Type::Int)
+    return 1;
+  auto [it, isNew] = magnitudes.try_emplace(expr, 1);
+  if (!isNew)
+    return it->second;
+  double result = 1;
+  switch (expr->op) {
+  case Op::Add:
+  case Op::Sub:
+    result = magnitude(expr->args[0]) + magnitude(expr->args[1]);
+    break;
+  case Op::Mul:
+    result = magnitude(expr->args[0]) * magnitude(expr->args[1]);
+    break;
+  case Op::FloorDiv:
+  case Op::Neg:
+  case Op::Abs:
+    result = magnitude(expr->args[0]);
+    break;
+  case Op::Mod:
+    result = magnitude(expr->args[1]);
+    break;
+  case Op::Max:
+  case Op::Min:
+    result = std::max(magnitude(expr->args[0]), magnitude(expr->args[1]));
+    break;
+  case Op::Select:
+    result = std::max(magnitude(expr->args[1]), magnitude(expr->args[2]));
+    break;
+  default:
+    break;
+  }
+  return magnitudes[expr] = result;
+}
+
+bool KernelAnalyzer::checkMagnitude(double value, llvm::SMRange range) {
+  if (value < 0x1p53)
+    return true;
+  reporter.error(range, "the integers here may not fit in 64 bits")
+      .expected("constants that come to less than 2^53, beside indices and "
+                "sizes")
+      .found(llvm::formatv("about {0:e2}", value).str())
+      .hint("numbers with a point, as in `2.0`, are real and larger");
+  return false;
+}
+
+/// The definition of a constant has a report of its own.
+const Expr *KernelAnalyzer::checkMagnitude(const Expr *expr,
+                                           llvm::SMRange range,
+                                           const Env &env) {
+  if (!expr || expr->type != Type::Int || expr->kind == Expr::Kind::IntConst ||
+      env.place == Env::Place::Const)
+    return expr;
+  return checkMagnitude(magnitude(expr), range) ? expr : nullptr;
 }
 
 static Op opOf(ast::BinaryOp op) {
@@ -551,7 +614,8 @@ const Expr *KernelAnalyzer::resolveBinary(const ast::BinaryExpr *expr,
       return builder.integer(*power, expr->loc);
     return builder.realOp(Op::Pow, {lhs, rhs}, expr->loc);
   }
-  return builder.numeric(opOf(expr->op), lhs, rhs, expr->loc);
+  return checkMagnitude(builder.numeric(opOf(expr->op), lhs, rhs, expr->loc),
+                        expr->range, env);
 }
 
 const Expr *KernelAnalyzer::condition(const ast::Expr *text,

@@ -53,6 +53,7 @@ private:
   unsigned countWork() const;
   bool canMask(const Lanes &lanes) const;
   void chooseRows(Tile &tile, const Lanes &lanes) const;
+  bool sharesWork(const Tile &tile) const;
   void chooseUnrolling(Tile &tile) const;
   void chooseOrder(Tile &tile) const;
   void chooseTriangle(Tile &tile, const Lanes &lanes) const;
@@ -215,6 +216,15 @@ void TileChooser::chooseRows(Tile &tile, const Lanes &lanes) const {
   }
 }
 
+/// Whether something costly is the same in all rows.
+bool TileChooser::sharesWork(const Tile &tile) const {
+  return llvm::any_of(nest.ops, [&](Operation *op) {
+    DimSet dims = nest.getDims(op);
+    return isElementwise(op) && getOpCost(op) > 1 &&
+           (dims & dimBit(tile.vectorDim)) && !(dims & dimBit(tile.rowDim));
+  });
+}
+
 void TileChooser::chooseUnrolling(Tile &tile) const {
   unsigned work = countWork();
   bool reduces = nest.hasReduction();
@@ -238,8 +248,9 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
     if (tile.rowDim < 0 && nest.isReorderable())
       tile.splits = 2;
   } else {
-    // Iterations overlap by themselves; the tile saves loads and tests.
-    tile.rows = tile.rowDim >= 0 ? 2 : 1;
+    // Iterations overlap by themselves, and stores take as long as the loads
+    // that rows would share; not so what is computed for all rows.
+    tile.rows = tile.rowDim >= 0 && sharesWork(tile) ? 4 : 1;
     tile.vectors = 2;
     budget = std::max(1u, kMaxUnrolledParallel / work);
   }

@@ -105,7 +105,10 @@ private:
     Value greatest, norm, result;
   };
   Running start(OpBuilder &at);
-  Running phase(OpBuilder &at, Value first, Value count, bool isMasked,
+  /// Takes blocks of keys in: `count` of them, where the one in step `step` is
+  /// `block(step)`.
+  Running phase(OpBuilder &at, Value count,
+                llvm::function_ref<Expr(Expr)> block, bool isMasked,
                 Running before);
   Expr atTile(Expr expr, ArrayRef<Expr> batch, Expr e, Expr r, Expr key,
               ArrayRef<Expr> tiles = {});
@@ -387,7 +390,8 @@ TileEmitter::Running TileEmitter::start(OpBuilder &at) {
 }
 
 /// A recurrence over `count` blocks of keys.
-TileEmitter::Running TileEmitter::phase(OpBuilder &at, Value first, Value count,
+TileEmitter::Running TileEmitter::phase(OpBuilder &at, Value count,
+                                        llvm::function_ref<Expr(Expr)> blockAt,
                                         bool isMasked, Running before) {
   SmallVector<Value> initials;
   SmallVector<StringRef> names;
@@ -408,7 +412,7 @@ TileEmitter::Running TileEmitter::phase(OpBuilder &at, Value first, Value count,
 
   OpBuilder in = OpBuilder::atBlockEnd(&op.getBlock());
   Expr step = context.leaf(op.getAlongIndices()[0]);
-  Expr e = add(context.leaf(first), step);
+  Expr e = blockAt(step);
   unsigned numMembers = initials.size();
   unsigned greatestMember = 0, normMember = isSoftmax ? 1 : 0,
            resultMember = numMembers - 1;
@@ -639,13 +643,15 @@ void TileEmitter::run() {
   Value last = emitIndex(
       in, range.last ? clamped(add(blockOf(range.last), number(1))) : count);
   Running running = start(in);
-  auto run = [&](Value from, Value to, bool isMasked) {
-    Value length = emitIndex(
+  auto distance = [&](Value from, Value to) {
+    return emitIndex(
         in, atLeast(sub(context.leaf(to), context.leaf(from)), number(0)));
-    running = phase(in, from, length, isMasked, running);
+  };
+  auto from = [&](Value start) {
+    return [&, start](Expr step) { return add(context.leaf(start), step); };
   };
   if (range.never) {
-    run(first, last, true);
+    running = phase(in, distance(first, last), from(first), true, running);
   } else {
     // Blocks that lie within the keys that surely pass.
     auto between = [&](Expr e, Value least) {
@@ -653,17 +659,29 @@ void TileEmitter::run() {
           in, atMost(atLeast(e, context.leaf(least)), context.leaf(last)));
     };
     Value sure = first;
-    if (range.sureFirst) {
+    if (range.sureFirst)
       sure =
           between(blockOf(add(range.sureFirst, number(keyBlock - 1))), first);
-      run(first, sure, true);
-    }
     Expr end = endKey;
     if (range.sureLast)
       end = atMost(end, add(range.sureLast, number(1)));
     Value edge = between(blockOf(end), sure);
-    run(sure, edge, false);
-    run(edge, last, true);
+    running = phase(in, distance(sure, edge), from(sure), false, running);
+    // The blocks before and behind these, one after the other.
+    Value numBefore = distance(first, sure), numBehind = distance(edge, last);
+    if (sure == first) {
+      running = phase(in, numBehind, from(edge), true, running);
+    } else {
+      Value count =
+          emitIndex(in, add(context.leaf(numBefore), context.leaf(numBehind)));
+      auto either = [&](Expr step) {
+        Expr behind = sub(step, context.leaf(numBefore));
+        return context.select(
+            compare(arith::CmpIPredicate::slt, behind, number(0)),
+            add(context.leaf(first), step), add(context.leaf(edge), behind));
+      };
+      running = phase(in, count, either, true, running);
+    }
   }
 
   // Results of the block.
