@@ -114,6 +114,72 @@ def torch_selective_scan_loop(dims, threads):
     return run
 
 
+def torch_chunkwise(dims, threads, decay, delta, steps=64):
+    """The chunkwise forms as one writes them with batched products: all chunks
+    at once where nothing is carried, a loop over chunks for the state."""
+    torch = import_torch(threads)
+    B, T, H, K, V = (dims[name] for name in "BTHKV")
+    q, k = (torch.nn.functional.normalize(torch.randn(B, T, H, K), dim=-1)
+            for _ in range(2))
+    v, beta = torch.randn(B, T, H, V), torch.rand(B, T, H, 1)
+    g = {"none": torch.zeros(1, 1, H, 1), "scalar": -torch.rand(1, 1, H, 1) / 8,
+         "diagonal": -torch.rand(B, T, H, K) / 8}[decay].expand(B, T, H, -1)
+    lower = torch.ones(steps, steps).tril()
+    strictly, eye = lower.tril(-1), torch.eye(steps)
+
+    def chunks(x):
+        return x.transpose(1, 2).reshape(B, H, T // steps, steps, -1)
+
+    def run():
+        qc, kc, vc, bc = chunks(q), chunks(k), chunks(v), chunks(beta)
+        total = chunks(g).cumsum(3)
+        end = total[:, :, :, -1:]
+        qs, ks = qc * total.exp(), kc * (-total).exp()
+        kend, whole = kc * (end - total).exp(), end.exp().transpose(-1, -2)
+        scores = qs @ ks.transpose(-1, -2) * lower
+        if delta:
+            system = (kc * total.exp() * bc) @ ks.transpose(-1, -2) * strictly
+            solve = torch.linalg.solve_triangular(
+                eye + system, torch.cat([bc * vc, bc * kc * total.exp()], -1),
+                upper=False, unitriangular=True)
+            vc, w = solve.split([V, K], -1)
+        state = torch.zeros(B, H, K, V)
+        out = torch.empty(B, H, T // steps, steps, V)
+        for c in range(T // steps):
+            u = vc[:, :, c]
+            if delta:
+                u = u - w[:, :, c] @ state
+            out[:, :, c] = scores[:, :, c] @ u + qs[:, :, c] @ state
+            state = whole[:, :, c] * state + kend[:, :, c].transpose(-1, -2) @ u
+        return out.reshape(B, H, T, V).transpose(1, 2)
+    return run
+
+
+@peer
+def torch_chunkwise_scalar(dims, threads):
+    return torch_chunkwise(dims, threads, "scalar", False)
+
+
+@peer
+def torch_chunkwise_diagonal(dims, threads):
+    return torch_chunkwise(dims, threads, "diagonal", False)
+
+
+@peer
+def torch_chunkwise_delta(dims, threads):
+    return torch_chunkwise(dims, threads, "none", True)
+
+
+@peer
+def torch_chunkwise_gated_delta(dims, threads):
+    return torch_chunkwise(dims, threads, "scalar", True)
+
+
+@peer
+def torch_chunkwise_diagonal_delta(dims, threads):
+    return torch_chunkwise(dims, threads, "diagonal", True)
+
+
 @peer
 def torch_causal_attention(dims, threads):
     torch = import_torch(threads)

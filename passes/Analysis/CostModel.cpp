@@ -380,8 +380,8 @@ Cost rondo::analysis::chunkedCost(const Workload &work, const Machine &machine,
   cost.bytes = work.bytes;
   cost.depth = 8 * std::ceil(work.steps / steps) * inTurn(work, machine);
   cost.launches = 2;
-  double efficiency = state.getRank()        ? table.chunkLowRank
-                      : state.getDecayDims() ? table.chunkDiagonal
+  double efficiency = state.getDecayDims() ? table.chunkDiagonal
+                      : state.getRank()      ? table.chunkLowRank
                                              : table.chunkScalar;
   return finish(cost, machine, efficiency,
                 "matrix products of chunks of " + std::to_string(chunk) +

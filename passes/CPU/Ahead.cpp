@@ -40,6 +40,15 @@ static bool canRepeat(Value value, scf::ForOp loop, bool &changes) {
          });
 }
 
+/// The view that `value` is, or is where all of its rows exist.
+static memref::SubViewOp getView(Value value) {
+  if (auto either = value.getDefiningOp<arith::SelectOp>())
+    value = either.getTrueValue();
+  if (auto cast = value.getDefiningOp<memref::CastOp>())
+    value = cast.getSource();
+  return value.getDefiningOp<memref::SubViewOp>();
+}
+
 static std::optional<CopiedRows> matchRows(memref::SubViewOp view,
                                            bool isWritten) {
   auto argument = dyn_cast<BlockArgument>(view.getSource());
@@ -73,7 +82,7 @@ SmallVector<CopiedRows> rondo::cpu::findCopiedRows(Operation *root) {
     if (op.getNumReductionLoops() > 0)
       return;
     for (OpOperand &operand : op->getOpOperands())
-      if (auto view = operand.get().getDefiningOp<memref::SubViewOp>())
+      if (memref::SubViewOp view = getView(operand.get()))
         if (std::optional<CopiedRows> rows =
                 matchRows(view, op.isDpsInit(&operand)))
           result.push_back(*rows);

@@ -21,6 +21,28 @@ def ResolveSizes : Pass<"rondo-resolve-sizes", "::mlir::ModuleOp"> {
                            "::mlir::arith::ArithDialect"];
 }
 
+def ForwardCopies : Pass<"rondo-forward-copies", "::mlir::ModuleOp"> {
+  let summary = "Read rows of arguments where they are, not in a copy";
+  let description = [{
+    A step of a loop over chunks copies rows of an argument where all of them
+    exist, and else fills in what is missing. When the copy is read once by what
+    follows, and not by products, the rows are read themselves, and the buffer
+    only where something had to be filled in:
+
+    ```mlir
+    scf.if %whole { linalg.generic copy %rows to %buffer } else { .. }
+    linalg.generic ins(%buffer) ..
+    // becomes
+    scf.if %whole {} else { .. }
+    %either = arith.select %whole, %rows, %buffer
+    linalg.generic ins(%either) ..
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect"];
+  let statistics = [Statistic<"numForwarded", "forwarded", "copies left out">];
+}
+
 def VectorizeLoops : Pass<"rondo-vectorize-loops", "::mlir::ModuleOp"> {
   let summary = "Lower linalg ops on memrefs to loops over vectors";
   let description = [{

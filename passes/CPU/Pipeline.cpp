@@ -34,6 +34,7 @@ void rondo::cpu::buildPipeline(OpPassManager &pm, const CPUOptions &options) {
   // Bound sizes are constants before tiles are chosen.
   pm.addPass(createResolveSizes());
   addCleanup(pm);
+  pm.addPass(createForwardCopies());
   pm.addPass(createVectorizeLoops());
   if (!options.libm)
     pm.addPass(createApproximateMath());

@@ -22,22 +22,32 @@ from row import Row
 
 PLAIN = "((C+1)*(K+V) + 4*K*V)"
 DELTA = "(2*C*(K+V) + 6*K*V)"
+# Step after step, as the equations say: decay and write, one or two reads.
+PLAIN_STEP = "5*K*V"
+DELTA_STEP = "7*K*V"
 
 
-def rows(name, work, bar, chunk):
+def rows(name, chunked, step, bar, peer):
     for size in (64, 128):
-        yield Row("%s/%d" % (name, size), "examples/%s.rondo" % name,
-                  {"B": 1, "H": 4, "T": 2048, "K": size, "V": size},
-                  "B*H*T*" + work.replace("C", str(chunk[size])), "flop", limit="fma", bar=bar,
-                  bar_is_share=True,
-                  args=("--form=chunked", "--chunk=%d" % chunk[size],
-                        "--bind=K,V"))
+        for form in ("sequential", 16, 64):
+            isChunked = form != "sequential"
+            work = chunked.replace("C", str(form)) if isChunked else step
+            args = ["--bind=K,V"]
+            args += (["--form=chunked", "--chunk=%d" % form] if isChunked
+                     else ["--form=sequential"])
+            yield Row("%s/%d/%s" % (name, size, form),
+                      "examples/%s.rondo" % name,
+                      {"B": 1, "H": 4, "T": 2048, "K": size, "V": size},
+                      "B*H*T*" + work, "flop", limit="fma",
+                      bar=bar if isChunked else None, bar_is_share=isChunked,
+                      args=tuple(args),
+                      peers=("torch_chunkwise_" + peer,) if isChunked else ())
 
 
 ROWS = [
-    *rows("retention", PLAIN, 0.85, {64: 64, 128: 64}),
-    *rows("gla", PLAIN, 0.70, {64: 64, 128: 64}),
-    *rows("delta_net", DELTA, 0.60, {64: 32, 128: 32}),
-    *rows("gated_delta", DELTA, 0.60, {64: 32, 128: 32}),
-    *rows("kda", DELTA, 0.60, {64: 32, 128: 32}),
+    *rows("retention", PLAIN, PLAIN_STEP, 0.85, "scalar"),
+    *rows("gla", PLAIN, PLAIN_STEP, 0.70, "diagonal"),
+    *rows("delta_net", DELTA, DELTA_STEP, 0.60, "delta"),
+    *rows("gated_delta", DELTA, DELTA_STEP, 0.60, "gated_delta"),
+    *rows("kda", DELTA, DELTA_STEP, 0.60, "diagonal_delta"),
 ]
