@@ -228,6 +228,20 @@ LogicalResult InvertOp::verify() {
   return success();
 }
 
+LogicalResult PickRowsOp::verify() {
+  TileType source = getSource().getType(), result = getType();
+  if (result.getColumns() != source.getColumns() ||
+      result.getElementType() != source.getElementType() ||
+      (result.getRows() != source.getRows() && result.getRows() != 1))
+    return emitOpError("expects rows of the source");
+  int64_t group = getGroup(), offset = getOffset();
+  if (group < 1 || !llvm::isPowerOf2_64(group))
+    return emitOpError("expects groups of a power of two");
+  if (result.getRows() == 1 && (offset < 0 || offset >= source.getRows()))
+    return emitOpError("expects a row of the source");
+  return success();
+}
+
 void TransposeOp::build(OpBuilder &builder, OperationState &state,
                         Value source) {
   TileType type = tileOf(source);

@@ -357,6 +357,31 @@ def ExtractOp : TileOp<"extract", [Pure]> {
   let hasVerifier = 1;
 }
 
+def PickRowsOp : TileOp<"pick_rows", [Pure]> {
+  let summary = "Take rows of a matrix by their place in a group";
+  let description = [{
+    result[r, c] = source[r', c] where r' = r - r mod `group` + `offset`, or the
+    first or the last row if r' is before or behind it. A result of one row is
+    source[`offset`, c].
+
+    Constraints:
+    - (C1) The result has the source's columns and element type, and its rows or
+      one.
+    - (C2) `group` is a power of two. With one row, `offset` is a row of the
+      source.
+
+    ```mlir
+    %b = tile.pick_rows %a group 8 offset 3 : !tile.tile<64x128xf32> -> !tile.tile<64x128xf32>
+    %l = tile.pick_rows %a group 64 offset 63 : !tile.tile<64x128xf32> -> !tile.tile<1x128xf32>
+    ```
+  }];
+  let arguments = (ins TileType:$source, I64Attr:$group /*pick_rows_c2*/,
+                       I64Attr:$offset /*pick_rows_c2*/);
+  let results = (outs TileType:$result /*pick_rows_c1*/);
+  let assemblyFormat = "$source `group` $group `offset` $offset attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 def InvertOp : TileOp<"invert", [Pure]> {
   let summary = "Invert a unit lower triangular matrix";
   let description = [{

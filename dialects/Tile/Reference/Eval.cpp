@@ -350,6 +350,17 @@ LogicalResult Evaluator::run(Operation &op) {
             array(op.getSource())->values[op.getPosition()];
         return success();
       })
+      .Case([&](PickRowsOp op) {
+        ArrayPtr source = array(op.getSource()), result = make(op.getResult());
+        int64_t group = op.getGroup(), offset = op.getOffset();
+        for (int64_t r = 0; r < result->shape[0]; ++r)
+          for (int64_t c = 0; c < result->shape[1]; ++c)
+            result->at(r, c) = source->at(
+                std::clamp<int64_t>(r - r % group + offset, 0,
+                                    source->shape[0] - 1),
+                c);
+        return success();
+      })
       .Case([&](TransposeOp op) {
         ArrayPtr source = array(op.getSource()), result = make(op.getResult());
         for (int64_t r = 0; r < result->shape[0]; ++r)

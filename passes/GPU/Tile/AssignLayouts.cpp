@@ -109,12 +109,12 @@ void AssignLayouts::runOnOperation() {
     OpBuilder builder(op);
     if (auto dot = dyn_cast<DotOp>(op)) {
       assignDot(dot);
-    } else if (isa<TransposeOp, InvertOp>(op)) {
+    } else if (isa<TransposeOp, InvertOp, PickRowsOp>(op)) {
       Value source = op->getOperand(0);
       if (cast<TileType>(source.getType()).isMatrix())
         op->setOperand(0, convert(builder, source,
-                                  isa<InvertOp>(op) ? Layout::Accumulator
-                                                    : Layout::Shared));
+                                  isa<TransposeOp>(op) ? Layout::Shared
+                                                       : Layout::Accumulator));
     } else if (auto store = dyn_cast<StoreOp>(op)) {
       if (cast<TileType>(store.getValue().getType()).isMatrix())
         store.getValueMutable().assign(

@@ -86,6 +86,7 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
     int64_t before = sharedBytes, most = sharedBytes;
     for (Region &region : op.getRegions()) {
       sharedBytes = before;
+      rowsBytes = 0;
       for (Block &block : region)
         if (failed(emitBlock(block)))
           return failure();
@@ -139,6 +140,7 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
       .Case([&](ReduceOp op) { emitReduce(op); })
       .Case([&](ScanOp op) { emitScan(op); })
       .Case([&](SegmentProductOp op) { emitSegmentProduct(op); })
+      .Case([&](PickRowsOp op) { emitPickRows(op); })
       .Case([&](InvertOp op) { emitInvert(op); })
       .Case([&](ConvertOp op) { emitConvert(op); })
       .Case([&](ExtractOp op) {

@@ -108,7 +108,8 @@ private:
   void emitReduce(ReduceOp op);
   void emitScan(ScanOp op);
   void emitSegmentProduct(SegmentProductOp op);
-  void emitInvert(InvertOp op); // EmitInverse.cpp
+  void emitPickRows(PickRowsOp op); // EmitRows.cpp
+  void emitInvert(InvertOp op);     // EmitInverse.cpp
   void invertDiagonal(int64_t n, int64_t matrix, const Parts &diagonal);
   void multiplyBlock(const OperandBlock &left, const Parts &tile, int64_t row,
                      int64_t piece, Values &sum);
@@ -165,6 +166,7 @@ private:
   llvm::DenseMap<mlir::Value, Parts> known;
   llvm::SmallVector<mlir::Operation *> done;
   int64_t sharedBytes = 0;
+  int64_t rowsOffset = -1, rowsBytes = 0; // where emitPickRows exchanges rows
   bool dirty = false;
 };
 

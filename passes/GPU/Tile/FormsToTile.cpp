@@ -122,6 +122,22 @@ Value TileEvaluator::emitIn(OpBuilder &inside, Expr expr,
       result = arith::DivFOp::create(inside, loc, one, sum);
       break;
     }
+    // Places of a tile are divided by powers of two.
+    bool isRest = expr->isOp("rondo.mod");
+    if ((isRest || expr->isOp("arith.floordivsi")) && &inside != &builder) {
+      Expr divisor = expr->args[1];
+      if (divisor->kind != Kind::Integer || divisor->integer < 1 ||
+          !llvm::isPowerOf2_64(divisor->integer))
+        return fail("a place is divided by what is no power of two");
+      int64_t number = isRest ? divisor->integer - 1
+                              : llvm::Log2_64(divisor->integer);
+      Value amount = arith::ConstantIndexOp::create(inside, loc, number);
+      result = isRest ? arith::AndIOp::create(inside, loc, args[0], amount)
+                            .getResult()
+                      : arith::ShRSIOp::create(inside, loc, args[0], amount)
+                            .getResult();
+      break;
+    }
     if (expr->op.getValue().starts_with("rondo."))
       return fail("'" + expr->op.getValue() + "' is not for tiles");
     OperationState state(loc, expr->op.getValue());
@@ -250,7 +266,30 @@ Value TileEvaluator::evaluateSum(Expr sum, const TileAxis &rows,
     return emitProduct(*product, rows, columns,
                        broadcast(start, rows.extent, columns.extent));
   }
-  return {};
+  // One after the other: fewer tiles are alive at once.
+  auto isSum = [&](Expr term) {
+    while (Expr meaning = inlined(term))
+      term = meaning;
+    return term->kind == Kind::Reduce;
+  };
+  if (!isSum(sum->args[0]) && !isSum(sum->args[1]))
+    return {};
+  Value terms[2];
+  for (unsigned i = 0; i < 2; ++i) {
+    terms[i] = evaluate(sum->args[i], rows, columns);
+    if (!terms[i])
+      return {};
+  }
+  MapOp map = makeMap(builder, loc,
+                      makeType(builder.getContext(), rows.extent,
+                               columns.extent, builder.getF32Type()),
+                      terms);
+  Block &body = map.getBody().front();
+  OpBuilder inside = OpBuilder::atBlockEnd(&body);
+  Value total = arith::AddFOp::create(inside, loc, body.getArgument(0),
+                                      body.getArgument(1));
+  tile::YieldOp::create(inside, loc, total);
+  return map.getResult();
 }
 
 Value TileEvaluator::evaluate(Expr expr, const TileAxis &rows,

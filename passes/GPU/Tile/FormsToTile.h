@@ -130,6 +130,8 @@ private:
                           const TileAxis &columns);
   mlir::Value evaluatePointwise(algebra::Expr expr, const TileAxis &rows,
                                 const TileAxis &columns);
+  mlir::Value evaluatePick(algebra::Expr read, const TileAxis &rows,
+                           const TileAxis &columns, bool &isPick);
   mlir::Value atRecurrence(algebra::Expr read, RecurrenceOp recurrence,
                            unsigned member, const TileAxis &rows,
                            const TileAxis &columns);
@@ -140,6 +142,7 @@ private:
   mlir::Value emitIn(mlir::OpBuilder &inside, algebra::Expr expr,
                      llvm::DenseMap<algebra::Expr, mlir::Value> &values);
 
+  TileAxis own; // steps of a chunk, for tiles whose rows are picked
   std::map<Key, mlir::Value> known;
   std::map<std::pair<Key, void *>, mlir::Value> loads;
 };

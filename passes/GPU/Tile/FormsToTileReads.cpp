@@ -179,6 +179,97 @@ Value TileEvaluator::atRecurrence(Expr read, RecurrenceOp recurrence,
   return fail("a state is not read at a tile of its own");
 }
 
+/// An index expression with one leaf, at a value of it.
+static std::optional<int64_t> evaluateIndex(Expr expr, Expr leaf,
+                                            int64_t value) {
+  if (expr == leaf)
+    return value;
+  if (expr->kind == Kind::Integer)
+    return expr->integer;
+  if (expr->kind != Kind::Apply || expr->args.size() != 2)
+    return std::nullopt;
+  std::optional<int64_t> a = evaluateIndex(expr->args[0], leaf, value);
+  std::optional<int64_t> b = evaluateIndex(expr->args[1], leaf, value);
+  if (!a || !b)
+    return std::nullopt;
+  if (expr->isOp("arith.addi"))
+    return *a + *b;
+  if (expr->isOp("arith.subi"))
+    return *a - *b;
+  if (expr->isOp("arith.muli"))
+    return *a * *b;
+  if (*b > 0 && expr->isOp("arith.floordivsi"))
+    return llvm::divideFloorSigned(*a, *b);
+  if (*b > 0 && expr->isOp("rondo.mod"))
+    return *a - llvm::divideFloorSigned(*a, *b) * *b;
+  return std::nullopt;
+}
+
+/// A read of an equation over the steps of a chunk at steps that depend on our
+/// rows' places in groups: the equation at all steps, and rows of that.
+Value TileEvaluator::evaluatePick(Expr read, const TileAxis &rows,
+                                  const TileAxis &columns, bool &isPick) {
+  auto equation = read->value.getDefiningOp<EquationOp>();
+  if (!equation || columns.isNone() ||
+      (!rows.isNone() && rows.extent != chunkSize))
+    return {};
+  for (auto [dim, subscript] : llvm::enumerate(read->subscripts())) {
+    APInt size;
+    if (subscript == rows.leaf || uses(subscript, columns.leaf) ||
+        !matchPattern(equation.getSizes()[dim], m_ConstantInt(&size)) ||
+        size.getSExtValue() != chunkSize ||
+        (!rows.isNone() && !uses(subscript, rows.leaf)))
+      continue;
+    // r - r mod group + offset, kept within the steps.
+    int64_t group = chunkSize, offset = 0;
+    if (rows.isNone()) {
+      if (subscript->kind != Kind::Integer)
+        continue;
+      offset = subscript->integer;
+    } else {
+      bool found = false;
+      for (group = 1; group <= chunkSize && !found; group *= 2) {
+        std::optional<int64_t> last =
+            evaluateIndex(subscript, rows.leaf, chunkSize - 1);
+        if (!last)
+          break;
+        offset = *last - (chunkSize - group);
+        found = true;
+        for (int64_t r = 0; r < chunkSize && found; ++r) {
+          std::optional<int64_t> to = evaluateIndex(subscript, rows.leaf, r);
+          found = to && std::clamp<int64_t>(*to, 0, chunkSize - 1) ==
+                            std::clamp<int64_t>(r - r % group + offset, 0,
+                                                chunkSize - 1);
+        }
+        if (found)
+          break;
+      }
+      if (!found)
+        continue;
+    }
+    isPick = true;
+    if (own.isNone()) {
+      own.leaf = context.variable(context.fresh(Value(), Value()));
+      own.extent = chunkSize;
+      own.limit = arith::ConstantIndexOp::create(builder, loc, chunkSize);
+    }
+    SmallVector<Expr> place(read->subscripts());
+    place[dim] = own.leaf;
+    Value whole = evaluate(context.read(read->value, place, {}, {}, read->type),
+                           own, columns);
+    if (!whole)
+      return {};
+    whole = roundTo(broadcast(whole, chunkSize, columns.extent),
+                    builder.getF32Type());
+    return PickRowsOp::create(
+        builder, loc,
+        makeType(builder.getContext(), rows.isNone() ? 1 : chunkSize,
+                 columns.extent, builder.getF32Type()),
+        whole, group, offset);
+  }
+  return {};
+}
+
 Value TileEvaluator::evaluateRead(Expr read, const TileAxis &rows,
                                   const TileAxis &columns) {
   if (auto argument = dyn_cast<BlockArgument>(read->value)) {
@@ -193,6 +284,10 @@ Value TileEvaluator::evaluateRead(Expr read, const TileAxis &rows,
         return atRecurrence(read, recurrence, i, rows, columns);
     return fail("an index of a recurrence is read");
   }
+  bool isPick = false;
+  Value picked = evaluatePick(read, rows, columns, isPick);
+  if (isPick)
+    return picked;
   if (Expr meaning = inlined(read))
     return evaluate(meaning, rows, columns);
   Operation *op = read->value.getDefiningOp();

@@ -56,6 +56,7 @@ private:
   SmallVector<Value> cut;       // what the first kernel hands on
   SmallVector<int64_t> offsets; // in bytes, in the record of a chunk
   int64_t record = 0;
+  int64_t warps = 4; // of the first kernel
 };
 
 /// The block's point and part: quotient and remainder of its number.
@@ -115,6 +116,7 @@ bool Splitter::isLocal(Operation *op) {
 /// computation in what leads to a vector.
 bool Splitter::computes(Operation *op, bool isVector) {
   if (isa<DotOp, InvertOp>(op) ||
+      isa<PickRowsOp>(op) ||
       (isVector && isa<ReduceOp, ScanOp, SegmentProductOp>(op)))
     return true;
   return llvm::any_of(op->getOperands(), [&](Value operand) {
@@ -181,6 +183,7 @@ void Splitter::splitKernel() {
   builder.setInsertionPoint(kernel);
   first = cast<gpu::GPUFuncOp>(builder.clone(*kernel, mapping));
   first.setName((kernel.getName() + "_chunks").str());
+  first->setAttr("tile.warps", builder.getI64IntegerAttr(warps));
   Operation *copied = mapping.lookup(loop.getOperation());
   builder.setInsertionPoint(copied);
   Value chunk = mapping.lookup(part);
@@ -247,8 +250,8 @@ void Splitter::splitHost() {
   Value total = arith::MulIOp::create(builder, loc, points, chunks);
   gpu::LaunchFuncOp::create(builder, loc, first,
                             gpu::KernelDim3{total, one, one},
-                            launch.getBlockSizeOperandValues(), Value(),
-                            operands);
+                            gpu::KernelDim3{constant(32 * warps), one, one},
+                            Value(), operands);
 
   // The workspace: a record for every chunk of every point.
   auto bytes = host->getParentOfType<ModuleOp>().lookupSymbol<func::FuncOp>(
@@ -281,7 +284,10 @@ bool Splitter::run() {
   for (Operation &op : loop.getBody()->without_terminator()) {
     if (!isLocal(&op))
       continue;
-    pays |= isa<InvertOp, SegmentProductOp>(op);
+    // Decays of all dims are tiles as wide as the operands.
+    if (isa<PickRowsOp>(op))
+      warps = 8;
+    pays |= isa<InvertOp, PickRowsOp, SegmentProductOp>(op);
     for (Value result : op.getResults()) {
       auto type = dyn_cast<TileType>(result.getType());
       bool leaves = llvm::any_of(result.getUsers(), [&](Operation *user) {
