@@ -121,9 +121,11 @@ void ThreadEmitter::emitInvert(InvertOp op) {
                                at.add(column, columnOf(c, e))),
                        0, 4);
   Parts below = toShared(source);
+  int64_t belowOffset = lastOffset;
   Parts diagonal = allocateShared(
       TileType::get(builder.getContext(), n, 16, builder.getF32Type(),
                     Layout::Shared));
+  int64_t diagonalOffset = lastOffset;
   at.barrier();
   invertDiagonal(n, matrix, diagonal);
   at.barrier();
@@ -175,5 +177,8 @@ void ThreadEmitter::emitInvert(InvertOp op) {
         result.values.push_back(value);
       }
   }
+  release(matrix, 4 * (n + 1) * n);
+  release(belowOffset, 2 * planeBytes(below));
+  release(diagonalOffset, 2 * planeBytes(diagonal));
   set(op.getResult(), result);
 }

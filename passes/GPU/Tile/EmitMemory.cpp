@@ -306,7 +306,8 @@ void ThreadEmitter::storeRows(const Place &place, const Parts &parts) {
                   .withLayout(Layout::Shared),
               {},
               {}};
-  stage.offset = at.constant(allocate(planeBytes(stage)));
+  int64_t memory = allocate(planeBytes(stage));
+  stage.offset = at.constant(memory);
   at.warpBarrier();
   Value row = firstRow(grid);
   Value warpPiece = at.mul(warpColumn(grid), grid.columnBlocks);
@@ -361,6 +362,7 @@ void ThreadEmitter::storeRows(const Place &place, const Parts &parts) {
                                    at.add(offset, at.shiftLeft(one, 1)), 0, 2),
                      pointerTo(at, place, here, at.add(column, one)), 2);
     }
+  release(memory, planeBytes(stage));
 }
 
 /// The same for a tile whose columns lie along the innermost dim: a warp
@@ -374,7 +376,8 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
                             Layout::Shared),
               {},
               {}};
-  stage.offset = at.constant(allocate(planeBytes(stage)));
+  int64_t memory = allocate(planeBytes(stage));
+  stage.offset = at.constant(memory);
   at.warpBarrier();
   Value firstPiece = at.shiftLeft(warpRow(grid), 1);
   Value firstStep =
@@ -442,4 +445,5 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
                                    at.add(offset, at.shiftLeft(one, 1)), 0, 2),
                      pointerTo(at, place, at.add(row, one), step), 2);
     }
+  release(memory, planeBytes(stage));
 }

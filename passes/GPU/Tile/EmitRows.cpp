@@ -44,18 +44,18 @@ void ThreadEmitter::emitPickRows(PickRowsOp op) {
 
   // [row][column] of f32; rows that nobody asks for stay away.
   int64_t pitch = 4 * (numColumns + 8);
-  if (rowsBytes < pitch * numRows) {
-    rowsBytes = pitch * numRows;
-    rowsOffset = allocate(rowsBytes);
-  }
+  bool some = one || (group > 1 && offset >= 0 && offset < group);
+  int64_t period = one ? numRows : some ? group : 1;
+  int64_t bytes = pitch * (numRows / period);
+  int64_t memory = allocate(bytes);
   at.barrier();
   Value row = firstRow(grid), column = firstColumn(grid);
   auto place = [&](Value r) {
-    return at.add(at.add(at.mul(r, pitch), at.shiftLeft(column, 2)),
-                  rowsOffset);
+    return at.add(
+        at.add(at.mul(at.shiftRight(r, llvm::Log2_64(period)), pitch),
+               at.shiftLeft(column, 2)),
+        memory);
   };
-  bool some = one || (group > 1 && offset >= 0 && offset < group);
-  int64_t period = one ? numRows : group;
   for (int64_t b = 0; b < grid.rowBlocks; ++b)
     for (int64_t h = 0; h < 2; ++h) {
       OpBuilder::InsertionGuard guard(builder);
@@ -77,9 +77,10 @@ void ThreadEmitter::emitPickRows(PickRowsOp op) {
   dirty = false;
   Type f32 = builder.getF32Type();
   if (one) {
-    Value start = at.add(at.shiftLeft(lane, 2), rowsOffset + offset * pitch);
+    Value start = at.add(at.shiftLeft(lane, 2), memory);
     for (int64_t i = 0; 32 * i < numColumns; ++i)
       result.values.push_back(at.loadShared(f32, start, 128 * i, 4));
+    release(memory, bytes);
     set(op.getResult(), result);
     return;
   }
@@ -95,5 +96,6 @@ void ThreadEmitter::emitPickRows(PickRowsOp op) {
         result.values.push_back(
             at.loadShared(f32, starts[e / 2], 4 * (8 * n + e % 2), 4));
   }
+  release(memory, bytes);
   set(op.getResult(), result);
 }

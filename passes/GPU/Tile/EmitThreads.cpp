@@ -86,7 +86,7 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
     int64_t before = sharedBytes, most = sharedBytes;
     for (Region &region : op.getRegions()) {
       sharedBytes = before;
-      rowsBytes = 0;
+      released.clear();
       for (Block &block : region)
         if (failed(emitBlock(block)))
           return failure();
@@ -155,6 +155,22 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
         parts.transposed = !parts.transposed;
         set(op.getResult(), parts);
       });
+  releaseOperands(op);
+  // What was put into memory for the users of the result, all in this block.
+  Value result = op.getNumResults() ? op.getResult(0) : Value();
+  if (isa<ConvertOp, LoadOp>(op) &&
+      cast<TileType>(result.getType()).getLayout() == Layout::Shared &&
+      llvm::all_of(result.getUsers(), [&](Operation *user) {
+        return user->getBlock() == op.getBlock() && !isa<TransposeOp>(user);
+      })) {
+    const Parts &parts = get(result);
+    int64_t uses = std::distance(result.use_begin(), result.use_end());
+    if (uses && !parts.transposed)
+      owned[result] = {lastOffset,
+                       getPlanes(parts.type.getElementType()) *
+                           planeBytes(parts),
+                       uses};
+  }
   done.push_back(&op);
   return success();
 }
@@ -259,9 +275,49 @@ Value ThreadEmitter::pieceOffset(const Parts &tile, Value row, Value piece,
 }
 
 int64_t ThreadEmitter::allocate(int64_t bytes) {
-  int64_t offset = sharedBytes;
-  sharedBytes += llvm::alignTo(bytes, 128);
-  return offset;
+  bytes = llvm::alignTo(bytes, 128);
+  for (Released &each : released) {
+    if (each.bytes < bytes)
+      continue;
+    if (each.barriers == at.numBarriers) {
+      at.barrier();
+      dirty = false;
+    }
+    lastOffset = each.offset;
+    each.offset += bytes;
+    each.bytes -= bytes;
+    return lastOffset;
+  }
+  lastOffset = sharedBytes;
+  sharedBytes += bytes;
+  return lastOffset;
+}
+
+void ThreadEmitter::release(int64_t offset, int64_t bytes) {
+  bytes = llvm::alignTo(bytes, 128);
+  int64_t barriers = at.numBarriers;
+  // With its neighbours.
+  llvm::erase_if(released, [&](const Released &each) {
+    bool before = each.offset + each.bytes == offset;
+    if (!each.bytes || (!before && offset + bytes != each.offset))
+      return each.bytes == 0;
+    offset = std::min(offset, each.offset);
+    bytes += each.bytes;
+    barriers = std::max(barriers, each.barriers);
+    return true;
+  });
+  released.push_back({offset, bytes, barriers});
+}
+
+/// Memory of tiles that have been read for the last time.
+void ThreadEmitter::releaseOperands(Operation &op) {
+  for (Value operand : op.getOperands()) {
+    auto known = owned.find(operand);
+    if (known == owned.end() || --known->second.uses)
+      continue;
+    release(known->second.offset, known->second.bytes);
+    owned.erase(known);
+  }
 }
 
 Parts ThreadEmitter::allocateShared(TileType type) {

@@ -149,7 +149,10 @@ private:
     return 2 * tile.storedRows() * tile.storedColumns();
   }
 
+  /// Memory that was released is given again, behind a barrier.
   int64_t allocate(int64_t bytes);
+  void release(int64_t offset, int64_t bytes);
+  void releaseOperands(mlir::Operation &op);
   Parts allocateShared(TileType type);
   void written() { dirty = true; }
   /// A barrier if shared memory was written since the last one.
@@ -166,7 +169,17 @@ private:
   llvm::DenseMap<mlir::Value, Parts> known;
   llvm::SmallVector<mlir::Operation *> done;
   int64_t sharedBytes = 0;
-  int64_t rowsOffset = -1, rowsBytes = 0; // where emitPickRows exchanges rows
+  struct Released {
+    int64_t offset, bytes;
+    int64_t barriers; // that there had been
+  };
+  llvm::SmallVector<Released> released;
+  /// Tiles with memory of their own: where, and uses that are left.
+  struct Owned {
+    int64_t offset, bytes, uses;
+  };
+  llvm::DenseMap<mlir::Value, Owned> owned;
+  int64_t lastOffset = 0; // of the last allocation
   bool dirty = false;
 };
 

@@ -155,7 +155,10 @@ Value Instructions::unpackHigh(Value packed) {
 Value Instructions::threadId() {
   return NVVM::ThreadIdXOp::create(builder, loc, builder.getI32Type());
 }
-void Instructions::barrier() { NVVM::Barrier0Op::create(builder, loc); }
+void Instructions::barrier() {
+  NVVM::Barrier0Op::create(builder, loc);
+  ++numBarriers;
+}
 void Instructions::warpBarrier() {
   NVVM::SyncWarpOp::create(builder, loc, constant(-1));
 }

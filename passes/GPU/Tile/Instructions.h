@@ -29,6 +29,7 @@ public:
   mlir::OpBuilder &builder;
   mlir::Location loc;
   mlir::Value shared; // the start of shared memory: !llvm.ptr<3>
+  int64_t numBarriers = 0;
 
   // Integers.
   mlir::Value constant(int64_t value);

@@ -177,6 +177,28 @@ static int64_t columnDim(TileType type) {
   return type.getColumns() > 1 ? 3 : -1;
 }
 
+/// Ops by the number of picks of rows that lead to them: products of a level of
+/// groups follow the decays of that level, so that few levels are alive at once.
+static void orderByPicks(Block &block) {
+  llvm::DenseMap<Operation *, int64_t> picks;
+  SmallVector<Operation *> order;
+  for (Operation &op : block.without_terminator()) {
+    int64_t most = 0;
+    op.walk([&](Operation *inner) {
+      for (Value operand : inner->getOperands())
+        if (Operation *source = operand.getDefiningOp())
+          most = std::max(most, picks.lookup(source));
+    });
+    picks[&op] = most + isa<PickRowsOp>(op);
+    order.push_back(&op);
+  }
+  llvm::stable_sort(order, [&](Operation *a, Operation *b) {
+    return picks[a] < picks[b];
+  });
+  for (Operation *op : order)
+    op->moveBefore(block.getTerminator());
+}
+
 void Splitter::splitKernel() {
   // The first kernel: a block computes one chunk.
   IRMapping mapping;
@@ -212,6 +234,7 @@ void Splitter::splitKernel() {
     rest.push_back(op);
   for (Operation *op : llvm::reverse(rest))
     op->erase();
+  orderByPicks(first.getBody().front());
 
   // The kernel loads what was computed.
   for (auto [i, value] : llvm::enumerate(cut)) {

@@ -158,3 +158,27 @@ func.func @convert_c1(%a: !tile.tile<48x16xf32>) {
 func.func @tile_layout(%a: !tile.tile<48x16xf32, lanes>) {
   return
 }
+
+// -----
+
+func.func @pick_rows_c1(%a: !tile.tile<64x16xf32>) {
+  // expected-error@+1 {{expects rows of the source}}
+  %0 = tile.pick_rows %a group 2 offset 0 : !tile.tile<64x16xf32> -> !tile.tile<32x16xf32>
+  return
+}
+
+// -----
+
+func.func @pick_rows_c2(%a: !tile.tile<64x16xf32>) {
+  // expected-error@+1 {{expects groups of a power of two}}
+  %0 = tile.pick_rows %a group 3 offset 0 : !tile.tile<64x16xf32> -> !tile.tile<64x16xf32>
+  return
+}
+
+// -----
+
+func.func @pick_rows_c2_row(%a: !tile.tile<64x16xf32>) {
+  // expected-error@+1 {{expects a row of the source}}
+  %0 = tile.pick_rows %a group 64 offset 64 : !tile.tile<64x16xf32> -> !tile.tile<1x16xf32>
+  return
+}
