@@ -262,6 +262,8 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
   while (tile.vectors > 1 &&
          tile.vectors * tile.lanes > getExtent(tile.vectorDim))
     halve(tile.vectors);
+  if (tile.splits > 1 && tile.vectors == 1)
+    tile.splits = 4;
   while (tile.rows * tile.vectors * tile.splits > budget) {
     if (tile.splits > 1)
       halve(tile.splits);
