@@ -4,15 +4,14 @@
 """Checks and times compiled kernels on a machine with a GPU.
 
   gpu-check.py prepare FOLDER --build BUILD --golden GOLDEN [--arch sm_90]
-  gpu-check.py run FOLDER [--only NAME,..] [--no-times]
+  gpu-check.py run FOLDER [--only NAME,..]
 
 `prepare` compiles the programs and copies their golden files where there is a
 compiler; the folder is all that the other machine needs beside Python with
 torch. `run` calls every library on the device, compares with the golden values
-(one line each: name, dtype, error), then times larger problems by replaying a
-CUDA graph, beside a copy in the same run. Exit code 1 if a result is wrong.
-`compute-sanitizer python3 gpu-check.py run FOLDER --no-times` finds accesses out
-of range and races.
+(one line each: name, dtype, error). Exit code 1 if a result is wrong.
+`compute-sanitizer python3 gpu-check.py run FOLDER` finds accesses out of range
+and races. bench/cuda/run.py times kernels.
 """
 
 import argparse
@@ -24,16 +23,10 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Also with sizes that are known, and in forms that are asked for.
+VARIANTS = [("selective_scan", {"dims": "N=16"}), ("para_gru", {"form": "newton"}),
+            ("para_gru", {"form": "sequential"})]
 TOLERANCE = {"f32": 2e-5, "bf16": 1e-2, "f16": 2e-3, "f64": 1e-10}
-# name, program, sizes bound, sizes, dtype
-TIMES = [
-    ("selective_scan", "selective_scan", "N=16", "B=4,T=2048,D=2048,N=16", "bf16"),
-    ("selective_scan", "selective_scan", "N=16", "B=2,T=16384,D=2048,N=16", "bf16"),
-    ("gla", "gla", "K=128,V=128", "B=4,T=2048,H=16,K=128,V=128", "bf16"),
-    ("gated_delta", "gated_delta", "K=128,V=128", "B=4,T=2048,H=16,K=128,V=128", "bf16"),
-    ("para_gru", "para_gru", "", "B=4,T=2048,D=2048", "bf16"),
-    ("short_conv", "short_conv", "", "B=4,T=2048,D=2048", "bf16"),
-]
 
 
 def prepare(options):
@@ -42,7 +35,7 @@ def prepare(options):
         shutil.copy(os.path.join(ROOT, "test", file), options.folder)
     shutil.copy(os.path.abspath(__file__), options.folder)
     rondoc = os.path.join(options.build, "bin", "rondoc")
-    plan = {"check": [], "times": []}
+    plan = []
 
     def compile_(program, dtype, name, extra=()):
         library = f"lib{name}.so"
@@ -62,15 +55,18 @@ def prepare(options):
         for dtype in ("f32", "bf16"):
             library = compile_(name, dtype, f"{name}_{dtype}")
             if library:
-                plan["check"].append([name, dtype, library, file])
-    for number, (name, program, bound, sizes, dtype) in enumerate(TIMES):
-        extra = ["--dims=" + bound] if bound else []
-        library = compile_(program, dtype, f"{name}_time{number}", extra)
+                plan.append([name, dtype, library, file])
+    for name, extra in VARIANTS:
+        dims = dict(part.split("=") for part in extra.get("dims", "").split(",") if part)
+        options_ = ["--dims=" + extra["dims"]] if dims else []
+        options_ += ["--form=" + extra["form"]] if "form" in extra else []
+        label = f"{name}_{extra.get('form', 'bound')}_f32"
+        library = compile_(name, "f32", label, options_)
         if library:
-            plan["times"].append([name, dtype, library, sizes])
+            plan.append([name, "f32", library, name + ".safetensors"])
     with open(os.path.join(options.folder, "plan.json"), "w") as file:
         json.dump(plan, file)
-    print(f"{len(plan['check'])} checks, {len(plan['times'])} timings")
+    print(f"{len(plan)} checks")
     return 0
 
 
@@ -83,6 +79,7 @@ class Call:
         self.info, self.artifact, self.keep, self.outputs = info, artifact, [], {}
         names = [info.sizes[i].name.decode() for i in range(info.num_sizes)]
         values = [sizes.get(n, info.sizes[i].bound) for i, n in enumerate(names)]
+        self.values = {}  # tensors by their number
         self.pointers = (c.POINTER(artifact.DLTensor) * max(1, info.num_tensors))()
         self.bytes = 0
         types = {1: torch.float16, 2: torch.bfloat16, 3: torch.float32,
@@ -108,6 +105,8 @@ class Call:
                 x = x.to(types[entry.dtype])
             else:
                 x = torch.from_numpy(np.array(tensors[name])).to(types[entry.dtype]).to(device)
+            if is_input:
+                self.values[i] = x
             self.bytes += x.numel() * x.element_size()
             _, code, bits = artifact.DTYPES[entry.dtype]
             dims = (c.c_int64 * max(1, len(shape)))(*shape)
@@ -191,7 +190,7 @@ def run(options):
     torch.cuda.synchronize()
     failed = 0
     print(torch.cuda.get_device_name(), flush=True)
-    for name, dtype, library, file in plan["check"]:
+    for name, dtype, library, file in plan:
         if options.only and name not in options.only:
             continue
         try:
@@ -211,31 +210,11 @@ def run(options):
                 error = np.sqrt(np.mean((found - want) ** 2) / max(np.mean(want ** 2), 1e-30))
                 worst = max(worst, float(error) if np.isfinite(error) else float("inf"))
             ok = worst <= TOLERANCE[dtype]
-            print(f"{'ok  ' if ok else 'FAIL'} {name} {dtype} {worst:.2e}", flush=True)
+            print(f"{'ok  ' if ok else 'FAIL'} {library[3:-3]} {worst:.2e}", flush=True)
         except Exception as error:
             ok = False
             print(f"FAIL {name} {dtype} {type(error).__name__}: {error}", flush=True)
         failed += not ok
-    if not options.no_times:
-        x = torch.empty(1 << 29, dtype=torch.uint8, device="cuda")
-        y = torch.empty_like(x)
-        copy = 2 * x.numel() / measure(lambda: y.copy_(x), stream) * 1e6
-        print(f"copy {copy / 1e9:.0f} GB/s", flush=True)
-        for name, dtype, library, text in plan["times"]:
-            if options.only and name not in options.only:
-                continue
-            try:
-                info = next(iter(artifact.open_library(
-                    os.path.join(options.folder, library)).values()))
-                sizes = {k: int(v) for k, v in (p.split("=") for p in text.split(","))}
-                with torch.cuda.stream(stream):
-                    call = Call(artifact, info, sizes, None, stream)
-                time = measure(call.run, stream)
-                print(f"time {name} {dtype} {text}: {time:.1f} us, "
-                      f"{call.bytes / time / 1e3:.0f} GB/s, floor {call.bytes / copy * 1e6:.1f} us",
-                      flush=True)
-            except Exception as error:
-                print(f"FAIL {name} {dtype} {type(error).__name__}: {error}", flush=True)
     return 1 if failed else 0
 
 
@@ -247,7 +226,6 @@ def main():
     parser.add_argument("--golden", default=os.environ.get("RONDO_GOLDEN"))
     parser.add_argument("--arch", default="sm_90")
     parser.add_argument("--only", type=lambda text: text.split(","), default=[])
-    parser.add_argument("--no-times", action="store_true")
     options = parser.parse_args()
     sys.exit(prepare(options) if options.command == "prepare" else run(options))
 

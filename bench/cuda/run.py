@@ -4,14 +4,16 @@
 """Times kernels on a GPU beside the floor of each, and checks them first.
 
   run.py prepare FOLDER --build BUILD [--only NAME,..] [-- OPTION..]
-  run.py run FOLDER [--only NAME,..] [--no-times]
+  run.py run FOLDER [--only NAME,..] [--no-times] [--peers]
 
 `prepare` compiles the rows' programs where there is a compiler; FOLDER is all
 that the machine with the GPU needs, beside Python with torch. `run` compares
 every row at a small size with the same program compiled one step after the
 other in f32, then times the sizes of ROWS by replays of a CUDA graph. The floor
 is the time in which the bytes of inputs and outputs, each once, are copied at
-the rate measured in the same run. Exit code 1 if a result is wrong.
+the rate measured in the same run. `--peers` also times others on the same
+inputs, as their users call them (PyTorch; fla where it is installed). Exit code
+1 if a result is wrong.
 """
 
 import argparse
@@ -27,14 +29,31 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 TOLERANCE = 1e-2  # bf16
 HEADS = ["B=4,T=2048,H=16,K=128,V=128", "B=2,T=16384,H=16,K=128,V=128"]
 SMALL = "B=1,T=333,H=2,K=128,V=128"
-# name, program, sizes bound, small sizes, sizes, milliseconds asked for
+CHANNELS = ["B=4,T=2048,D=2048", "B=2,T=16384,D=2048"]
+FEW = "B=2,T=333,D=72"
+PARA = ["B=8,T=4096,D=256"]
+# name, program, sizes bound, small sizes, sizes, milliseconds asked for (0: none),
+# and options that are not the usual ones
 ROWS = [
     ("simple decay", "retention", "K=128,V=128", SMALL, HEADS, [0.050, 0.19]),
     ("gla", "gla", "K=128,V=128", SMALL, HEADS, [0.085, 0.32]),
     ("delta", "delta_net", "K=128,V=128", SMALL, HEADS, [0.090, 0.33]),
     ("gated delta", "gated_delta", "K=128,V=128", SMALL, HEADS, [0.090, 0.33]),
     ("kda", "kda", "K=128,V=128", SMALL, HEADS, [0.12, 0.45]),
+    ("mamba", "selective_scan", "N=16", FEW + ",N=16",
+     [text + ",N=16" for text in CHANNELS], [0.15, 0.85]),
+    ("ema", "ema", "N=16", FEW + ",N=16", [text + ",N=16" for text in CHANNELS], [0, 0]),
+    ("hgrn", "hgrn", "", FEW, CHANNELS, [0, 0]),
+    ("rwkv4", "rwkv4", "", FEW, CHANNELS, [0, 0]),
+    ("lif", "lif", "", FEW, CHANNELS, [0, 0]),
+    ("para_gru", "para_gru", "", FEW, CHANNELS, [0, 0]),
+    ("para_gru f32", "para_gru", "", FEW, PARA, [0], "--dtype=f32", "--form=sequential"),
+    ("para_gru newton", "para_gru", "", FEW, PARA, [0], "--dtype=f32", "--form=newton"),
 ]
+
+
+def stem_of(name):
+    return name.replace(" ", "_")
 
 
 def load_checker(folder):
@@ -50,16 +69,16 @@ def prepare(options):
                  "utils/gpu-check.py", "bench/cuda/run.py"):
         shutil.copy(os.path.join(ROOT, file), options.folder)
     rondoc = os.path.join(options.build, "bin", "rondoc")
-    for name, program, bound, *_ in ROWS:
+    for name, program, bound, _, _, _, *usual in ROWS:
         if options.only and name not in options.only:
             continue
-        for suffix, extra in (("", ["--dtype=bf16", *options.compile]),
-                              ("_steps", ["--dtype=f32", "--form=sequential"])):
-            library = os.path.join(options.folder, f"lib{program}{suffix}.so")
+        for stem, extra in ((stem_of(name), [*(usual or ["--dtype=bf16"]), *options.compile]),
+                            (program + "_steps", ["--dtype=f32", "--form=sequential"])):
+            library = os.path.join(options.folder, f"lib{stem}.so")
             subprocess.run([rondoc, os.path.join(ROOT, "examples", program + ".rondo"),
                             "--target=cuda", "--arch=sm_90", "--dims=" + bound,
                             "-o", library, *extra], check=True)
-            os.remove(os.path.join(options.folder, f"{program}{suffix}.h"))
+            os.remove(os.path.join(options.folder, stem + ".h"))
     return 0
 
 
@@ -81,13 +100,13 @@ def draw(torch, artifact, info, sizes):
         x = torch.randn(shape, device="cuda")
         if name in ("g", "A"):
             x = -0.1 * x.abs()
-        elif name in ("beta", "dt"):
-            x = torch.sigmoid(x)
+        elif name in ("beta", "dt", "low", "tau"):
+            x = torch.sigmoid(x) + (name == "tau")
         elif name == "gamma":
             x = 1 - 2.0 ** (-5 - torch.arange(x.numel(), device="cuda") % 4).reshape(shape)
-        elif name == "k":
+        elif name == "k" and len(shape) == 4:
             x = torch.nn.functional.normalize(x, dim=-1)
-        tensors[name] = x.to(torch.bfloat16)
+        tensors[name] = x.to(torch.bfloat16 if entry.dtype == 2 else torch.float32)
     return tensors
 
 
@@ -107,8 +126,8 @@ def run(options):
     print(torch.cuda.get_device_name(), flush=True)
     failed = 0
 
-    def open_(program, suffix=""):
-        path = os.path.join(options.folder, f"lib{program}{suffix}.so")
+    def open_(stem):
+        path = os.path.join(options.folder, f"lib{stem}.so")
         return next(iter(artifact.open_library(path).values()))
 
     def call(info, sizes, tensors):
@@ -119,11 +138,11 @@ def run(options):
         return result
 
     rows = [row for row in ROWS if not options.only or row[0] in options.only]
-    for name, program, _, small, *_ in rows:
-        info, sizes = open_(program), parse(small)
+    for name, program, _, small, _, _, *usual in rows:
+        info, sizes = open_(stem_of(name)), parse(small)
         tensors = Inputs(draw(torch, artifact, info, sizes))
         found = call(info, sizes, tensors).outputs
-        want = call(open_(program, "_steps"), sizes, tensors).outputs
+        want = call(open_(program + "_steps"), sizes, tensors).outputs
         worst = 0.0
         for key, x in want.items():
             y = found[key].double()
@@ -140,9 +159,10 @@ def run(options):
     copy = 8 * x.numel() / checker.measure(lambda: torch.neg(x, out=y), stream) * 1e6
     del x, y
     print(f"copy {copy / 1e9:.0f} GB/s", flush=True)
-    print(f"{'kernel':14} {'sizes':34} {'ms':>8} {'asked':>8} {'floor':>8} {'ratio':>6}")
-    for name, program, _, _, sizes, asked in rows:
-        info = open_(program)
+    print(f"{'kernel':15} {'sizes':34} {'ms':>8} {'asked':>8} {'floor':>8} {'ratio':>6}"
+          f"{'  peer' if options.peers else ''}")
+    for name, program, _, _, sizes, asked, *_ in rows:
+        info = open_(stem_of(name))
         for text, bar in zip(sizes, asked):
             tensors = draw(torch, artifact, info, parse(text))
             once = call(info, parse(text), Inputs(tensors))
@@ -151,11 +171,66 @@ def run(options):
             moved += sum(t.numel() * t.element_size() for n, t in once.outputs.items()
                          if n in ("o", "y"))
             floor = moved / copy * 1e3
-            print(f"{name:14} {text:34} {time:8.4f} {bar:8.3f} {floor:8.4f} {time / floor:6.2f}",
-                  flush=True)
+            peer = time_peer(torch, checker, program, tensors, stream) if options.peers else ""
+            print(f"{name:15} {text:34} {time:8.4f} {bar or '-':>8} {floor:8.4f} "
+                  f"{time / floor:6.2f}  {peer}", flush=True)
             del once, tensors
             torch.cuda.empty_cache()
     return 1 if failed else 0
+
+
+# ---------------------------------------------------------------------------
+# Peers: a call on the same inputs, and what it is
+# ---------------------------------------------------------------------------
+
+def peer_hgrn(torch, x):
+    from fla.ops.hgrn import chunk_hgrn
+    low, f, v = (x[name].float() for name in ("low", "f", "x"))
+    a = low + (1 - low) * torch.sigmoid(f)
+    g, v = torch.log(a).bfloat16(), ((1 - a) * torch.nn.functional.silu(v)).bfloat16()
+    return lambda: chunk_hgrn(v, g), "fla chunk_hgrn, gates given"
+
+
+def peer_rwkv4(torch, x):
+    from fla.ops.rwkv4 import fused_recurrent_rwkv4
+    state = torch.zeros(x["k"].shape[0], 3, 1, x["k"].shape[2], device="cuda")
+    state[:, 2] = -1e38
+    w, u = x["w"].float(), x["u"].float()
+    return lambda: fused_recurrent_rwkv4(w, u, x["k"], x["v"], state), \
+        "fla fused_recurrent_rwkv4"
+
+
+def peer_para_gru(torch, x):
+    def loop():
+        h, outputs = torch.zeros_like(x["xz"][:, 0]), []
+        for t in range(x["xz"].shape[1]):
+            z = torch.sigmoid(x["xz"][:, t] + x["az"] * h)
+            r = torch.sigmoid(x["xr"][:, t] + x["ar"] * h)
+            h = (1 - z) * h + z * torch.tanh(x["xc"][:, t] + x["ac"] * r * h)
+            outputs.append(h)
+        return torch.stack(outputs, 1)
+    loop.is_long = True  # too many launches for a graph
+    return loop, "PyTorch, a loop over steps"
+
+
+def time_peer(torch, checker, program, tensors, stream):
+    make = globals().get("peer_" + program)
+    if not make:
+        return ""
+    try:
+        call, what = make(torch, tensors)
+        with torch.no_grad():
+            if not getattr(call, "is_long", False):
+                return f"{checker.measure(call, stream) / 1e3:.3f} {what}"
+            call()
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            call()
+            end.record()
+            end.synchronize()
+            return f"{start.elapsed_time(end):.1f} {what}"
+    except Exception as error:  # not installed, or it refuses
+        return f"- {type(error).__name__}: {error}"[:70]
 
 
 def main():
@@ -165,6 +240,7 @@ def main():
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--only", type=lambda text: text.split(","), default=[])
     parser.add_argument("--no-times", action="store_true")
+    parser.add_argument("--peers", action="store_true")
     parser.add_argument("compile", nargs="*", help="options of rondoc, after --")
     options = parser.parse_args()
     sys.exit(prepare(options) if options.command == "prepare" else run(options))

@@ -8,6 +8,7 @@
 #include "compiler/Driver/Driver.h"
 #include "dialects/Rondo/IR/RondoOps.h"
 #include "passes/Analysis/Facts.h"
+#include "passes/Forms/ChannelKernel.h"
 #include "passes/Strategy/FormTable.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -30,6 +31,7 @@ private:
   void explainFound(RecurrenceOp op, StateFactsAttr state);
   void explainWrites(StateFactsAttr state, ArrayRef<std::string> dims);
   void explainReads(StateFactsAttr state, ArrayRef<std::string> dims);
+  void explainKernel(KernelOp kernel);
   void explainChoice(RecurrenceOp op, FactsAttr facts);
 
   const CompileOptions &options;
@@ -270,6 +272,24 @@ void Explainer::explain(KernelOp kernel) {
   if (!any)
     os << "  no recurrence: every equation is computed at all points at "
           "once\n";
+  if (options.target == TargetKind::CUDA)
+    explainKernel(kernel);
+}
+
+/// Which device kernel it becomes, unless a form took its recurrences before.
+void Explainer::explainKernel(KernelOp kernel) {
+  algebra::Context context(kernel.getContext());
+  std::string reason;
+  auto structure = findChannelStructure(context, kernel, reason);
+  std::optional<ChannelForm> form;
+  if (structure)
+    form = chooseChannelForm(context, *structure, options.form, reason);
+  os << "  on the device: ";
+  if (form)
+    os << "channels side by side, " << describeChannelForm(*form) << "\n";
+  else
+    os << "not by channel (" << reason
+       << "); without other forms, a block per batch point\n";
 }
 
 void driver::explain(Compiler &compiler, llvm::raw_ostream &os) {

@@ -132,10 +132,18 @@ Failure Compiler::parseIR() {
   return simplifyModel();
 }
 
-/// Newton's method on devices: a kernel of its own for what is pointwise in its
-/// channels, with segments of 8 steps, up to 64 of them.
+/// Kernels of their own for what is pointwise in its channels; Newton's method
+/// on devices is of this kind only, with up to 64 segments of 8 steps.
 static Failure addChannelKernels(Compiler &compiler, OpPassManager &passes) {
   const CompileOptions &options = compiler.getOptions();
+  ToChannelKernelsOptions channels;
+  if (options.form != Form::Newton) {
+    if (options.form)
+      channels.form = stringifyForm(*options.form).str();
+    if (options.form != Form::Chunked)
+      passes.addPass(createToChannelKernels(channels));
+    return Failure::None;
+  }
   if (options.countIterations)
     return compiler.fail(Failure::Program, "--iterations is for --target=cpu");
   if (options.chunk % 8 || options.chunk > 512)
@@ -146,14 +154,14 @@ static Failure addChannelKernels(Compiler &compiler, OpPassManager &passes) {
   for (KernelOp kernel : compiler.getModule().getOps<KernelOp>()) {
     algebra::Context context(&compiler.getContext());
     std::string reason;
-    if (!findChannelStructure(context, kernel, reason))
+    auto structure = findChannelStructure(context, kernel, reason);
+    if (!structure || !findChannelDerivatives(context, *structure, reason))
       return compiler.fail(Failure::Program,
                            "'" + kernel.getSymName() +
                                "' has no Newton form on devices (" + reason +
                                "); compile it with --form=sequential");
   }
-  ToChannelKernelsOptions channels;
-  channels.newton = true;
+  channels.form = "newton";
   if (options.chunk)
     channels.segments = options.chunk / 8;
   passes.addPass(createToChannelKernels(channels));
@@ -309,7 +317,7 @@ Failure Compiler::deriveForms() {
   ToChunkedOptions chunked;
   chunked.planned = true;
   passes.addPass(createToChunked(chunked));
-  if (options.target == TargetKind::CUDA && options.form == Form::Newton)
+  if (options.target == TargetKind::CUDA)
     if (Failure failure = addChannelKernels(*this, passes);
         failure != Failure::None)
       return failure;
@@ -338,9 +346,11 @@ Failure Compiler::deriveForms() {
   if (Failure failure = runPasses(passes, *module, Failure::Internal);
       failure != Failure::None)
     return failure;
+  // Kernels by channel know theirs.
   for (auto func : module->getOps<func::FuncOp>())
     if (auto form = forms.find(func.getName());
-        form != forms.end() && func->hasAttr("rondo.form"))
+        form != forms.end() && func->hasAttr("rondo.form") &&
+        !func->hasAttr("rondo.channels"))
       func->setAttr("rondo.form",
                     StringAttr::get(context.get(), form->second));
   return Failure::None;

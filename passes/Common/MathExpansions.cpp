@@ -145,18 +145,26 @@ static constexpr double kExp[] = {0x1.6a445ep-10,
                                   1.0,
                                   1.0};
 
-/// The instruction of NVIDIA's devices; correct for infinities and NaN, and its
-/// denormal results are exact to the last places.
+/// Instructions of NVIDIA's devices; correct for infinities and NaN. Results
+/// that would be denormal are 0.
 Value MathExpansion::ex2Approx(Value x) {
   return LLVM::CallIntrinsicOp::create(
-             b, type, b.getStringAttr("llvm.nvvm.ex2.approx"), ValueRange{x})
+             b, type, b.getStringAttr("llvm.nvvm.ex2.approx.ftz"),
+             ValueRange{x})
+      .getResult(0);
+}
+
+Value MathExpansion::rcpApprox(Value x) {
+  return LLVM::CallIntrinsicOp::create(
+             b, type, b.getStringAttr("llvm.nvvm.rcp.approx.ftz.f"),
+             ValueRange{x})
       .getResult(0);
 }
 
 Value MathExpansion::exp(Value x) {
   // The rounding of the product costs |x| ulp / 3: little where the result is
   // not tiny or huge.
-  if (target.ex2Approx)
+  if (target.nvidia)
     return ex2Approx(mul(x, constant(0x1.715476p0)));
   return expInRange(clamp(x, -105.0, 90.0));
 }
@@ -168,7 +176,7 @@ Value MathExpansion::expInRange(Value x) {
 }
 
 Value MathExpansion::exp2(Value x) {
-  if (target.ex2Approx)
+  if (target.nvidia)
     return ex2Approx(x);
   x = clamp(x, -152.0, 130.0);
   auto [n, integer] = round(x);
@@ -214,10 +222,25 @@ Value MathExpansion::sigmoid(Value x) {
     return select(tiny, constant(0.0), reciprocal(add(constant(1.0), e)));
   }
   Value e = exp(sub(constant(-0.0), x));
+  if (target.nvidia)
+    return rcpApprox(add(constant(1.0), e));
   return div(constant(1.0), add(constant(1.0), e));
 }
 
 Value MathExpansion::tanh(Value x) {
+  if (target.nvidia) {
+    // 1 - 2 / (1 + exp(2 |x|)), which cancels for small x: x + x^3 * p(x^2)
+    // there.
+    Value y = abs(x), s = mul(x, x);
+    Value p = polynomial(
+        s, ArrayRef<double>({0x1.0d5020p-6, -0x1.af7cc6p-5, 0x1.10cef6p-3,
+                             -0x1.555452p-2}));
+    Value small = fma(mul(p, s), x, x);
+    Value large = fma(constant(-2.0),
+                      rcpApprox(add(constant(1.0), exp(add(y, y)))),
+                      constant(1.0));
+    return select(less(y, constant(0.55)), small, copySign(large, x));
+  }
   // With e = exp(2 |x|) - 1: tanh |x| = e / (e + 2). Above 10 it is 1.
   Value y = abs(x);
   Value limit = constant(10.0);

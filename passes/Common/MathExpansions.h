@@ -17,7 +17,7 @@ struct MathTarget {
   bool fma = false;      // fused multiply-add
   bool ldexp = false;    // x * 2^n as one instruction
   bool rcp14 = false;    // AVX-512's estimates of 1 / x in 16 lanes
-  bool ex2Approx = false; // NVIDIA's ex2.approx: 2^x within 2 ulp
+  bool nvidia = false;   // ex2.approx and rcp.approx: within 2 ulp and 1
 };
 
 /// Emits arithmetic on f32 scalars or vectors; all values have the type of the
@@ -71,6 +71,7 @@ private:
   /// 2^n for -126 <= n <= 127.
   Value powerOfTwo(Value n);
   Value ex2Approx(Value x);
+  Value rcpApprox(Value x);
   /// exp(x) for -105 <= x <= 90.
   Value expInRange(Value x);
   /// 1 / x for 1 <= x < 2^126, within one unit in the last place; needs rcp14.

@@ -1,68 +1,132 @@
-//===- ChannelKernel.h - Recurrences as device kernels by channel -*- C++ -*-===//
+//===- ChannelKernel.h - Recurrences as kernels by channel ------*- C++ -*-===//
 //
 // Part of Rondo, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// A kernel is *by channel* when it has one recurrence, whose step is pointwise
-// (Jacobian.h: diagonal, or blocks of the states at a point), and its results
-// are pointwise in the same indices. Every point of the states' dims, a
-// channel, is then computed by itself: ParaGRU, ParaLSTM, other units without
-// connections, and linear recurrences on vectors are of this kind.
+// A kernel is *by channel* when its recurrences are pointwise: a state at a
+// point of its dims depends on states at that point only. All states have the
+// same dims; results are pointwise in them, too, or are sums over some, which
+// are *private*: the others are the channels. Each channel is computed by
+// itself. Mamba's scan (a channel has N states), RWKV-4 (a maximum and two
+// averages), ParaGRU, LIF neurons and linear recurrences on vectors are of this
+// kind.
 //
-// Two device kernels compute one:
+// Three device kernels compute one:
 //
-//   sequential  a thread per channel takes one step after the other; the states
-//               are in registers
-//   newton      a block has some channels and many segments of steps. Every
-//               thread has the states of a few consecutive steps of a channel in
-//               registers; all of them evaluate the step and its derivative,
-//               compose the linearised steps of their segment, and find the
-//               correction at its start from the segments before (in shared
-//               memory). A window goes on until no thread of the block has a
-//               defect, without the host. One that does not settle is computed
-//               step by step by the first threads.
+//   sequential  one step after the other, with the states in registers. Some
+//               lanes share a channel when it has private states. Arguments are
+//               loaded for a block of steps while the one before is computed;
+//               those that several threads read go through shared memory
+//   scan        for steps that are affine, or a maximum, in the past: a block
+//   has
+//               some channels and many segments of steps. A thread composes the
+//               maps of its segment, finds the states before it from the
+//               segments before, and then computes its steps
+//   newton      for other steps that can be differentiated: the same, repeated
+//   on
+//               linearised steps until no thread of the block has a defect. A
+//               window that does not settle is computed step by step
 //
-// Everything that does not depend on the states is loaded once per window.
+// Everything that does not depend on the states is loaded once.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef RONDO_PASSES_FORMS_CHANNELKERNEL_H
 #define RONDO_PASSES_FORMS_CHANNELKERNEL_H
 
-#include "passes/Analysis/Jacobian.h"
+#include "passes/Algebra/Expr.h"
 #include <string>
 
 namespace rondo {
 
 struct ChannelStructure {
   KernelOp kernel;
-  RecurrenceOp recurrence;
-  analysis::Jacobian jacobian;
-  /// The equations of the states' declared initial values.
-  llvm::SmallVector<EquationOp> declared;
+  bool reversed = false;
+  /// Over these leaves all expressions are: the step, the batch dims, then the
+  /// states' dims.
+  algebra::Expr time = nullptr;
+  llvm::SmallVector<algebra::Expr> indices;
+  mlir::Value length;
+  llvm::SmallVector<mlir::Value> extents; // of `indices`
+  unsigned numBatch = 0;
+  llvm::SmallVector<bool> isPrivate; // of the states' dims
+  int64_t numPrivate = 1;            // points of a channel
+
+  struct State {
+    RecurrenceOp recurrence;
+    unsigned member;
+    algebra::Expr past, current; // reads one step before, and at the step
+    algebra::Expr value;
+    EquationOp declared;
+    mlir::Value given;
+  };
+  llvm::SmallVector<State> states;
+
+  /// The states of one recurrence.
+  struct Group {
+    unsigned first, count;
+    /// With `hasMaps`: value[i] = constants[i] + sum of factors[i][j] past[j],
+    /// or max(constants[0], factors[0][0] + past).
+    bool hasMaps = false, isMaximum = false;
+    llvm::SmallVector<llvm::SmallVector<algebra::Expr>> factors;
+    llvm::SmallVector<algebra::Expr> constants;
+  };
+  llvm::SmallVector<Group> groups;
+
+  /// A reduction over all private dims; `marker` stands for it.
+  struct Sum {
+    algebra::Expr marker;
+    Combiner combiner;
+    algebra::Expr body, filter; // filter may be null
+  };
+  llvm::SmallVector<Sum> sums;
   struct Result {
     unsigned output;
-    EquationOp equation; // whose indices are the leaves
-    algebra::Expr value; // other equations are inlined
+    llvm::SmallVector<unsigned> dims; // of the states, after batch and time
+    algebra::Expr value;
+    bool isWide; // has the private dims
   };
   llvm::SmallVector<Result> results;
   /// (output, state) of final values.
   llvm::SmallVector<std::pair<unsigned, unsigned>> finals;
+
+  /// Newton: d value[i] / d past[j], of the only group.
+  llvm::SmallVector<llvm::SmallVector<algebra::Expr>> derivatives;
 };
 
 /// None with the reason in the user's words.
-std::optional<ChannelStructure>
-findChannelStructure(algebra::Context &context, KernelOp kernel,
+std::optional<ChannelStructure> findChannelStructure(algebra::Context &context,
+                                                     KernelOp kernel,
+                                                     std::string &reason);
+
+/// Whether all steps are maps that can be composed; fills those.
+bool findChannelMaps(algebra::Context &context, ChannelStructure &structure,
                      std::string &reason);
 
+/// Whether the step can be differentiated; fills the derivatives.
+bool findChannelDerivatives(algebra::Context &context,
+                            ChannelStructure &structure, std::string &reason);
+
+enum class ChannelForm { Sequential, Scan, Newton };
+
+/// The form asked for, or the one that keeps the most threads busy; none, with
+/// the reason, where it is not possible.
+std::optional<ChannelForm> chooseChannelForm(algebra::Context &context,
+                                             ChannelStructure &structure,
+                                             std::optional<Form> wish,
+                                             std::string &reason);
+/// "step by step", in a sentence that says how a kernel is computed.
+llvm::StringRef describeChannelForm(ChannelForm form);
+
 struct ChannelParameters {
-  bool newton = false;
+  ChannelForm form = ChannelForm::Sequential;
   int64_t channels = 16; // of a block
-  int64_t segments = 32; // threads of a channel, newton
-  int64_t steps = 8;     // of a segment
-  int64_t bound = 12;    // evaluations of a window
+  int64_t lanes = 1;     // of a channel, sequential
+  int64_t segments = 32; // threads of a channel, scan and newton
+  int64_t steps = 8;     // of a segment; sequential: of a block of loads
+  int64_t bound = 12;    // evaluations of a window, newton
 };
 
 /// Replaces the kernel by a `gpu.func` and a function of the host that launches

@@ -5,7 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Matchers.h"
 #include "passes/Algebra/Linear.h"
+#include "passes/Analysis/Jacobian.h"
 #include "passes/Analysis/Structure.h"
 #include "passes/Forms/ChannelKernel.h"
 
@@ -14,6 +17,11 @@ using namespace rondo;
 using namespace rondo::algebra;
 
 namespace {
+
+/// Sums of elements of arguments that a thread repeats have at most so many.
+constexpr int64_t mostRepeated = 64;
+/// States of a channel that lanes can hold.
+constexpr int64_t mostPrivate = 256;
 
 class ChannelAnalysis {
 public:
@@ -29,20 +37,32 @@ private:
     return false;
   }
   Expr inlineEquations(Expr expr);
+  Expr nameStates(Expr expr);
   bool isArgument(Value tensor) {
     auto argument = dyn_cast<BlockArgument>(tensor);
     return argument && isa<KernelOp>(argument.getOwner()->getParentOp());
   }
-  bool checkReads(Expr expr, StringRef name);
+  bool isState(Expr node) {
+    return node->kind == Kind::Read && !isArgument(node->value);
+  }
+  bool checkValue(Expr expr, StringRef name);
+  bool addRecurrence(RecurrenceOp op);
+  Expr valueOf(RecurrenceOp op, EquationOp equation);
+  bool addValues();
+  std::optional<int64_t> numberOf(Value extent);
+  bool addPrivate(Expr reduction, StringRef name);
   bool addResult(unsigned output, Value tensor);
+  bool addSums(Expr &value, StringRef name);
+  bool countPrivate();
 
   Context &context;
   ChannelStructure &s;
   std::string &reason;
   llvm::DenseMap<Expr, Expr> known;
+  bool hasPrivate = false;
 };
 
-/// Reads of pointwise equations of the kernel become what these say.
+/// Reads of equations of the kernel become what these say.
 Expr ChannelAnalysis::inlineEquations(Expr expr) {
   auto it = known.find(expr);
   if (it != known.end())
@@ -52,12 +72,11 @@ Expr ChannelAnalysis::inlineEquations(Expr expr) {
     EquationOp equation;
     if (node->kind == Kind::Read && !node->fallback)
       equation = node->value.getDefiningOp<EquationOp>();
-    if (!equation || equation.getCombiner() ||
-        !isa<KernelOp>(equation->getParentOp()))
+    if (!equation || !isa<KernelOp>(equation->getParentOp()))
       return EquationOp();
     // In range surely: read with indices, not with computed subscripts.
     for (Expr subscript : node->subscripts())
-      if (subscript->kind != Kind::Value)
+      if (subscript->kind != Kind::Value && subscript->kind != Kind::Variable)
         return EquationOp();
     return equation;
   };
@@ -71,109 +90,371 @@ Expr ChannelAnalysis::inlineEquations(Expr expr) {
   return known[expr] = context.substitute(expr, replacements);
 }
 
-/// Only arguments, histories and pasts are read; nothing is summed.
-bool ChannelAnalysis::checkReads(Expr expr, StringRef name) {
+/// Reads of states at their own point, at the step or the one before, become
+/// `current` and `past`, however they are spelled. Private dims may be indexed
+/// by the variables of sums, which stay.
+Expr ChannelAnalysis::nameStates(Expr expr) {
+  llvm::DenseMap<Expr, Expr> replacements;
+  walk(expr, [&](Expr node) {
+    if (!isState(node))
+      return;
+    for (ChannelStructure::State &state : s.states) {
+      RecurrenceOp op = state.recurrence;
+      bool isPast = node->value == op.getPast(state.member);
+      if (!isPast && node->value != op.getHistory(state.member))
+        continue;
+      auto subscripts = node->subscripts();
+      std::optional<int64_t> far =
+          analysis::distance(s.time, subscripts[s.numBatch]);
+      bool isBefore = far == (s.reversed ? -1 : 1);
+      if (!isBefore && (isPast || far != 0))
+        return;
+      if (isBefore && node->fallback != op.getInitials()[state.member])
+        return;
+      Expr named = isBefore ? state.past : state.current;
+      llvm::DenseMap<Expr, Expr> indices;
+      for (auto [k, subscript] : llvm::enumerate(subscripts))
+        if (k != s.numBatch)
+          indices[s.indices[k - (k > s.numBatch)]] = subscript;
+      replacements[node] = context.substitute(named, indices);
+      return;
+    }
+  });
+  return context.substitute(expr, replacements);
+}
+
+/// Only arguments and states at the point are read; indices are known.
+bool ChannelAnalysis::checkValue(Expr expr, StringRef name) {
   bool isGood = true;
   walk(expr, [&](Expr node) {
-    if (node->kind == Kind::Reduce || node->kind == Kind::Variable)
+    if (node->kind == Kind::Reduce) {
+      int64_t count = 1;
+      for (const Variable *variable : node->variables) {
+        APInt lower, upper;
+        bool isKnown = matchPattern(variable->lower, m_ConstantInt(&lower)) &&
+                       matchPattern(variable->upper, m_ConstantInt(&upper));
+        count *= isKnown ? std::max<int64_t>(
+                               upper.getSExtValue() - lower.getSExtValue(), 0)
+                         : mostRepeated + 1;
+      }
+      isGood &= count <= mostRepeated && isa<FloatType>(node->type) &&
+                !contains(node, [&](Expr each) { return isState(each); });
+    }
+    if (node->kind == Kind::Value && node != s.time &&
+        !llvm::is_contained(s.indices, node) &&
+        !node->value.getDefiningOp<SizeOp>())
       isGood = false;
-    if (node->kind != Kind::Read || isArgument(node->value))
-      return;
-    auto argument = dyn_cast<BlockArgument>(node->value);
-    bool isPast = argument && argument.getOwner() == &s.recurrence.getBlock();
-    bool isHistory = node->value.getDefiningOp() == s.recurrence &&
-                     cast<OpResult>(node->value).getResultNumber() <
-                         s.recurrence.getNumStates();
-    isGood &= isPast || isHistory;
+    if (isState(node))
+      isGood &= llvm::any_of(s.states, [&](const auto &state) {
+        return node == state.past || node == state.current;
+      });
   });
-  return isGood || refuse("'" + name + "' is not computed from single elements "
-                          "of the arguments and the states");
+  return isGood || refuse("'" + name +
+                          "' is not computed from single elements "
+                          "of the arguments and of states at its own point");
+}
+
+/// Names the states; their values come when all have names.
+bool ChannelAnalysis::addRecurrence(RecurrenceOp op) {
+  if (op.getNumAlong() != 1)
+    return refuse("'" + op.getName(0) + "' runs along several dims");
+  if (op.getNumStates() == 0)
+    return refuse("a recurrence has no state");
+  if (op.getBatch() != s.numBatch)
+    return refuse("its recurrences have other batch dims");
+  bool isFirst = s.states.empty();
+  if (isFirst) {
+    s.reversed = op.getReversed()[0];
+    s.time = context.leaf(op.getAlongIndices()[0]);
+    s.length = op.getSizes()[0];
+  } else if (s.reversed != op.getReversed()[0] ||
+             !isSameExtent(op.getSizes()[0], s.length)) {
+    return refuse("its recurrences run in different directions");
+  }
+  ChannelStructure::Group group;
+  group.first = s.states.size();
+  group.count = op.getNumStates();
+  for (unsigned i = 0; i < op.getNumStates(); ++i) {
+    auto equation = op.getSlice(i).getDefiningOp<EquationOp>();
+    if (!equation || equation->getParentOp() != op)
+      return refuse("'" + op.getName(i) + "' is not computed by an equation");
+    SmallVector<Value> sizes(equation.getSizes());
+    if (s.indices.empty()) {
+      for (BlockArgument index : equation.getParallelIndices())
+        s.indices.push_back(context.leaf(index));
+      s.extents = sizes;
+      s.isPrivate.assign(sizes.size() - s.numBatch, false);
+    } else if (sizes.size() != s.extents.size() ||
+               !llvm::all_of(llvm::zip(sizes, s.extents), [](auto pair) {
+                 return isSameExtent(std::get<0>(pair), std::get<1>(pair));
+               })) {
+      return refuse("its states have different shapes");
+    }
+    Type type = cast<RankedTensorType>(equation.getType()).getElementType();
+    if (!isa<FloatType>(type) ||
+        (!s.states.empty() && type != s.states[0].past->type))
+      return refuse("'" + op.getName(i) +
+                    "' is not a real number like the other states");
+    auto initial = op.getInitials()[i].getDefiningOp<InitialOp>();
+    auto declared = initial ? initial.getDeclared().getDefiningOp<EquationOp>()
+                            : EquationOp();
+    if (!declared || declared.getCombiner())
+      return refuse("'" + op.getName(i) +
+                    "' has an initial value that is computed");
+    SmallVector<Expr> at(s.indices);
+    at.insert(at.begin() + s.numBatch,
+              context.apply(s.reversed ? "arith.addi" : "arith.subi",
+                            {s.time, context.integer(1)}, s.time->type));
+    Expr past = context.read(op.getHistory(i), at, op.getInitials()[i],
+                             s.indices, type);
+    at[s.numBatch] = s.time;
+    Expr current = context.read(op.getHistory(i), at, {}, {}, type);
+    s.states.push_back(
+        {op, i, past, current, nullptr, declared, initial.getGiven()});
+  }
+  s.groups.push_back(group);
+  return true;
+}
+
+/// What an equation in a recurrence says, over the common leaves.
+Expr ChannelAnalysis::valueOf(RecurrenceOp op, EquationOp equation) {
+  Expr value = analysis::inlineSlice(context, op, equation.getResult());
+  llvm::DenseMap<Expr, Expr> renamed;
+  renamed[context.leaf(op.getAlongIndices()[0])] = s.time;
+  for (auto [index, leaf] : llvm::zip(equation.getParallelIndices(), s.indices))
+    renamed[context.leaf(index)] = leaf;
+  return nameStates(inlineEquations(context.substitute(value, renamed)));
+}
+
+bool ChannelAnalysis::addValues() {
+  for (ChannelStructure::State &state : s.states) {
+    RecurrenceOp op = state.recurrence;
+    auto equation = op.getSlice(state.member).getDefiningOp<EquationOp>();
+    if (equation.getCombiner())
+      return refuse("'" + op.getName(state.member) +
+                    "' is a sum over elements of states");
+    state.value = valueOf(op, equation);
+    if (!checkValue(state.value, op.getName(state.member)))
+      return false;
+  }
+  return true;
+}
+
+/// A number of elements that is known when the kernel is compiled.
+std::optional<int64_t> ChannelAnalysis::numberOf(Value extent) {
+  APInt constant;
+  if (matchPattern(extent, m_ConstantInt(&constant)))
+    return constant.getSExtValue();
+  if (auto size = extent.getDefiningOp<SizeOp>())
+    if (int64_t bound =
+            s.kernel.getBound()[s.kernel.getSizeIndex(size.getName())];
+        bound >= 0)
+      return bound;
+  return std::nullopt;
+}
+
+/// A sum with states in it makes the dims of its variables private.
+bool ChannelAnalysis::addPrivate(Expr reduction, StringRef name) {
+  SmallVector<bool> here(s.isPrivate.size(), false);
+  llvm::DenseMap<Expr, Expr> indices;
+  bool isGood = true;
+  walk(reduction->args[0], [&](Expr node) {
+    if (!isState(node))
+      return;
+    auto rest = node->subscripts().drop_front(s.numBatch + 1);
+    for (auto [k, subscript] : llvm::enumerate(rest.take_front(here.size()))) {
+      if (subscript->kind != Kind::Variable)
+        continue;
+      APInt lower;
+      Expr &known = indices[subscript];
+      Expr index = s.indices[s.numBatch + k];
+      isGood &=
+          (!known || known == index) &&
+          matchPattern(subscript->variable->lower, m_ConstantInt(&lower)) &&
+          lower.isZero() &&
+          isSameExtent(subscript->variable->upper, s.extents[s.numBatch + k]);
+      known = index;
+      here[k] = true;
+    }
+  });
+  for (const Variable *variable : reduction->variables)
+    isGood &= indices.count(context.variable(variable)) > 0;
+  if (!isGood || !isa<FloatType>(reduction->type) ||
+      reduction->type != s.states[0].past->type ||
+      (hasPrivate && here != s.isPrivate))
+    return refuse("'" + name + "' sums over a part of the states");
+  s.isPrivate = here;
+  hasPrivate = true;
+  Expr marker = context.variable(context.fresh(s.length, s.length));
+  ChannelStructure::Sum sum{
+      marker, reduction->combiner,
+      context.substitute(reduction->args[0], indices),
+      reduction->args.size() > 1 && reduction->args[1]
+          ? context.substitute(reduction->args[1], indices)
+          : nullptr};
+  sum.body = nameStates(sum.body);
+  if (sum.filter)
+    sum.filter = nameStates(sum.filter);
+  s.sums.push_back(sum);
+  return checkValue(sum.body, name) &&
+         (!sum.filter || checkValue(sum.filter, name));
+}
+
+/// Sums of states in a result become markers.
+bool ChannelAnalysis::addSums(Expr &value, StringRef name) {
+  SmallVector<Expr> reductions;
+  walk(value, [&](Expr node) {
+    if (node->kind == Kind::Reduce &&
+        contains(node, [&](Expr each) { return isState(each); }))
+      reductions.push_back(node);
+  });
+  llvm::DenseMap<Expr, Expr> markers;
+  for (Expr reduction : reductions) {
+    if (contains(reduction->args[0],
+                 [](Expr each) { return each->kind == Kind::Reduce; }))
+      return refuse("'" + name + "' has a sum within a sum");
+    if (!addPrivate(reduction, name))
+      return false;
+    markers[reduction] = s.sums.back().marker;
+  }
+  value = context.substitute(value, markers);
+  return true;
 }
 
 bool ChannelAnalysis::addResult(unsigned output, Value tensor) {
   TensorSpecAttr spec = s.kernel.getOutput(output);
   if (spec.getRole() == Role::Final) {
-    for (unsigned i = 0; i < s.recurrence.getNumStates(); ++i)
-      if (tensor == s.recurrence.getFinal(i)) {
+    for (auto [i, state] : llvm::enumerate(s.states))
+      if (tensor == state.recurrence.getFinal(state.member)) {
         s.finals.push_back({output, i});
         return true;
       }
     return refuse("'" + spec.getName() + "' is not the final value of a state");
   }
+  // The history of a member is what its equation says at every step.
+  if (auto op = tensor.getDefiningOp<RecurrenceOp>()) {
+    unsigned member = cast<OpResult>(tensor).getResultNumber();
+    auto slice = op.getSlice(member).getDefiningOp<EquationOp>();
+    if (!slice || slice.getCombiner() || slice->getParentOp() != op ||
+        slice.getSizes().size() != s.extents.size())
+      return refuse("'" + spec.getName() +
+                    "' has other indices than the "
+                    "states");
+    ChannelStructure::Result result{output, {}, nullptr, true};
+    for (unsigned k = 0; k < s.isPrivate.size(); ++k)
+      result.dims.push_back(k);
+    result.value = valueOf(op, slice);
+    s.results.push_back(result);
+    return checkValue(result.value, spec.getName());
+  }
   auto equation = tensor.getDefiningOp<EquationOp>();
-  auto slice = s.recurrence.getSlice(0).getDefiningOp<EquationOp>();
-  SmallVector<Value> sizes(slice.getSizes());
-  unsigned time = s.recurrence.getBatch();
-  sizes.insert(sizes.begin() + time, s.recurrence.getSizes()[0]);
-  if (!equation || equation.getCombiner() ||
-      !llvm::equal(equation.getSizes(), sizes))
-    return refuse("'" + spec.getName() +
-                  "' has other indices than the states");
-  SmallVector<Expr> leaves;
+  if (!equation)
+    return refuse("'" + spec.getName() + "' is not computed by an equation");
+  unsigned rank = equation.getSizes().size();
+  if (rank < s.numBatch + 1 ||
+      !isSameExtent(equation.getSizes()[s.numBatch], s.length))
+    return refuse("'" + spec.getName() + "' has no time dim");
+  // Its own indices first: reads of states tell which dims they are.
+  SmallVector<Expr> own;
   for (BlockArgument index : equation.getParallelIndices())
-    leaves.push_back(context.leaf(index));
-  Expr value =
-      inlineEquations(Importer(context).instantiate(equation, leaves));
-  if (!checkReads(value, spec.getName()))
-    return false;
-  // Histories at the point itself.
-  bool isHere = true;
+    own.push_back(context.leaf(index));
+  llvm::DenseMap<Expr, Expr> renamed;
+  for (unsigned k = 0; k < s.numBatch; ++k)
+    renamed[own[k]] = s.indices[k];
+  renamed[own[s.numBatch]] = s.time;
+  Expr value = context.substitute(
+      inlineEquations(Importer(context).instantiate(equation, own)), renamed);
+  ChannelStructure::Result result{output, {}, nullptr, false};
+  SmallVector<int> dims(rank - s.numBatch - 1, -1);
+  bool isGood = true;
   walk(value, [&](Expr node) {
-    if (node->kind == Kind::Read && !isArgument(node->value))
-      isHere &= llvm::equal(node->subscripts(), leaves);
-    if (node->kind == Kind::Value)
-      if (auto argument = dyn_cast<BlockArgument>(node->value))
-        isHere &= argument.getOwner() == &equation.getBlock();
+    if (!isState(node))
+      return;
+    auto rest = node->subscripts().drop_front(s.numBatch + 1);
+    for (auto [k, subscript] :
+         llvm::enumerate(rest.take_front(s.isPrivate.size())))
+      for (auto [q, leaf] :
+           llvm::enumerate(ArrayRef(own).drop_front(s.numBatch + 1)))
+        if (subscript == leaf) {
+          isGood &= dims[q] < 0 || dims[q] == static_cast<int>(k);
+          dims[q] = k;
+        }
   });
-  if (!isHere)
+  for (auto [q, dim] : llvm::enumerate(dims)) {
+    if (dim < 0) // reads no state: in order
+      for (unsigned k = 0; k < s.isPrivate.size() && dim < 0; ++k)
+        if (!llvm::is_contained(dims, static_cast<int>(k)) &&
+            isSameExtent(s.extents[s.numBatch + k],
+                         equation.getSizes()[s.numBatch + 1 + q]))
+          dim = k;
+    if (dim < 0 || !isSameExtent(s.extents[s.numBatch + dim],
+                                 equation.getSizes()[s.numBatch + 1 + q]))
+      return refuse("'" + spec.getName() +
+                    "' has other indices than the states");
+    result.dims.push_back(dim);
+    renamed[own[s.numBatch + 1 + q]] = s.indices[s.numBatch + dim];
+  }
+  if (!isGood)
     return refuse("'" + spec.getName() + "' reads states of other points");
-  s.results.push_back({output, equation, value});
+  value = context.substitute(value, renamed);
+  if (!addSums(value, spec.getName()))
+    return false;
+  result.value = nameStates(value);
+  // Markers are variables, whose values are known.
+  if (!checkValue(result.value, spec.getName()))
+    return false;
+  s.results.push_back(result);
+  return true;
+}
+
+/// After all results: which have private dims, and how many points these have.
+bool ChannelAnalysis::countPrivate() {
+  for (auto [k, isPrivate] : llvm::enumerate(s.isPrivate)) {
+    if (!isPrivate)
+      continue;
+    std::optional<int64_t> number = numberOf(s.extents[s.numBatch + k]);
+    if (!number)
+      return refuse("the number of states of a channel is not known when the "
+                    "kernel is compiled (--dims)");
+    s.numPrivate *= std::max<int64_t>(*number, 1);
+    if (s.numPrivate > mostPrivate)
+      return refuse("a channel has more than " + Twine(mostPrivate) +
+                    " states");
+    if (*number == 0)
+      return refuse("a channel has no states");
+  }
+  for (ChannelStructure::Result &result : s.results) {
+    SmallVector<bool> has(s.isPrivate.size(), false);
+    for (unsigned dim : result.dims)
+      has[dim] = true;
+    bool all = llvm::all_of(has, [](bool each) { return each; });
+    bool channels = true, readsStates = false;
+    for (auto [k, each] : llvm::enumerate(has))
+      channels &= each != s.isPrivate[k];
+    walk(result.value, [&](Expr node) { readsStates |= isState(node); });
+    result.isWide = all;
+    if ((!all && !channels) || (!all && readsStates))
+      return refuse("'" + s.kernel.getOutput(result.output).getName() +
+                    "' has other indices than the states");
+  }
   return true;
 }
 
 bool ChannelAnalysis::run() {
-  for (Operation &op : s.kernel.getBody().front()) {
-    auto recurrence = dyn_cast<RecurrenceOp>(op);
-    if (!recurrence)
-      continue;
-    if (s.recurrence)
-      return refuse("it has several recurrences");
-    s.recurrence = recurrence;
-  }
-  if (!s.recurrence)
-    return refuse("it has no recurrence");
-  if (s.recurrence.getBatch() != s.kernel.getBatch().size())
-    return refuse("its recurrence has other batch dims");
-  s.jacobian = analysis::findJacobian(context, s.recurrence);
-  if (s.jacobian.kind == analysis::JacobianKind::None)
-    return refuse(s.jacobian.reason);
-  if (!s.jacobian.blockSize)
-    return refuse("the step mixes elements of the state");
-  StringRef name = s.recurrence.getName(0);
-  for (Expr &value : s.jacobian.values) {
-    value = inlineEquations(value);
-    if (!checkReads(value, name))
-      return false;
-  }
-  for (auto &row : s.jacobian.derivatives)
-    for (Expr &derivative : row) {
-      derivative = inlineEquations(derivative);
-      if (!checkReads(derivative, name))
+  s.numBatch = s.kernel.getBatch().size();
+  for (Operation &op : s.kernel.getBody().front())
+    if (auto recurrence = dyn_cast<RecurrenceOp>(op))
+      if (!addRecurrence(recurrence))
         return false;
-    }
-  for (Value initial : s.recurrence.getInitials()) {
-    auto op = initial.getDefiningOp<InitialOp>();
-    auto declared =
-        op ? op.getDeclared().getDefiningOp<EquationOp>() : EquationOp();
-    if (!declared || declared.getCombiner())
-      return refuse("'" + name + "' has an initial value that is computed");
-    s.declared.push_back(declared);
-  }
+  if (s.states.empty())
+    return refuse("it has no recurrence");
+  if (!addValues())
+    return false;
   auto ret = cast<ReturnOp>(s.kernel.getBody().front().getTerminator());
   for (auto [i, tensor] : llvm::enumerate(ret.getOperands()))
     if (!addResult(i, tensor))
       return false;
-  return true;
+  return countPrivate();
 }
 
 } // namespace
@@ -187,4 +468,130 @@ rondo::findChannelStructure(Context &context, KernelOp kernel,
   if (!ChannelAnalysis(context, structure, reason).run())
     return std::nullopt;
   return structure;
+}
+
+//===----------------------------------------------------------------------===//
+// Maps and derivatives
+//===----------------------------------------------------------------------===//
+
+/// max(constant, past + shift), if the value is that.
+static bool findMaximum(Context &context, ChannelStructure::Group &group,
+                        const ChannelStructure::State &state) {
+  Expr value = state.value;
+  if (group.count != 1 || !value->isOp("arith.maximumf"))
+    return false;
+  auto isPast = [&](Expr node) { return node == state.past; };
+  Expr moving = value->args[0], fixed = value->args[1];
+  if (contains(fixed, isPast))
+    std::swap(moving, fixed);
+  std::optional<Affine> affine = linearize(context, moving, isPast);
+  if (contains(fixed, isPast) || !affine || affine->terms.size() != 1 ||
+      !affine->terms[0].coefficient->isReal(1) ||
+      !affine->terms[0].variables.empty())
+    return false;
+  group.isMaximum = group.hasMaps = true;
+  group.factors = {{affine->constant}};
+  group.constants = {fixed};
+  return true;
+}
+
+static bool findAffine(Context &context, ChannelStructure &s,
+                       ChannelStructure::Group &group) {
+  ArrayRef<ChannelStructure::State> states =
+      ArrayRef(s.states).slice(group.first, group.count);
+  auto isPast = [&](Expr node) {
+    return llvm::any_of(states,
+                        [&](const auto &state) { return node == state.past; });
+  };
+  group.factors.clear();
+  group.constants.clear();
+  for (const ChannelStructure::State &state : states) {
+    std::optional<Affine> affine = linearize(context, state.value, isPast);
+    if (!affine)
+      return false;
+    SmallVector<Expr> row(group.count, context.real(0, state.value->type));
+    for (const LinearTerm &term : affine->terms) {
+      if (!term.variables.empty() || contains(term.coefficient, isPast))
+        return false;
+      for (auto [j, other] : llvm::enumerate(states))
+        if (term.read == other.past)
+          row[j] = context.add(row[j], term.coefficient);
+    }
+    if (contains(affine->constant, isPast))
+      return false;
+    group.factors.push_back(row);
+    group.constants.push_back(affine->constant);
+  }
+  group.hasMaps = true;
+  return true;
+}
+
+bool rondo::findChannelMaps(Context &context, ChannelStructure &s,
+                            std::string &reason) {
+  for (ChannelStructure::Group &group : s.groups) {
+    ChannelStructure::State &first = s.states[group.first];
+    if (!findMaximum(context, group, first) && !findAffine(context, s, group)) {
+      reason = ("'" + first.recurrence.getName(first.member) +
+                "' is not affine in its past")
+                   .str();
+      return false;
+    }
+  }
+  return true;
+}
+
+bool rondo::findChannelDerivatives(Context &context, ChannelStructure &s,
+                                   std::string &reason) {
+  if (s.groups.size() != 1 || s.numPrivate != 1 || !s.sums.empty()) {
+    reason = s.groups.size() != 1 ? "it has several recurrences"
+                                  : "a channel has several states of a kind";
+    return false;
+  }
+  analysis::Jacobian jacobian =
+      analysis::findJacobian(context, s.states[0].recurrence);
+  if (jacobian.kind == analysis::JacobianKind::None) {
+    reason = jacobian.reason;
+    return false;
+  }
+  for (const ChannelStructure::State &state : s.states) {
+    SmallVector<Expr> row;
+    for (const ChannelStructure::State &other : s.states) {
+      row.push_back(differentiate(context, state.value, other.past,
+                                  other.past->subscripts().size(), reason));
+      if (!row.back())
+        return false;
+    }
+    s.derivatives.push_back(row);
+  }
+  return true;
+}
+
+std::optional<ChannelForm> rondo::chooseChannelForm(Context &context,
+                                                    ChannelStructure &structure,
+                                                    std::optional<Form> wish,
+                                                    std::string &reason) {
+  bool hasPrivate = structure.numPrivate > 1 || !structure.sums.empty();
+  if (wish == Form::Newton)
+    return findChannelDerivatives(context, structure, reason)
+               ? std::optional(ChannelForm::Newton)
+               : std::nullopt;
+  if (wish != Form::Sequential && !hasPrivate &&
+      findChannelMaps(context, structure, reason))
+    return ChannelForm::Scan;
+  if (wish == Form::Scan && hasPrivate)
+    reason = "a channel has several states of a kind";
+  return wish == Form::Scan ? std::nullopt
+                            : std::optional(ChannelForm::Sequential);
+}
+
+StringRef rondo::describeChannelForm(ChannelForm form) {
+  switch (form) {
+  case ChannelForm::Sequential:
+    return "step by step";
+  case ChannelForm::Scan:
+    return "by composed steps";
+  case ChannelForm::Newton:
+    return "by Newton's method";
+  }
+  llvm_unreachable("not a form");
 }

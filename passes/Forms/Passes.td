@@ -64,26 +64,31 @@ def ToChunked : Pass<"rondo-to-chunked", "::mlir::ModuleOp"> {
 def ToChannelKernels : Pass<"rondo-to-channel-kernels", "::mlir::ModuleOp"> {
   let summary = "Turn kernels that are pointwise in their channels into device kernels";
   let description = [{
-    A `rondo.kernel @f` whose only recurrence is pointwise, as are its results
-    (ChannelKernel.h), becomes `@kernels::@f`, a `gpu.func`, and functions of the
+    A `rondo.kernel @f` whose recurrences are pointwise, as are its results or
+    sums over private dims (ChannelKernel.h), becomes `@kernels::@f`, a `gpu.func`, and functions of the
     host, `@f`, which launches it, and `@f_worker_bytes`. The arguments of `@f`
     are those of the forms level and, last, the launcher, the number of slices of
     the workspace, and the boundaries of packed sequences with the bytes of one;
-    it has the attribute `rondo.launches`. Its signature has no `time`: packed
-    sequences are refused.
+    it has the attribute `rondo.launches`.
 
-    A grid has a block for every batch point and tile of channels. Without
-    `newton`, a thread takes the steps of a channel one after the other; with it,
-    the threads of a channel solve a window of steps together.
+    A grid has a block for every batch point and tile of channels. `form` is
+    `sequential` (the lanes of a channel take its steps one after the other),
+    `scan` (the threads of a channel compose the maps of a window of steps) or
+    `newton` (they solve it together); by default a scan where the steps are maps
+    that can be composed and a channel has one state of a kind, else sequential.
 
     Other kernels stay as they are; a remark says why.
   }];
   let options = [
-    Option<"newton", "newton", "bool", "false", "Solve windows of steps at once">,
-    Option<"channels", "channels", "int64_t", "16", "Channels of a block">,
-    Option<"segments", "segments", "int64_t", "32",
-           "Threads of a channel (newton)">,
-    Option<"steps", "steps", "int64_t", "8", "Steps a thread has in registers">,
+    Option<"form", "form", "std::string", "\"\"",
+           "sequential, scan or newton (default: chosen)">,
+    Option<"channels", "channels", "int64_t", "0",
+           "Channels of a block (0: chosen, as for the others)">,
+    Option<"lanes", "lanes", "int64_t", "0",
+           "Threads of a channel (sequential): a power of two">,
+    Option<"segments", "segments", "int64_t", "0",
+           "Threads of a channel (scan, newton)">,
+    Option<"steps", "steps", "int64_t", "0", "Steps a thread has in registers">,
     Option<"bound", "bound", "int64_t", "12",
            "Evaluations after which a window is computed step by step">];
   let dependentDialects = [

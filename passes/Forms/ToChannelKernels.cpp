@@ -27,35 +27,81 @@ using namespace rondo;
 
 namespace {
 
-struct ToChannelKernels
-    : rondo::impl::ToChannelKernelsBase<ToChannelKernels> {
+struct ToChannelKernels : rondo::impl::ToChannelKernelsBase<ToChannelKernels> {
   using ToChannelKernelsBase::ToChannelKernelsBase;
 
-  void runOnOperation() override {
-    if (channels < 1 || segments < 1 || steps < 1 || bound < 1) {
-      getOperation().emitError("expects at least one channel, segment, step and "
-                               "evaluation");
-      return signalPassFailure();
-    }
-    SmallVector<KernelOp> kernels(getOperation().getOps<KernelOp>());
-    for (KernelOp kernel : kernels) {
-      algebra::Context context(&getContext());
-      std::string reason;
-      std::optional<ChannelStructure> structure =
-          findChannelStructure(context, kernel, reason);
-      if (!structure) {
-        remark::missed(kernel.getLoc(), remark::RemarkOpts::name(
-                                            "ToChannelKernels")
-                                            .category("form"))
-            << "'" << kernel.getSymName()
-            << "' is not by channel: " << remark::reason("{0}", reason);
-        continue;
-      }
-      toChannelKernel(context, *structure,
-                      {newton, channels, segments, steps, bound});
-      ++numConverted;
-    }
-  }
+  void runOnOperation() override;
+
+private:
+  ChannelParameters shape(const ChannelStructure &structure,
+                          ChannelForm form) const;
 };
 
 } // namespace
+
+/// Neighbouring channels are read together: 16 of them are a sector of memory
+/// at the least. With private points a thread has 4 to 8 of them, which is
+/// enough to hide the latency of arithmetic and leaves few sums across lanes.
+ChannelParameters ToChannelKernels::shape(const ChannelStructure &structure,
+                                          ChannelForm form) const {
+  ChannelParameters p;
+  p.form = form;
+  p.bound = bound;
+  p.steps = 8;
+  if (form == ChannelForm::Sequential) {
+    int64_t points = structure.numPrivate > 64 ? 8 : 4;
+    p.lanes =
+        llvm::PowerOf2Ceil(llvm::divideCeil(structure.numPrivate, points));
+    p.channels = p.lanes <= 4 ? 32 : 16;
+    if (structure.numPrivate > 1)
+      p.steps = 16;
+  } else if (form == ChannelForm::Scan) {
+    p.channels = 16;
+    p.segments = 16;
+  } else {
+    p.channels = 16;
+    p.segments = 32;
+  }
+  if (channels)
+    p.channels = channels;
+  if (lanes)
+    p.lanes = lanes;
+  if (segments)
+    p.segments = segments;
+  if (steps)
+    p.steps = steps;
+  return p;
+}
+
+void ToChannelKernels::runOnOperation() {
+  std::optional<Form> wish = symbolizeForm(form.getValue());
+  if (channels < 0 || lanes < 0 || segments < 0 || steps < 0 || bound < 1 ||
+      (!form.empty() && !wish)) {
+    getOperation().emitError("expects the name of a form, and at least one "
+                             "channel, lane, segment, step and evaluation");
+    return signalPassFailure();
+  }
+  SmallVector<KernelOp> kernels(getOperation().getOps<KernelOp>());
+  for (KernelOp kernel : kernels) {
+    algebra::Context context(&getContext());
+    std::string reason;
+    std::optional<ChannelStructure> structure =
+        findChannelStructure(context, kernel, reason);
+    auto name = remark::RemarkOpts::name("ToChannelKernels").category("form");
+    std::optional<ChannelForm> chosen;
+    if (structure)
+      chosen = chooseChannelForm(context, *structure, wish, reason);
+    if (!chosen) {
+      remark::missed(kernel.getLoc(), name)
+          << "'" << kernel.getSymName()
+          << "' is not by channel: " << remark::reason("{0}", reason);
+      continue;
+    }
+    ChannelParameters p = shape(*structure, *chosen);
+    remark::passed(kernel.getLoc(), name)
+        << "'" << kernel.getSymName() << "' is by channel, "
+        << describeChannelForm(p.form);
+    toChannelKernel(context, *structure, p);
+    ++numConverted;
+  }
+}

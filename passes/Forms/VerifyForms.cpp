@@ -99,7 +99,8 @@ LogicalResult verifyOp(Operation *op) {
   if (isa<memref::MemRefDialect>(op->getDialect()) &&
       !isa<memref::SubViewOp, memref::LoadOp, memref::StoreOp, memref::ViewOp,
            memref::DimOp, memref::CastOp, memref::CollapseShapeOp,
-           memref::ReinterpretCastOp, memref::ExtractAlignedPointerAsIndexOp>(
+           memref::ReinterpretCastOp, memref::ExtractAlignedPointerAsIndexOp,
+           memref::ExtractStridedMetadataOp>(
           op))
     return op->emitOpError("is not among the operations on memory that the "
                            "forms leave");

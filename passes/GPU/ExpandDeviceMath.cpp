@@ -246,7 +246,7 @@ Value DoubleMath::pow(Value x, Value y) {
 static Value expandF32(ImplicitLocOpBuilder &b, Operation *op) {
   Value x = op->getOperand(0);
   MathTarget target;
-  target.fma = target.ex2Approx = true;
+  target.fma = target.nvidia = true;
   MathExpansion expansion(b, x.getType(), target);
   auto scaled = [&](Value value, double factor) -> Value {
     return arith::MulFOp::create(
@@ -319,6 +319,14 @@ static Value expand(ImplicitLocOpBuilder &b, Operation *op) {
     return arith::DivFOp::create(b, createFloat(b, b.getLoc(), type, 1.0),
                                  root);
   }
+  // div.full: within 2 ulp, without the exact division's slow path.
+  if (isa<arith::DivFOp>(op))
+    return type.isF32()
+               ? LLVM::CallIntrinsicOp::create(
+                     b, type, b.getStringAttr("llvm.nvvm.div.full"),
+                     op->getOperands())
+                     .getResult(0)
+               : Value();
   if (type.isF32())
     return expandF32(b, op);
   if (type.isF64())
@@ -349,7 +357,8 @@ public:
       SmallVector<Operation *> ops;
       module.walk([&](Operation *op) {
         StringRef dialect = op->getName().getDialectNamespace();
-        if ((dialect == "math" || isa<SigmoidOp, SoftplusOp>(op)) &&
+        if ((dialect == "math" ||
+             isa<SigmoidOp, SoftplusOp, arith::DivFOp>(op)) &&
             op->getNumResults() == 1)
           ops.push_back(op);
       });

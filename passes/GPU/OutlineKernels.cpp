@@ -5,8 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
-#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -14,6 +12,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "passes/Common/PackedSequences.h"
 #include "passes/Common/Signature.h"
 #include "passes/GPU/Passes.h"
 
@@ -45,29 +44,17 @@ SmallVector<std::string> rondo::gpu::getKernelNames(ModuleOp module) {
 
 namespace {
 
-/// Which dims of tensors are the time and the sequence of packed batches.
-struct Packing {
-  int64_t timeSize = -1;     // position of the size; -1: not packable
-  int64_t sequenceSize = -1; // of the first batch dim, if there is one
-  SmallVector<int64_t> batchSizes;
-
-  static Packing get(func::FuncOp func);
-  /// The dim of the tensor that is this size as a whole, or -1.
-  static int64_t findDim(TensorSpecAttr spec, int64_t size);
-};
-
 class Outliner {
 public:
   Outliner(func::FuncOp func, const Signature &signature, int64_t threads)
       : func(func), signature(signature), threads(threads),
-        packing(Packing::get(func)), b(func.getLoc(), func.getContext()) {}
+        packing(Packing::get(
+            func->getAttrOfType<DictionaryAttr>("rondo.signature"))),
+        b(func.getLoc(), func.getContext()) {}
 
   void run();
 
 private:
-  struct Part {
-    Value number, start, length, point;
-  };
   bool isValue(TensorSpecAttr spec) const {
     return spec.getRole() == Role::Argument &&
            spec.getShape().getNumResults() == 0;
@@ -77,10 +64,6 @@ private:
   }
   mlir::gpu::GPUFuncOp createKernel();
   void emitBody(mlir::gpu::GPUFuncOp kernel, Region &body);
-  Value loadBoundary(Value sequences, Value width, Value position);
-  Part emitPart(mlir::gpu::GPUFuncOp kernel, Value point);
-  Value shift(Value tensor, Value elements);
-  Value shiftToPart(TensorSpecAttr spec, Value tensor, const Part &part);
   Value emitTensor(TensorSpecAttr spec, Value argument, Type type);
   void emitLaunch(mlir::gpu::GPUFuncOp kernel);
 
@@ -92,139 +75,6 @@ private:
 };
 
 } // namespace
-
-//===----------------------------------------------------------------------===//
-// Packed sequences
-//===----------------------------------------------------------------------===//
-
-static int64_t findSize(DictionaryAttr dict, StringRef name) {
-  for (auto [i, size] :
-       llvm::enumerate(dict.getAs<ArrayAttr>("sizes").getAsRange<StringAttr>()))
-    if (size.getValue() == name)
-      return i;
-  return -1;
-}
-
-Packing Packing::get(func::FuncOp func) {
-  Packing packing;
-  auto dict = func->getAttrOfType<DictionaryAttr>("rondo.signature");
-  if (auto batch = dict.getAs<ArrayAttr>("batch"))
-    for (auto name : batch.getAsRange<StringAttr>())
-      packing.batchSizes.push_back(findSize(dict, name.getValue()));
-  if (auto time = dict.getAs<StringAttr>("time"))
-    packing.timeSize = findSize(dict, time.getValue());
-  if (!packing.batchSizes.empty())
-    packing.sequenceSize = packing.batchSizes.front();
-  return packing;
-}
-
-int64_t Packing::findDim(TensorSpecAttr spec, int64_t size) {
-  if (size < 0)
-    return -1;
-  for (auto [dim, expr] : llvm::enumerate(spec.getShape().getResults()))
-    if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
-      if (symbol.getPosition() == size)
-        return dim;
-  return -1;
-}
-
-Value Outliner::loadBoundary(Value sequences, Value width, Value position) {
-  Value isInt = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, width,
-                                      index(4));
-  Value at = arith::IndexCastOp::create(b, b.getI64Type(), position);
-  auto load = [&](Type type) -> Value {
-    Value address = LLVM::GEPOp::create(b, sequences.getType(), type, sequences,
-                                        ArrayRef<LLVM::GEPArg>{at});
-    Value value = LLVM::LoadOp::create(b, type, address);
-    return arith::IndexCastOp::create(b, b.getIndexType(), value);
-  };
-  auto choice = scf::IfOp::create(b, TypeRange{b.getIndexType()}, isInt,
-                                  /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(choice.thenBlock());
-  scf::YieldOp::create(b, load(b.getI32Type()));
-  b.setInsertionPointToStart(choice.elseBlock());
-  scf::YieldOp::create(b, load(b.getI64Type()));
-  return choice.getResult(0);
-}
-
-/// The sequence of a point, and the point in it. Boundaries are kept within the
-/// time dim, whatever they are.
-Outliner::Part Outliner::emitPart(mlir::gpu::GPUFuncOp kernel, Value point) {
-  unsigned count = kernel.getNumArguments();
-  Value sequences = kernel.getArgument(count - 2);
-  Value width = kernel.getArgument(count - 1);
-  auto size = [&](int64_t i) -> Value {
-    int64_t bound = signature.bounds[i];
-    return bound < 0 ? Value(kernel.getArgument(i)) : index(bound);
-  };
-  Value zero = index(0);
-  Value isPacked =
-      arith::CmpIOp::create(b, arith::CmpIPredicate::ne, width, zero);
-  SmallVector<Type> types(4, b.getIndexType());
-  auto part = scf::IfOp::create(b, types, isPacked, /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(b);
-  Value time = size(packing.timeSize);
-  b.setInsertionPointToStart(part.thenBlock());
-  Value each = index(1);
-  for (int64_t batch : packing.batchSizes)
-    each = arith::MulIOp::create(b, each, size(batch));
-  Value number = arith::DivUIOp::create(b, point, each);
-  Value inside = arith::RemUIOp::create(b, point, each);
-  auto clamp = [&](Value value) -> Value {
-    value = arith::MaxSIOp::create(b, value, zero);
-    return arith::MinSIOp::create(b, value, time);
-  };
-  Value start = clamp(loadBoundary(sequences, width, number));
-  Value next = arith::AddIOp::create(b, number, index(1));
-  Value stop = clamp(loadBoundary(sequences, width, next));
-  Value length = arith::SubIOp::create(b, stop, start);
-  length = arith::MaxSIOp::create(b, length, zero);
-  scf::YieldOp::create(b, ValueRange{number, start, length, inside});
-  b.setInsertionPointToStart(part.elseBlock());
-  scf::YieldOp::create(b, ValueRange{zero, zero, time, point});
-  return {part.getResult(0), part.getResult(1), part.getResult(2),
-          part.getResult(3)};
-}
-
-/// The same memref further on. By its descriptor: the type tells no offset.
-Value Outliner::shift(Value tensor, Value elements) {
-  auto type = cast<MemRefType>(tensor.getType());
-  LLVMTypeConverter converter(b.getContext());
-  Value cast = UnrealizedConversionCastOp::create(
-                   b, converter.convertType(type), tensor)
-                   .getResult(0);
-  MemRefDescriptor descriptor(cast);
-  Value pointer = descriptor.alignedPtr(b, b.getLoc());
-  Value amount = arith::IndexCastOp::create(b, b.getI64Type(), elements);
-  Value moved = LLVM::GEPOp::create(b, pointer.getType(), type.getElementType(),
-                                    pointer, ArrayRef<LLVM::GEPArg>{amount});
-  descriptor.setAlignedPtr(b, b.getLoc(), moved);
-  return UnrealizedConversionCastOp::create(b, type, Value(descriptor))
-      .getResult(0);
-}
-
-Value Outliner::shiftToPart(TensorSpecAttr spec, Value tensor, const Part &part) {
-  int64_t time = Packing::findDim(spec, packing.timeSize);
-  int64_t sequence = Packing::findDim(spec, packing.sequenceSize);
-  Value steps;
-  int64_t dim = -1;
-  if (time >= 0 && (sequence >= 0 || packing.sequenceSize < 0))
-    steps = part.start, dim = time;
-  else if (time < 0 && sequence >= 0)
-    steps = part.number, dim = sequence;
-  if (dim < 0)
-    return tensor;
-  auto metadata = memref::ExtractStridedMetadataOp::create(b, tensor);
-  Value elements =
-      arith::MulIOp::create(b, steps, metadata.getStrides()[dim]);
-  // An absent tensor stays so.
-  Value pointer = memref::ExtractAlignedPointerAsIndexOp::create(b, tensor);
-  Value given =
-      arith::CmpIOp::create(b, arith::CmpIPredicate::ne, pointer, index(0));
-  elements = arith::SelectOp::create(b, given, elements, index(0));
-  return shift(tensor, elements);
-}
 
 //===----------------------------------------------------------------------===//
 // The kernel
@@ -240,22 +90,20 @@ mlir::gpu::GPUFuncOp Outliner::createKernel() {
   SmallVector<Type> types(numSizes, index);
   // Pointers that nothing else refers to: 1, and is read only: 2.
   SmallVector<int64_t> uses(numSizes, 0);
-  for (auto [spec, type] :
-       llvm::zip(signature.tensors,
-                 func.getArgumentTypes().drop_front(numSizes))) {
+  for (auto [spec, type] : llvm::zip(
+           signature.tensors, func.getArgumentTypes().drop_front(numSizes))) {
     types.push_back(isValue(spec) ? cast<MemRefType>(type).getElementType()
                                   : type);
     bool state =
         spec.getRole() == Role::Initial || spec.getRole() == Role::Final;
-    uses.push_back(isValue(spec) || state          ? 0
+    uses.push_back(isValue(spec) || state           ? 0
                    : spec.getRole() == Role::Result ? 1
                                                     : 3);
   }
   ArrayRef<Type> rest = func.getArgumentTypes().take_back(4);
-  llvm::append_range(types, ArrayRef<Type>{rest[0], index, index, index, rest[3],
-                                           LLVM::LLVMPointerType::get(
-                                               b.getContext()),
-                                           index});
+  llvm::append_range(
+      types, ArrayRef<Type>{rest[0], index, index, index, rest[3],
+                            LLVM::LLVMPointerType::get(b.getContext()), index});
   llvm::append_range(uses, ArrayRef<int64_t>{1, 0, 0, 0, 0, 3, 0});
   b.setInsertionPointToEnd(kernels.getBody());
   auto kernel = mlir::gpu::GPUFuncOp::create(b, func.getSymName(),
@@ -273,8 +121,8 @@ Value Outliner::emitTensor(TensorSpecAttr spec, Value argument, Type type) {
   if (!isValue(spec))
     return argument;
   auto memref = cast<MemRefType>(type);
-  Value variable = memref::AllocaOp::create(
-      b, MemRefType::get({}, memref.getElementType()));
+  Value variable =
+      memref::AllocaOp::create(b, MemRefType::get({}, memref.getElementType()));
   memref::StoreOp::create(b, argument, variable);
   if (variable.getType() != type)
     variable = memref::CastOp::create(b, type, variable);
@@ -295,8 +143,7 @@ void Outliner::emitBody(mlir::gpu::GPUFuncOp kernel, Region &body) {
     map.map(old.getArgument(numSizes + i),
             emitTensor(signature.tensors[i], args[numSizes + i],
                        old.getArgument(numSizes + i).getType()));
-  Value block =
-      mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::x);
+  Value block = mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::x);
   Value blocks = mlir::gpu::GridDimOp::create(b, mlir::gpu::Dimension::x);
   Value offset = arith::MulIOp::create(b, block, slice);
   map.map(old.getArgument(numSizes + numTensors),
@@ -311,13 +158,20 @@ void Outliner::emitBody(mlir::gpu::GPUFuncOp kernel, Region &body) {
   for (unsigned i = 0; i < numSizes; ++i)
     map.map(old.getArgument(i), args[i]);
   if (packing.timeSize >= 0 && signature.bounds[packing.timeSize] < 0) {
-    Part part = emitPart(kernel, point);
+    SmallVector<Value> sizes(args.take_front(numSizes));
+    for (auto [i, bound] : llvm::enumerate(signature.bounds))
+      if (bound >= 0)
+        sizes[i] = index(bound);
+    unsigned count = args.size();
+    Packing::Part part =
+        packing.emitPart(b, sizes, args[count - 2], args[count - 1], point);
     point = part.point;
     map.map(old.getArgument(packing.timeSize), part.length);
     for (unsigned i = 0; i < numTensors; ++i)
       if (!isValue(signature.tensors[i]))
         map.map(old.getArgument(numSizes + i),
-                shiftToPart(signature.tensors[i], args[numSizes + i], part));
+                packing.shiftToPart(b, signature.tensors[i], args[numSizes + i],
+                                    part));
   }
   unsigned tail = numSizes + numTensors;
   map.map(old.getArgument(tail + 1), point);
@@ -366,9 +220,8 @@ void Outliner::emitLaunch(mlir::gpu::GPUFuncOp kernel) {
   SmallVector<Value> operands(sizes);
   for (auto [spec, tensor] :
        llvm::zip(signature.tensors, func.getArguments().drop_front(numSizes)))
-    operands.push_back(isValue(spec)
-                           ? Value(memref::LoadOp::create(b, tensor))
-                           : Value(tensor));
+    operands.push_back(isValue(spec) ? Value(memref::LoadOp::create(b, tensor))
+                                     : Value(tensor));
   llvm::append_range(operands, ValueRange{tail[0], bytes, begin, end, tail[3],
                                           tail[6], tail[7]});
   Value points = arith::SubIOp::create(b, end, begin);
@@ -414,8 +267,8 @@ static void createCopyKernel(ModuleOp module) {
   Value blocks = mlir::gpu::GridDimOp::create(b, mlir::gpu::Dimension::x);
   Value thread = mlir::gpu::ThreadIdOp::create(b, mlir::gpu::Dimension::x);
   Value width = arith::ConstantIndexOp::create(b, 256);
-  Value first = arith::AddIOp::create(
-      b, arith::MulIOp::create(b, block, width), thread);
+  Value first =
+      arith::AddIOp::create(b, arith::MulIOp::create(b, block, width), thread);
   Value step = arith::MulIOp::create(b, blocks, width);
   auto loop = scf::ForOp::create(b, first, args[2], step);
   mlir::gpu::ReturnOp::create(b);
@@ -432,9 +285,9 @@ static void createCopyKernel(ModuleOp module) {
                                  arith::MulIOp::create(b, here, numbers[2]));
   }
   for (unsigned bytes : {1, 2, 4, 8}) {
-    Value isSize = arith::CmpIOp::create(
-        b, arith::CmpIPredicate::eq, args[3],
-        arith::ConstantIndexOp::create(b, bytes));
+    Value isSize =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::eq, args[3],
+                              arith::ConstantIndexOp::create(b, bytes));
     auto choice = scf::IfOp::create(b, isSize, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(choice.thenBlock());

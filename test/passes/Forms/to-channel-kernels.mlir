@@ -1,18 +1,24 @@
-// RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels="channels=32 steps=1" --canonicalize --cse | FileCheck %s
-// RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels="newton channels=16 segments=8 steps=2" --canonicalize --cse | FileCheck %s --check-prefix=NEWTON
-// RUN: not rondo-opt %s --split-input-file --rondo-to-channel-kernels=channels=0 2>&1 | FileCheck %s --check-prefix=NONE
-// NONE: expects at least one channel, segment, step and evaluation
+// RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels="form=sequential channels=32 steps=1" --canonicalize --cse | FileCheck %s
+// RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels="form=newton channels=16 segments=8 steps=2" --canonicalize --cse | FileCheck %s --check-prefix=NEWTON
+// RUN: not rondo-opt %s --split-input-file --rondo-to-channel-kernels=bound=0 2>&1 | FileCheck %s --check-prefix=NONE
+// NONE: expects the name of a form, and at least one channel, lane, segment, step and evaluation
 
 // h[t, d] = tanh(a[d] h[t-1, d] + x[t, d]): a thread per channel.
 // CHECK: gpu.module @kernels
 // CHECK: gpu.func @units
 // CHECK-SAME: kernel
 // CHECK-SAME: nvvm.maxntid = array<i32: 32, 1, 1>
-// CHECK: scf.for %{{.*}} iter_args(%[[H:.*]] = %{{.*}}) -> (f32)
-// CHECK:   memref.load
-// CHECK:   arith.mulf %{{.*}}, %[[H]]
-// CHECK:   %[[NEXT:.*]] = math.tanh
-// CHECK:   memref.store
+// What a step reads is loaded a step before; at the end with bounds.
+// CHECK: scf.for %{{.*}} iter_args(%[[H:.*]] = %{{.*}}, %[[X:.*]] = %{{.*}}) -> (f32, f32)
+// CHECK:   %[[LATER:.*]] = scf.if
+// CHECK:     memref.load
+// CHECK:   } else {
+// CHECK:     arith.minsi
+// CHECK:   %[[AH:.*]] = arith.mulf %{{.*}}, %[[H]]
+// CHECK:   %[[SUM:.*]] = arith.addf %[[AH]], %[[X]]
+// CHECK:   %[[NEXT:.*]] = math.tanh %[[SUM]]
+// CHECK:   memref.store %[[NEXT]]
+// CHECK:   scf.yield %[[NEXT]], %[[LATER]]
 // CHECK-NOT: gpu.barrier
 // The host launches a block for every batch point and tile of channels.
 // CHECK: func.func @units
