@@ -116,12 +116,6 @@ Value ChannelEmitter::emitRaw(Expr expr, Scope &scope) {
   return memref::LoadOp::create(b, inputs[number], subscripts);
 }
 
-Type ChannelEmitter::memoryType(Expr read) {
-  Value input = inputs[cast<BlockArgument>(read->value).getArgNumber()];
-  auto memref = dyn_cast<MemRefType>(input.getType());
-  return memref ? memref.getElementType() : input.getType();
-}
-
 /// 0 out of range.
 Value ChannelEmitter::finishRead(Expr expr, Value raw, Scope &scope) {
   unsigned number = cast<BlockArgument>(expr->value).getArgNumber();

@@ -165,12 +165,10 @@ private:
   std::vector<TileLoad> planTiles();
   llvm::SmallVector<Value> emitLoads(llvm::ArrayRef<TileLoad> loads,
                                      Value first, bool isWhole);
-  llvm::SmallVector<Value> emitLater(llvm::ArrayRef<TileLoad> loads,
-                                     Value first, int64_t reach);
   void storeTiles(llvm::ArrayRef<TileLoad> loads, llvm::ArrayRef<Value> raws,
                   Value first, Value buffer);
-  mlir::Type memoryType(Expr read);
   Expr arrange(Expr expr);
+  void emitFree(Expr expr, Step &step);
 
   // Windows.
   void emitScan();

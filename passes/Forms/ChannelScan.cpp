@@ -94,23 +94,17 @@ void ChannelEmitter::emitScan() {
 
   planReads();
   emitIf(isFirst, [&] { storeAll(carry, emitInitials(), channelInBlock); });
-  emitIf(less(constant(0), length), [&] {
-    Value start = mul(segment, constant(p.steps));
-    SmallVector<Value> raws = emitLoads({}, start, /*isWhole=*/false);
-    auto windows =
-        scf::ForOp::create(b, constant(0), length, constant(size), raws);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(windows.getBody());
-    Value first = add(windows.getInductionVar(), start);
-    // Those of the next window, on their way while this one is computed.
+  Value start = mul(segment, constant(p.steps));
+  // The window at `window`, whose raw values are held; those of the next one
+  // are on their way meanwhile.
+  auto emitWindow = [&](Value window, ArrayRef<Value> held, bool isWhole) {
+    Value first = add(window, start);
     SmallVector<Value> later =
-        emitLater({}, add(first, constant(size)), p.steps);
+        emitLoads({}, add(first, constant(size)), isWhole);
     SmallVector<Step *> own;
-    SmallVector<Value> held(windows.getRegionIterArgs());
     for (int64_t r = 0; r < p.steps; ++r) {
-      own.push_back(&emitStep(add(first, constant(r)), /*isWhole=*/false));
-      bindRaws(*own.back(),
-               ArrayRef(held).slice(r * direct.size(), direct.size()));
+      own.push_back(&emitStep(add(first, constant(r)), isWhole));
+      bindRaws(*own.back(), held.slice(r * direct.size(), direct.size()));
     }
     barrier();
     Values starts = loadAll(carry, channelInBlock);
@@ -163,8 +157,26 @@ void ChannelEmitter::emitScan() {
     for (Step *step : own)
       emitWide(*step);
     emitIf(isLast, [&] { storeAll(carry, ends, channelInBlock); });
-    if (!later.empty()) // else there is a terminator already
-      scf::YieldOp::create(b, later);
+    return later;
+  };
+  emitIf(less(constant(0), length), [&] {
+    SmallVector<Value> held = emitLoads({}, start, /*isWhole=*/false);
+    Value whole = arith::MaxSIOp::create(
+        b, sub(div(length, constant(size)), constant(1)), constant(0));
+    whole = mul(whole, constant(size));
+    for (bool isWhole : {true, false}) {
+      auto windows =
+          scf::ForOp::create(b, isWhole ? constant(0) : whole,
+                             isWhole ? whole : length, constant(size), held);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(windows.getBody());
+      SmallVector<Value> later =
+          emitWindow(windows.getInductionVar(),
+                     SmallVector<Value>(windows.getRegionIterArgs()), isWhole);
+      if (!later.empty()) // else there is a terminator already
+        scf::YieldOp::create(b, later);
+      held.assign(windows.getResults().begin(), windows.getResults().end());
+    }
   });
   barrier();
   emitIf(isFirst, [&] { emitFinals(loadAll(carry, channelInBlock), isOwn); });

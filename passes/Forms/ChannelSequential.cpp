@@ -102,27 +102,6 @@ SmallVector<Value> ChannelEmitter::emitLoads(ArrayRef<TileLoad> loads,
   return raws;
 }
 
-/// The same, for the block after another one, which may be behind the end.
-SmallVector<Value> ChannelEmitter::emitLater(ArrayRef<TileLoad> loads,
-                                             Value first, int64_t reach) {
-  if (loads.empty() && direct.empty())
-    return {};
-  SmallVector<Type> types;
-  for (const TileLoad &load : loads)
-    types.push_back(memoryType(tiles[load.tile].read));
-  for (int64_t u = 0; u < p.steps; ++u)
-    for (auto [read, point] : direct)
-      types.push_back(memoryType(read));
-  Value isInside = less(add(first, constant(reach - 1)), length);
-  auto test = scf::IfOp::create(b, types, isInside, /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(test.thenBlock());
-  scf::YieldOp::create(b, emitLoads(loads, first, /*isWhole=*/true));
-  b.setInsertionPointToStart(test.elseBlock());
-  scf::YieldOp::create(b, emitLoads(loads, first, /*isWhole=*/false));
-  return SmallVector<Value>(test.getResults());
-}
-
 void ChannelEmitter::storeTiles(ArrayRef<TileLoad> loads, ArrayRef<Value> raws,
                                 Value first, Value buffer) {
   for (auto [load, raw] : llvm::zip(loads, raws)) {
@@ -192,6 +171,21 @@ void ChannelEmitter::emitSums(Value first, Value buffer, bool isWhole,
   }
 }
 
+/// The largest parts of an expression without states.
+void ChannelEmitter::emitFree(Expr expr, Step &step) {
+  if (contains(expr, [&](Expr node) { return isState(node); })) {
+    if (expr->kind == Kind::Apply)
+      for (Expr arg : expr->args)
+        emitFree(arg, step);
+    return;
+  }
+  if (!dependsOnPrivate(expr))
+    emit(expr, step.scope);
+  else
+    for (Scope &point : step.points)
+      emit(expr, point);
+}
+
 Values ChannelEmitter::emitBlock(Value first, Value buffer,
                                  ArrayRef<Value> raws, bool isWhole,
                                  ValueRange before) {
@@ -199,10 +193,23 @@ Values ChannelEmitter::emitBlock(Value first, Value buffer,
   SmallVector<SmallVector<Value>> partial;
   bool hasNarrow = llvm::any_of(
       s.results, [](const auto &result) { return !result.isWide; });
+  // What needs no state, some steps ahead: nothing there waits for anything.
+  constexpr int64_t ahead = 4;
+  SmallVector<Step *> own;
+  auto prepareUpTo = [&](int64_t count) {
+    for (int64_t u = own.size(); u < std::min(count, p.steps); ++u) {
+      Step &step = emitStep(add(first, constant(u)), isWhole);
+      bindRaws(step, raws.slice(u * direct.size(), direct.size()));
+      bindBlock(step, constant(u), buffer);
+      for (const ChannelStructure::State &state : s.states)
+        emitFree(state.value, step);
+      own.push_back(&step);
+    }
+  };
   for (int64_t u = 0; u < p.steps; ++u) {
-    Step &step = emitStep(add(first, constant(u)), isWhole);
-    bindRaws(step, raws.slice(u * direct.size(), direct.size()));
-    bindBlock(step, constant(u), buffer);
+    if (u % ahead == 0)
+      prepareUpTo(u + 2 * ahead);
+    Step &step = *own[u];
     Values now = emitNew(step, states);
     bindStates(step, states, now);
     states = now;
@@ -228,11 +235,13 @@ Values ChannelEmitter::emitBlock(Value first, Value buffer,
   return states;
 }
 
-/// `count` steps from `first` on, at least one.
+/// `count` steps from `first` on, at least one: blocks whose next one is whole,
+/// too, then the rest with bounds.
 Values ChannelEmitter::emitSteps(Value first, Value count, ValueRange states) {
   Value size = constant(p.steps), zero = constant(0), one = constant(1);
   std::vector<TileLoad> loads = planTiles();
   size_t numLoads = loads.size();
+  unsigned numStates = states.size();
   auto fill = [&](ArrayRef<Value> raws, Value from, Value buffer) {
     if (tiles.empty())
       return;
@@ -243,38 +252,27 @@ Values ChannelEmitter::emitSteps(Value first, Value count, ValueRange states) {
   fill(raws, first, zero);
   Values carried(states);
   llvm::append_range(carried, ArrayRef(raws).drop_front(numLoads));
-  Value blocks = div(count, size);
-  auto loop = scf::ForOp::create(b, zero, blocks, one, carried);
-  unsigned numStates = states.size();
-  {
+  Value whole = arith::MaxSIOp::create(b, sub(div(count, size), one), zero);
+  Value blocks = div(add(count, constant(p.steps - 1)), size);
+  for (bool isWhole : {true, false}) {
+    auto loop = scf::ForOp::create(b, isWhole ? zero : whole,
+                                   isWhole ? whole : blocks, one, carried);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     Value block = loop.getInductionVar();
     Value here = add(first, mul(block, size)), next = add(here, size);
-    SmallVector<Value> later = emitLater(loads, next, p.steps);
+    SmallVector<Value> later = emitLoads(loads, next, isWhole);
     Values held(loop.getRegionIterArgs());
     Value parity = rem(block, constant(2));
-    Values now =
-        emitBlock(here, parity, ArrayRef(held).drop_front(numStates),
-                  /*isWhole=*/true, ArrayRef(held).take_front(numStates));
+    Values now = emitBlock(here, parity, ArrayRef(held).drop_front(numStates),
+                           isWhole, ArrayRef(held).take_front(numStates));
     fill(later, next, sub(one, parity));
     llvm::append_range(now, ArrayRef(later).drop_front(numLoads));
     scf::YieldOp::create(b, now);
+    carried.assign(loop.getResults().begin(), loop.getResults().end());
   }
-  Values held(loop.getResults());
-  Value rest = rem(count, size);
-  SmallVector<Type> types(numStates, type);
-  auto tail = scf::IfOp::create(b, types, less(zero, rest),
-                                /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(tail.thenBlock());
-  scf::YieldOp::create(
-      b, emitBlock(add(first, mul(blocks, size)), rem(blocks, constant(2)),
-                   ArrayRef(held).drop_front(numStates), /*isWhole=*/false,
-                   ArrayRef(held).take_front(numStates)));
-  b.setInsertionPointToStart(tail.elseBlock());
-  scf::YieldOp::create(b, ArrayRef(held).take_front(numStates));
-  return Values(tail.getResults());
+  carried.resize(numStates);
+  return carried;
 }
 
 /// The product with what lanes and steps share multiplied first, and
