@@ -86,7 +86,7 @@ def parse(text):
     return {k: int(v) for k, v in (part.split("=") for part in text.split(","))}
 
 
-def draw(torch, artifact, info, sizes):
+def draw(torch, artifact, program, info, sizes):
     """Inputs on the device: decays below 1, keys of length 1."""
     names = [info.sizes[i].name.decode() for i in range(info.num_sizes)]
     values = [sizes.get(n, info.sizes[i].bound) for i, n in enumerate(names)]
@@ -104,6 +104,8 @@ def draw(torch, artifact, info, sizes):
             x = torch.sigmoid(x) + (name == "tau")
         elif name == "gamma":
             x = 1 - 2.0 ** (-5 - torch.arange(x.numel(), device="cuda") % 4).reshape(shape)
+        elif program == "para_gru":
+            x = 0.1 * x  # Newton's method settles
         elif name == "k" and len(shape) == 4:
             x = torch.nn.functional.normalize(x, dim=-1)
         tensors[name] = x.to(torch.bfloat16 if entry.dtype == 2 else torch.float32)
@@ -140,7 +142,7 @@ def run(options):
     rows = [row for row in ROWS if not options.only or row[0] in options.only]
     for name, program, _, small, _, _, *usual in rows:
         info, sizes = open_(stem_of(name)), parse(small)
-        tensors = Inputs(draw(torch, artifact, info, sizes))
+        tensors = Inputs(draw(torch, artifact, program, info, sizes))
         found = call(info, sizes, tensors).outputs
         want = call(open_(program + "_steps"), sizes, tensors).outputs
         worst = 0.0
@@ -164,7 +166,7 @@ def run(options):
     for name, program, _, _, sizes, asked, *_ in rows:
         info = open_(stem_of(name))
         for text, bar in zip(sizes, asked):
-            tensors = draw(torch, artifact, info, parse(text))
+            tensors = draw(torch, artifact, program, info, parse(text))
             once = call(info, parse(text), Inputs(tensors))
             time = checker.measure(once.run, stream) / 1e3
             moved = sum(t.numel() * t.element_size() for t in tensors.values())

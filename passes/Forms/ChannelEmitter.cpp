@@ -599,12 +599,25 @@ void ChannelEmitter::emitWide(Step &step) {
                   both(isOwn, isPoint[j]));
 }
 
-/// Results of channels, from sums that are known.
-void ChannelEmitter::emitNarrow(Step &step, Value isThere) {
-  for (const ChannelStructure::Result &result : s.results)
-    if (!result.isWide)
-      emitStore(result, step, step.scope, emit(result.value, step.scope),
-                isThere);
+/// Results of channels, from sums that are known: all values, then one branch
+/// for the stores.
+void ChannelEmitter::emitNarrow(ArrayRef<Step *> steps) {
+  SmallVector<Values> values;
+  for (Step *step : steps) {
+    Values row;
+    for (const ChannelStructure::Result &result : s.results)
+      if (!result.isWide)
+        row.push_back(emit(result.value, step->scope));
+    values.push_back(row);
+  }
+  emitIf(isOwn, [&] {
+    for (auto [step, row] : llvm::zip_equal(steps, values)) {
+      unsigned next = 0;
+      for (const ChannelStructure::Result &result : s.results)
+        if (!result.isWide)
+          emitStore(result, *step, step->scope, row[next++], Value());
+    }
+  });
 }
 
 void ChannelEmitter::emitFinals(ValueRange states, Value isThere) {

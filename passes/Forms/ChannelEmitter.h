@@ -136,7 +136,7 @@ private:
   /// Binds states of a step and those before it, [state][point].
   void bindStates(Step &step, mlir::ValueRange before, mlir::ValueRange now);
   void emitWide(Step &step);
-  void emitNarrow(Step &step, Value isOwn);
+  void emitNarrow(llvm::ArrayRef<Step *> steps);
   void emitStore(const ChannelStructure::Result &result, Step &step,
                  Scope &scope, Value value, Value isOwn);
   void emitFinals(mlir::ValueRange states, Value isOwn);
@@ -168,7 +168,6 @@ private:
   void storeTiles(llvm::ArrayRef<TileLoad> loads, llvm::ArrayRef<Value> raws,
                   Value first, Value buffer);
   Expr arrange(Expr expr);
-  void emitFree(Expr expr, Step &step);
 
   // Windows.
   void emitScan();

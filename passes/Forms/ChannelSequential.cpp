@@ -144,6 +144,7 @@ void ChannelEmitter::bindBlock(Step &step, Value u, Value buffer) {
 /// `partial` is [u][sum]: of the thread's points.
 void ChannelEmitter::emitSums(Value first, Value buffer, bool isWhole,
                               ArrayRef<SmallVector<Value>> partial) {
+  SmallVector<Step *> own;
   for (int64_t u = 0; u < p.steps; u += p.lanes) {
     Step &step = emitStep(add(add(first, constant(u)), lane), isWhole);
     bindBlock(step, add(constant(u), lane), buffer);
@@ -167,23 +168,9 @@ void ChannelEmitter::emitSums(Value first, Value buffer, bool isWhole,
       }
       step.scope.values[sum.marker] = values[0];
     }
-    emitNarrow(step, isOwn);
+    own.push_back(&step);
   }
-}
-
-/// The largest parts of an expression without states.
-void ChannelEmitter::emitFree(Expr expr, Step &step) {
-  if (contains(expr, [&](Expr node) { return isState(node); })) {
-    if (expr->kind == Kind::Apply)
-      for (Expr arg : expr->args)
-        emitFree(arg, step);
-    return;
-  }
-  if (!dependsOnPrivate(expr))
-    emit(expr, step.scope);
-  else
-    for (Scope &point : step.points)
-      emit(expr, point);
+  emitNarrow(own);
 }
 
 Values ChannelEmitter::emitBlock(Value first, Value buffer,
@@ -193,23 +180,10 @@ Values ChannelEmitter::emitBlock(Value first, Value buffer,
   SmallVector<SmallVector<Value>> partial;
   bool hasNarrow = llvm::any_of(
       s.results, [](const auto &result) { return !result.isWide; });
-  // What needs no state, some steps ahead: nothing there waits for anything.
-  constexpr int64_t ahead = 4;
-  SmallVector<Step *> own;
-  auto prepareUpTo = [&](int64_t count) {
-    for (int64_t u = own.size(); u < std::min(count, p.steps); ++u) {
-      Step &step = emitStep(add(first, constant(u)), isWhole);
-      bindRaws(step, raws.slice(u * direct.size(), direct.size()));
-      bindBlock(step, constant(u), buffer);
-      for (const ChannelStructure::State &state : s.states)
-        emitFree(state.value, step);
-      own.push_back(&step);
-    }
-  };
   for (int64_t u = 0; u < p.steps; ++u) {
-    if (u % ahead == 0)
-      prepareUpTo(u + 2 * ahead);
-    Step &step = *own[u];
+    Step &step = emitStep(add(first, constant(u)), isWhole);
+    bindRaws(step, raws.slice(u * direct.size(), direct.size()));
+    bindBlock(step, constant(u), buffer);
     Values now = emitNew(step, states);
     bindStates(step, states, now);
     states = now;

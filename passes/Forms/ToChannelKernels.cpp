@@ -56,8 +56,9 @@ ChannelParameters ToChannelKernels::shape(const ChannelStructure &structure,
     if (structure.numPrivate > 1)
       p.steps = 16;
   } else if (form == ChannelForm::Scan) {
-    p.channels = 16;
-    p.segments = 16;
+    // Segments wait for those before them, once for each recurrence.
+    p.channels = structure.groups.size() == 1 ? 16 : 32;
+    p.segments = structure.groups.size() == 1 ? 16 : 8;
   } else {
     p.channels = 16;
     p.segments = 32;
