@@ -84,7 +84,7 @@ struct KernelSignature {
   /// Index of the time size, or -1. After `complete`: -1 as well when packed
   /// sequences are not possible (rondo_kernel_info::time_size says when).
   int32_t timeSize = -1;
-  int32_t flags = 0; ///< RONDO_KERNEL_*, by the attribute `rondo.workspace`
+  int32_t flags = 0; ///< RONDO_KERNEL_*, by `rondo.workspace`, `rondo.rows`
 
   /// The rest is computed by `complete`.
   int32_t sequenceSize = -1;

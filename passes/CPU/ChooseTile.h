@@ -56,6 +56,9 @@ struct Tile {
   /// dim or outside of it, its inner dim the vector dim or the innermost
   /// reduction dim.
   std::optional<Triangle> triangle;
+  /// Outputs whose whole vectors go past the caches, by number: they are
+  /// aligned.
+  llvm::SmallVector<unsigned> streamed;
   /// What is left of the vector dim is computed by one masked vector, else by a
   /// scalar loop.
   bool masked = true;

@@ -469,6 +469,12 @@ void BodyEmitter::storeOutput(const Output &output, TilePoint point,
   else if (mask)
     vector::MaskedStoreOp::create(builder, loc, output.memref, position, mask,
                                   value);
+  else if (llvm::is_contained(tile.streamed, &output - nest.outputs.data()))
+    vector::StoreOp::create(
+        builder, loc, value, output.memref, position, /*nontemporal=*/true,
+        llvm::MaybeAlign(
+            tile.lanes *
+            cast<VectorType>(value.getType()).getElementTypeBitWidth() / 8));
   else
     vector::StoreOp::create(builder, loc, value, output.memref, position);
 }

@@ -43,6 +43,29 @@ def ForwardCopies : Pass<"rondo-forward-copies", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numForwarded", "forwarded", "copies left out">];
 }
 
+def FusePointwise : Pass<"rondo-fuse-pointwise", "::mlir::ModuleOp"> {
+  let summary = "Compute the pointwise ops of a step in one loop";
+  let description = [{
+    In the body of a loop over time (`rondo.steps`), neighbouring linalg.generic
+    ops that are parallel in the same iteration space become one, if whatever
+    one of them writes and the other reads is at the same point. What nothing
+    else reads then is not stored.
+
+    ```mlir
+    linalg.generic ins(%f) outs(%a) { sigmoid }
+    linalg.generic ins(%a, %x) outs(%h) { a * h + (1 - a) * x }
+    linalg.generic ins(%h) outs(%y) { h }
+    // becomes
+    linalg.generic ins(%f, %x) outs(%h, %y) { .. }
+    ```
+
+    Pre-condition: within a step, views of the workspace that are different
+    values do not overlap.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+  let statistics = [Statistic<"numFused", "fused", "ops that became part of another">];
+}
+
 def VectorizeLoops : Pass<"rondo-vectorize-loops", "::mlir::ModuleOp"> {
   let summary = "Lower linalg ops on memrefs to loops over vectors";
   let description = [{
@@ -86,6 +109,17 @@ def ApproximateMath : Pass<"rondo-approximate-math", "::mlir::ModuleOp"> {
                            "::mlir::math::MathDialect",
                            "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect"];
+}
+
+def InterleaveChains : Pass<"rondo-interleave-chains", "::mlir::ModuleOp"> {
+  let summary = "Order independent chains of vector operations side by side";
+  let description = [{
+    In the body of an innermost loop without carried values, operations are
+    ordered by their depth, as long as there are registers for what is live.
+    Expanded functions, one chain of dependent operations each, then run side by
+    side within the window of the processor.
+  }];
+  let statistics = [Statistic<"numBlocks", "blocks", "bodies that were ordered">];
 }
 
 def ExpandScalars : Pass<"rondo-expand-scalars", "::mlir::ModuleOp"> {

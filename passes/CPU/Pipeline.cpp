@@ -35,12 +35,14 @@ void rondo::cpu::buildPipeline(OpPassManager &pm, const CPUOptions &options) {
   pm.addPass(createResolveSizes());
   addCleanup(pm);
   pm.addPass(createForwardCopies());
+  pm.addPass(createFusePointwise());
   pm.addPass(createVectorizeLoops());
   if (!options.libm)
     pm.addPass(createApproximateMath());
   // Constants are known to be powers of two only after folding.
   addCleanup(pm);
   pm.addPass(createExpandScalars());
+  pm.addPass(createInterleaveChains());
   pm.addPass(createAllowContraction());
   pm.addPass(createLowerEntry());
   pm.addPass(memref::createExpandStridedMetadataPass());

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
@@ -27,6 +28,11 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cpu;
 
+/// Bytes from which on a result is not expected to stay in a cache.
+static constexpr int64_t kLeastStreamed = int64_t(16) << 20;
+/// Of the largest vector.
+static constexpr int64_t kVectorBytes = 64;
+
 namespace {
 class VectorizeLoops
     : public rondo::cpu::impl::VectorizeLoopsBase<VectorizeLoops> {
@@ -39,6 +45,8 @@ private:
   SmallVector<RowsAhead> takeRowsAhead(OpBuilder &builder, linalg::GenericOp op,
                                        const LoopNest &nest, const Tile &tile);
 
+  /// Functions that write past the caches.
+  llvm::SetVector<func::FuncOp> streaming;
   /// Rows that no product fetches yet.
   SmallVector<CopiedRows> copiedRows;
 };
@@ -115,6 +123,67 @@ SmallVector<RowsAhead> VectorizeLoops::takeRowsAhead(OpBuilder &builder,
   return result;
 }
 
+/// The result of a kernel behind a view.
+static BlockArgument getResult(Value memref) {
+  while (auto view = memref.getDefiningOp<memref::SubViewOp>())
+    memref = view.getSource();
+  auto argument = dyn_cast<BlockArgument>(memref);
+  return argument && isa<func::FuncOp>(argument.getOwner()->getParentOp())
+             ? argument
+             : BlockArgument();
+}
+
+/// Results that a step only writes: when they are large, nobody finds them in a
+/// cache later, and to fetch their lines before they are overwritten is a third
+/// of the traffic.
+static SmallVector<unsigned> findStreamed(const LoopNest &nest,
+                                          const Tile &tile) {
+  SmallVector<unsigned> result;
+  scf::ForOp loop = getLoop(nest.op);
+  if (!loop || !loop->hasAttr("rondo.steps") || nest.hasReduction() ||
+      nest.getNumDims() != 1 || tile.vectorDim != 0)
+    return result;
+  for (auto [i, output] : llvm::enumerate(nest.outputs))
+    if (output.accumulator.use_empty() && getResult(output.memref))
+      result.push_back(i);
+  return result;
+}
+
+/// Whether these results are large, and their rows aligned.
+static Value emitCanStream(OpBuilder &builder, const LoopNest &nest,
+                           ArrayRef<unsigned> streamed) {
+  Location loc = nest.getLoc();
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  };
+  Value holds;
+  auto require = [&](arith::CmpIPredicate predicate, Value lhs, Value rhs) {
+    Value test = arith::CmpIOp::create(builder, loc, predicate, lhs, rhs);
+    holds = holds ? arith::AndIOp::create(builder, loc, holds, test) : test;
+  };
+  for (unsigned number : streamed) {
+    Value row = nest.outputs[number].memref;
+    BlockArgument whole = getResult(row);
+    auto type = cast<MemRefType>(whole.getType());
+    int64_t elementBytes = type.getElementTypeBitWidth() / 8;
+    Value bytes = constant(elementBytes);
+    for (int64_t dim = 0; dim < type.getRank(); ++dim)
+      bytes = arith::MulIOp::create(
+          builder, loc, bytes, memref::DimOp::create(builder, loc, whole, dim));
+    require(arith::CmpIPredicate::sge, bytes, constant(kLeastStreamed));
+    auto metadata = memref::ExtractStridedMetadataOp::create(builder, loc, row);
+    Value address = memref::ExtractAlignedPointerAsIndexOp::create(
+        builder, loc, metadata.getBaseBuffer());
+    Value offset = arith::MulIOp::create(builder, loc, metadata.getOffset(),
+                                         constant(elementBytes));
+    address = arith::AddIOp::create(builder, loc, address, offset);
+    Value low = arith::AndIOp::create(builder, loc, address,
+                                      constant(kVectorBytes - 1));
+    require(arith::CmpIPredicate::eq, low, constant(0));
+  }
+  return holds;
+}
+
 LogicalResult VectorizeLoops::lower(linalg::LinalgOp op, linalg::FillOp fill,
                                     const Target &target) {
   auto generic = dyn_cast<linalg::GenericOp>(op.getOperation());
@@ -141,6 +210,17 @@ LogicalResult VectorizeLoops::lower(linalg::LinalgOp op, linalg::FillOp fill,
     hasTerms &= !nest->isReduction(dim) || nest->staticExtents[dim] > 0;
   builder.setInsertionPoint(generic);
   SmallVector<RowsAhead> ahead = takeRowsAhead(builder, generic, *nest, tile);
+  tile.streamed = findStreamed(*nest, tile);
+  if (!tile.streamed.empty()) {
+    auto test = scf::IfOp::create(builder, generic.getLoc(),
+                                  emitCanStream(builder, *nest, tile.streamed),
+                                  /*withElseRegion=*/true);
+    builder.setInsertionPointToStart(test.thenBlock());
+    emitLoops(builder, *nest, tile, &*lanes, ahead);
+    tile.streamed.clear();
+    builder.setInsertionPointToStart(test.elseBlock());
+    streaming.insert(generic->getParentOfType<func::FuncOp>());
+  }
   scf::IfOp guard =
       emitLoops(builder, *nest, tile, lanes ? &*lanes : nullptr, ahead);
   generic.erase();
@@ -174,4 +254,11 @@ void VectorizeLoops::runOnOperation() {
   for (linalg::LinalgOp op : ops)
     if (!filled.contains(op) && failed(lower(op, fills.lookup(op), target)))
       return signalPassFailure();
+  // Such writes are in no order with others but for this.
+  for (func::FuncOp func : streaming) {
+    OpBuilder builder(func.getBody().back().getTerminator());
+    LLVM::CallIntrinsicOp::create(builder, func.getLoc(),
+                                  builder.getStringAttr("llvm.x86.sse.sfence"),
+                                  ValueRange());
+  }
 }

@@ -95,6 +95,8 @@ void KernelEmitter::createFunction() {
   func->setAttr("rondo.signature", getSignature());
   func->setAttr("rondo.faults", b.getArrayAttr(faults));
   func->setAttr("rondo.form", b.getStringAttr("sequential"));
+  if (storage.rows)
+    func->setAttr("rondo.rows", b.getUnitAttr());
 }
 
 //===----------------------------------------------------------------------===//
@@ -223,6 +225,8 @@ void KernelEmitter::emitLoop(const Cluster &cluster, unsigned level) {
   const Loop &loop = cluster.loops[level];
   Value size = emitExpr(loop.size);
   auto steps = scf::ForOp::create(b, loc, constant(0), size, constant(1));
+  if (level + 1 == cluster.loops.size())
+    steps->setAttr("rondo.steps", b.getUnitAttr());
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(steps.getBody());
   Value step = steps.getInductionVar(), time = step;

@@ -458,7 +458,10 @@ typedef struct rondo_device_code {
 
 enum {
   /// worker_bytes is what the whole problem needs, not one worker.
-  RONDO_KERNEL_WHOLE_WORKSPACE = 1
+  RONDO_KERNEL_WHOLE_WORKSPACE = 1,
+  /// Neighbouring batch points are computed together, up to 16: ranges of them
+  /// should not be shorter than needed to keep all workers busy.
+  RONDO_KERNEL_ROWS = 2
 };
 
 /// One kernel.

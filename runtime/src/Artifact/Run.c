@@ -148,6 +148,13 @@ static void runSequences(Run *run, int64_t begin, int64_t end, int32_t worker) {
   }
 }
 
+/// Points of a range where up to 16 are computed together: as many ranges for
+/// each worker, so that none is left alone with the last one.
+static int64_t getRowsGrain(int64_t points, int64_t workers) {
+  int64_t rounds = (points + workers * 16 - 1) / (workers * 16);
+  return (points + workers * rounds - 1) / (workers * rounds);
+}
+
 static void runTask(void *arg, int64_t begin, int64_t end, int32_t worker) {
   Run *run = arg;
   if (begin < 0 || begin >= end || end > run->points || worker < 0 ||
@@ -262,6 +269,8 @@ rondo_status rondo_call_run(rondo_call *call, char *workspace) {
   if (ctx && ctx->parallel_for) {
     // Several ranges per worker even out their times.
     int64_t grain = run.points / ((int64_t)run.workers * 8);
+    if (info->flags & RONDO_KERNEL_ROWS)
+      grain = getRowsGrain(run.points, run.workers);
     ctx->parallel_for(ctx->user, runTask, &run, run.points,
                       grain > 1 ? grain : 1);
   } else {
