@@ -95,13 +95,14 @@ def compile_program(options, folder, path, dtype, extra=()):
     return library
 
 
-def check(device, info, sizes, inputs, expected, tolerance, seed, plain=False):
+def check(device, info, sizes, inputs, expected, tolerance, seed, plain=False,
+          boundaries=None):
     """(worst error, message)"""
     device.fresh()
     rng = np.random.default_rng(seed)
     try:
         results = artifact.call_kernel(info, sizes, inputs, rng, plain=plain,
-                                       memory=device.memory)
+                                       memory=device.memory, boundaries=boundaries)
     except artifact.CallError as error:
         return float("inf"), str(device.problem or error)
     worst, which = 0.0, ""
@@ -205,9 +206,15 @@ def run_examples(options, device, folder):
                         tensors = {k: v.astype(np.float32).astype(np.float64)
                                    if v.dtype.kind == "f" else v
                                    for k, v in tensors.items()}
-                    expected = example.expect(tensors, sizes)
+                    boundaries = None
+                    if options.packed:
+                        sizes, tensors, expected, boundaries = pack(
+                            info, example, rng, sizes, length)
+                    else:
+                        expected = example.expect(tensors, sizes)
                     error, message = check(device, info, sizes, tensors, expected,
-                                           TOLERANCE[dtype] * example.loosen, seed)
+                                           TOLERANCE[dtype] * example.loosen, seed,
+                                           boundaries=boundaries)
                     if message or error > worst:
                         worst, problem = error, problem or message and \
                             f"T = {length}, sizes {sizes}: {message}"
@@ -218,6 +225,31 @@ def run_examples(options, device, folder):
             print(f"{'ok  ' if ok else 'FAIL'} {name} {dtype} {worst:.2e} "
                   f"{time.time() - start:.1f} s {problem}", flush=True)
     return failed
+
+
+def pack(info, example, rng, sizes, length):
+    """Sequences of `length`, 0, 1 and 5 steps in one, and what each gives."""
+    names = [info.sizes[i].name.decode() for i in range(info.num_sizes)]
+    time, batch = names[info.time_size], names[info.sequence_size]
+    entries = {info.tensors[i].name.decode(): info.tensors[i]
+               for i in range(info.num_tensors)}
+    lengths, parts = [length, 0, 1, 5], []
+    for each in lengths:
+        own = {**sizes, batch: 1, time: each}
+        tensors = example.draw(rng, own, initial=False)
+        if parts:  # what all sequences share
+            tensors.update({k: v for k, v in parts[0][0].items() if k in entries and
+                            not artifact.has_dim(entries[k], info.time_size)})
+        tensors = {k: v.astype(np.float32).astype(np.float64) if v.dtype.kind == "f"
+                   else v for k, v in tensors.items()}
+        parts.append((tensors, example.expect(tensors, own)))
+    joined = [
+        {k: np.concatenate([part[which][k] for part in parts],
+                           1 if artifact.has_dim(entries[k], info.time_size) else 0)
+         if artifact.has_dim(entries[k], info.sequence_size) else parts[0][which][k]
+         for k in parts[0][which] if k in entries} for which in (0, 1)]
+    return {**sizes, batch: 1, time: sum(lengths)}, *joined, \
+        np.cumsum([0, *lengths])
 
 
 def round_to(x, dtype):
@@ -237,6 +269,8 @@ def main():
                         default=[5, 1, 0, 9])
     parser.add_argument("--examples", action="store_true")
     parser.add_argument("--bind", default="", help="sizes fixed when compiled: K=16,V=8")
+    parser.add_argument("--packed", action="store_true",
+                        help="several sequences in one (f32)")
     parser.add_argument("--no-races", action="store_true")
     parser.add_argument("compile", nargs="*", help="options of rondoc, after --")
     options = parser.parse_args()

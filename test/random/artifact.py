@@ -18,7 +18,7 @@ ARGUMENT, INITIAL, RESULT, FINAL = range(4)
 DTYPES = {1: (np.float16, 2, 16), 2: (np.uint16, 4, 16),
           3: (np.float32, 2, 32), 4: (np.float64, 2, 64),
           5: (np.int32, 0, 32), 6: (np.int64, 0, 64), 7: (np.bool_, 6, 8)}
-BF16 = 2
+BF16, I32 = 2, 5
 GUARD = 64  # bytes on either side
 
 
@@ -206,14 +206,22 @@ def make_parallel_for(workers, rng):
     return PARALLEL_FOR(run)
 
 
-def call_kernel(info, sizes, inputs, rng, plain=False, memory=None):
+def has_dim(entry, size):
+    """Whether a dim of the tensor is the size with this position."""
+    return any(entry.shape[d].num_ops == 1 and entry.shape[d].ops[0].op == 1 and
+               entry.shape[d].ops[0].value == size for d in range(entry.rank))
+
+
+def call_kernel(info, sizes, inputs, rng, plain=False, memory=None, boundaries=None):
     """{name: array} of the results and final values. With `memory`, the arrays
-    are a device's, and are made known to it (test/gpu/ptx.py)."""
+    are a device's, and are made known to it (test/gpu/ptx.py). With `boundaries`,
+    sequences are packed, and those without a time dim have one of each."""
     values = []
     for i in range(info.num_sizes):
         name = info.sizes[i].name.decode()
         values.append(sizes.get(name, info.sizes[i].bound))
-    pointers = (c.POINTER(DLTensor) * max(1, info.num_tensors))()
+    count = info.num_tensors + (boundaries is not None)
+    pointers = (c.POINTER(DLTensor) * max(1, count))()
     keep, outputs = [], {}
     for i in range(info.num_tensors):
         entry = info.tensors[i]
@@ -224,7 +232,10 @@ def call_kernel(info, sizes, inputs, rng, plain=False, memory=None):
                 raise CallError("the argument %s is not known" % name)
             continue
         packed = plain or rng.random() < 0.5
-        buffer = Buffer(shape_of(entry, values), type_, rng, packed)
+        here = list(values)
+        if boundaries is not None and not has_dim(entry, info.time_size):
+            here[info.sequence_size] = len(boundaries) - 1
+        buffer = Buffer(shape_of(entry, here), type_, rng, packed)
         if is_input:
             given = inputs[name]
             if list(buffer.array.shape) != list(given.shape):
@@ -242,6 +253,16 @@ def call_kernel(info, sizes, inputs, rng, plain=False, memory=None):
         keep.append((tensor, alive, buffer))
         pointers[i] = c.pointer(tensor)
 
+    if boundaries is not None:
+        buffer = Buffer([len(boundaries)], np.int32, rng, True)
+        buffer.array[...] = boundaries
+        tensor, alive = view(buffer.array, I32, True)
+        if memory:
+            tensor.device_type = 2
+            memory.add(buffer.whole[GUARD:len(buffer.whole) - GUARD])
+        keep.append((tensor, alive, buffer))
+        pointers[info.num_tensors] = c.pointer(tensor)
+
     error = c.create_string_buffer(1024)
     context = Context(c.sizeof(Context), 1)
     context.error, context.error_size = c.addressof(error), 1024
@@ -255,7 +276,7 @@ def call_kernel(info, sizes, inputs, rng, plain=False, memory=None):
             raise CallError("status %d: %s" % (
                 status, error.value.decode(errors="replace")))
 
-    check(info.call_workspace_size(pointers, info.num_tensors,
+    check(info.call_workspace_size(pointers, count,
                                    c.byref(context), c.byref(bytes_)))
     space = np.full(bytes_.value + 128, 0xA5, np.uint8)
     start = -space.ctypes.data % 64
@@ -263,7 +284,7 @@ def call_kernel(info, sizes, inputs, rng, plain=False, memory=None):
     space[start:start + bytes_.value] = rng.integers(0, 256, bytes_.value)
     if memory:
         memory.add(space[start:start + bytes_.value])
-    check(info.call(pointers, info.num_tensors, space.ctypes.data + start,
+    check(info.call(pointers, count, space.ctypes.data + start,
                     bytes_.value, c.byref(context)))
     check(info.check(space.ctypes.data + start, c.byref(context)))
     if (space[:start] != 0xA5).any() or \
