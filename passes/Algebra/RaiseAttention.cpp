@@ -496,8 +496,18 @@ void Candidate::replace(llvm::function_ref<void()> eraseDead) {
       value = context.mul(value, context.read(attention.getStatistics()[1],
                                               ArrayRef(now).take_front(row + 1),
                                               Value(), {}, type));
-    for (Expr factor : outer)
-      value = context.mul(value, context.substitute(factor, here));
+    if (!outer.empty()) {
+      // A sum without terms stays 0 beside a factor that is infinite.
+      Expr sum = value, zero = context.real(0, type);
+      for (Expr factor : outer)
+        value = context.mul(value, context.substitute(factor, here));
+      Expr isZero = context.apply(
+          "arith.cmpf", {sum, zero}, builder.getI1Type(),
+          builder.getDictionaryAttr(builder.getNamedAttr(
+              "predicate", builder.getI64IntegerAttr(static_cast<int64_t>(
+                               arith::CmpFPredicate::OEQ)))));
+      value = context.select(isZero, zero, value);
+    }
     OpBuilder inside = OpBuilder::atBlockEnd(&scaled.getBlock());
     YieldOp::create(inside, op.getLoc(), Exporter(scaled).emit(inside, value));
     result = scaled.getResult();

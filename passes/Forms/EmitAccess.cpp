@@ -292,8 +292,13 @@ Value KernelEmitter::createSubview(const View &view) {
     return view.memref;
   auto source = cast<MemRefType>(view.memref.getType());
   SmallVector<OpFoldResult> ones(view.dims.size(), b.getIndexAttr(1));
-  MemRefType full = memref::SubViewOp::inferResultType(source, view.offsets,
-                                                       view.sizes, ones);
+  // Where nothing is, it may begin behind the end.
+  SmallVector<OpFoldResult> offsets(view.offsets);
+  for (auto [offset, size] : llvm::zip_equal(offsets, view.sizes))
+    if (getConstantIntValue(size) == 0)
+      offset = b.getIndexAttr(0);
+  MemRefType full =
+      memref::SubViewOp::inferResultType(source, offsets, view.sizes, ones);
   SmallVector<int64_t> strides, keptStrides, keptShape;
   int64_t offset;
   (void)full.getStridesAndOffset(strides, offset);
@@ -306,7 +311,7 @@ Value KernelEmitter::createSubview(const View &view) {
   auto type = MemRefType::get(
       keptShape, source.getElementType(),
       StridedLayoutAttr::get(b.getContext(), offset, keptStrides));
-  return memref::SubViewOp::create(b, loc, type, view.memref, view.offsets,
+  return memref::SubViewOp::create(b, loc, type, view.memref, offsets,
                                    view.sizes, ones);
 }
 
@@ -452,13 +457,16 @@ KernelEmitter::Slice KernelEmitter::sliceStorage(const Tensor &tensor,
     ringDim = place.dims[0];
     extents[0] = b.getIndexAttr(place.ring);
   }
-  return slice(getBase(place), place.dims, extents, [&](unsigned dim) {
-    Value index = fix(dim);
-    if (!index || dim != ringDim)
-      return index;
-    Value step = emitStep(*clusters.of(tensor.node), place.level, index);
-    return b.createOrFold<ModOp>(loc, step, constant(place.ring));
-  }, place.kind == TensorStorage::Kind::Buffer);
+  return slice(
+      getBase(place), place.dims, extents,
+      [&](unsigned dim) {
+        Value index = fix(dim);
+        if (!index || dim != ringDim)
+          return index;
+        Value step = emitStep(*clusters.of(tensor.node), place.level, index);
+        return b.createOrFold<ModOp>(loc, step, constant(place.ring));
+      },
+      place.kind == TensorStorage::Kind::Buffer);
 }
 
 /// A tensor's output.

@@ -157,9 +157,14 @@ void KernelEmitter::createBuffers() {
     SmallVector<Value> dynamic;
     for (AffineExpr size : buffer.sizes) {
       auto value = dyn_cast_if_present<AffineConstantExpr>(size);
-      shape.push_back(value ? value.getValue() : ShapedType::kDynamic);
-      if (!value)
-        dynamic.push_back(size ? emitExpr(size) : emitMostRows());
+      // A dim of a known size of 0 has room for one, as in the layout.
+      shape.push_back(value ? std::max<int64_t>(value.getValue(), 1)
+                            : ShapedType::kDynamic);
+      if (value)
+        continue;
+      Value extent = size ? emitExpr(size) : emitMostRows();
+      dynamic.push_back(getConstantIntValue(extent) == 0 ? constant(1)
+                                                         : extent);
     }
     buffers.push_back(
         memref::ViewOp::create(b, loc, MemRefType::get(shape, buffer.element),
