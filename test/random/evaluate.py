@@ -13,7 +13,7 @@ import itertools
 import numpy as np
 
 import scalars
-from program import COND, INT, base
+from program import COND, INT, Node, base
 
 NAMES = {"exp": "_exp", "max": "_larger", "min": "_smaller", "clamp": "_clamp"}
 REDUCE = {"sum": "_total", "prod": "_product", "max": "_largest",
@@ -161,11 +161,25 @@ class Evaluator:
     def directions(self, state):
         """Per along dim, whether the recurrence of a state runs from the end:
         the outermost dim in which a read moves must be one that moves to a
-        later point."""
+        later point. What a function of the file does not use of its arguments
+        is not read: a function is its text."""
+        def used(node):
+            yield node
+            parts = [part for entry in node.ranges for part in entry[1:]
+                     if isinstance(part, Node)]
+            args = node.args
+            if node.op == "apply":
+                parameters, body = self.kernel.functions[node.name]
+                names = {n.name for n in used(body)}
+                args = [arg for name, arg in zip(parameters, args)
+                        if name in names]
+            for part in parts + args:
+                yield from used(part)
+
         reads = {}
         for equation in self.kernel.equations:
             reads.setdefault(equation.tensor, []).extend(
-                n for n in equation.expr.walk() if n.op == "read")
+                n for n in used(equation.expr) if n.op == "read")
 
         def reached(start):
             found, todo = set(), [start]
