@@ -304,28 +304,36 @@ bool Splitter::run() {
   if (!find())
     return false;
   bool pays = false;
-  for (Operation &op : loop.getBody()->without_terminator()) {
-    if (!isLocal(&op))
+  // From the end: what is cheap stays with its users, and asks for its operands.
+  llvm::DenseSet<Operation *> stays;
+  for (Operation &op : llvm::reverse(loop.getBody()->without_terminator())) {
+    if (!isLocal(&op)) {
+      stays.insert(&op);
       continue;
+    }
     // Decays of all dims are tiles as wide as the operands.
     if (isa<PickRowsOp>(op))
       warps = 8;
     pays |= isa<InvertOp, PickRowsOp, SegmentProductOp>(op);
-    for (Value result : op.getResults()) {
-      auto type = dyn_cast<TileType>(result.getType());
-      bool leaves = llvm::any_of(result.getUsers(), [&](Operation *user) {
-        Operation *inLoop = loop.getBody()->findAncestorOpInBlock(*user);
-        return !inLoop || !isLocal(inLoop);
-      });
-      if (!type || !leaves || !computes(&op, !type.isMatrix()))
-        continue;
-      cut.push_back(result);
-      offsets.push_back(record);
-      record += llvm::alignTo(
-          type.getRows() * type.getColumns() *
-              type.getElementType().getIntOrFloatBitWidth() / 8,
-          16);
+    bool leaves = llvm::any_of(op.getUsers(), [&](Operation *user) {
+      Operation *inLoop = loop.getBody()->findAncestorOpInBlock(*user);
+      return isa<scf::YieldOp>(inLoop) || stays.contains(inLoop);
+    });
+    if (!leaves)
+      continue;
+    auto type = op.getNumResults() == 1
+                    ? dyn_cast<TileType>(op.getResult(0).getType())
+                    : TileType();
+    if (!type || !computes(&op, !type.isMatrix())) {
+      stays.insert(&op);
+      continue;
     }
+    cut.push_back(op.getResult(0));
+    offsets.push_back(record);
+    record += llvm::alignTo(
+        type.getRows() * type.getColumns() *
+            type.getElementType().getIntOrFloatBitWidth() / 8,
+        16);
   }
   if (!pays || cut.empty())
     return false;
