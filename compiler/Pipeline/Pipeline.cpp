@@ -418,17 +418,24 @@ Failure Compiler::lowerToLLVM() {
   auto targets = rondo::getVariants(options.archs);
   if (!targets)
     return fail(Failure::Environment, llvm::toString(targets.takeError()));
+  // Side by side in one module, where MLIR lowers them at the same time.
+  OwningOpRef<ModuleOp> all = ModuleOp::create(module->getLoc());
+  SmallVector<ModuleOp> lowered;
   for (TargetDescription &target : *targets) {
-    OwningOpRef<ModuleOp> variant = module->clone();
-    setTargetAttr(*variant, target);
-    PassManager passes(context.get());
-    cpu::buildPipeline(passes, {});
-    if (Failure failure = runPasses(passes, *variant, Failure::Internal);
-        failure != Failure::None)
-      return failure;
-    variants.push_back({target, std::move(variant)});
+    lowered.push_back(module->clone());
+    setTargetAttr(lowered.back(), target);
+    all->push_back(lowered.back());
   }
-  return Failure::None;
+  PassManager passes(context.get());
+  cpu::buildPipeline(passes.nest<ModuleOp>(), {});
+  context->enableMultithreading(lowered.size() > 1);
+  Failure failure = runPasses(passes, *all, Failure::Internal);
+  context->disableMultithreading();
+  for (auto [target, variant] : llvm::zip_equal(*targets, lowered)) {
+    variant->remove();
+    variants.push_back({target, OwningOpRef<ModuleOp>(variant)});
+  }
+  return failure;
 }
 
 //===----------------------------------------------------------------------===//
@@ -485,7 +492,8 @@ Compiler::Compiler(CompileOptions options, llvm::raw_ostream &errors,
       diags(sources, errors) {
   DialectRegistry registry;
   registerDialects(registry);
-  // One kernel is too little work for MLIR's threads to pay.
+  // One kernel is too little work for MLIR's threads to pay; `lowerToLLVM` has
+  // one for each processor.
   context =
       std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
   context->getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
