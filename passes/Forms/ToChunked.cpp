@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/IR/Remarks.h"
 #include "passes/Forms/Chunked.h"
+#include "passes/Forms/Convert.h"
 #include "passes/Forms/Passes.h"
 
 namespace rondo {
@@ -29,49 +29,31 @@ struct ToChunked : rondo::impl::ToChunkedBase<ToChunked> {
   using ToChunkedBase::ToChunkedBase;
 
   LogicalResult convert(KernelOp kernel) {
-    SmallVector<RecurrenceOp> recurrences(
-        kernel.getBody().front().getOps<RecurrenceOp>());
-    unsigned numReplaced = 0;
-    std::string firstReason = "it has no recurrence";
-    for (RecurrenceOp recurrence : recurrences) {
-      auto plan = recurrence->getAttrOfType<PlanAttr>("rondo.plan");
-      if (plan ? plan.getForm() != Form::Chunked : planned.getValue())
-        continue;
-      int64_t chunk = plan ? plan.getChunk() : this->chunk.getValue();
-      int64_t block = plan && plan.getSubBlock() ? plan.getSubBlock()
-                                                 : this->block.getValue();
-      algebra::Context context(&getContext());
-      std::string reason;
-      std::optional<ChunkedStructure> structure =
-          findChunkedStructure(context, recurrence, reason);
-      if (structure && structure->block && chunk > 0 &&
-          chunk != static_cast<int64_t>(structure->block)) {
-        reason = "its reads are frozen for blocks of " +
-                 std::to_string(structure->block) +
-                 " steps, so that is the only possible chunk";
-        structure.reset();
-      }
-      if (!structure) {
-        remark::missed(recurrence.getLoc(),
-                       remark::RemarkOpts::name("ToChunked").category("form"))
-            << "'" << recurrence.getName(0)
-            << "' stays sequential: " << remark::reason("{0}", reason);
-        if (numReplaced == 0)
-          firstReason = "'" + recurrence.getName(0).str() + "': " + reason;
-        continue;
-      }
-      int64_t steps = structure->block ? structure->block
-                      : chunk > 0      ? chunk
-                                       : defaultChunk;
-      toChunked(context, *structure, {steps, block, diagonal == "halving"});
-      ++numReplaced;
-      ++numChunked;
-    }
-    if (required && numReplaced == 0)
-      return emitError(kernel.getLoc())
-             << "'" << kernel.getSymName() << "' has no chunkwise form ("
-             << firstReason << "); compile it with --form=sequential";
-    return success();
+    return convertRecurrences(
+        kernel, {Form::Chunked, "ToChunked", "chunkwise", planned, required},
+        [&](RecurrenceOp recurrence, PlanAttr plan, std::string &reason) {
+          algebra::Context context(&getContext());
+          std::optional<ChunkedStructure> structure =
+              findChunkedStructure(context, recurrence, reason);
+          if (!structure)
+            return false;
+          int64_t frozen = structure->block;
+          int64_t steps = plan ? plan.getChunk() : chunk.getValue();
+          if (frozen && steps > 0 && steps != frozen) {
+            reason = "its reads are frozen for blocks of " +
+                     std::to_string(frozen) +
+                     " steps, so that is the only possible chunk";
+            return false;
+          }
+          if (steps == 0)
+            steps = frozen ? frozen : defaultChunk;
+          int64_t blockSteps =
+              plan && plan.getSubBlock() ? plan.getSubBlock() : block.getValue();
+          toChunked(context, *structure,
+                    {steps, blockSteps, diagonal == "halving"});
+          ++numChunked;
+          return true;
+        });
   }
 
   void runOnOperation() override {

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "mlir/IR/Remarks.h"
+#include "passes/Forms/Convert.h"
 #include "passes/Forms/Newton.h"
 #include "passes/Forms/Passes.h"
 
@@ -23,38 +23,20 @@ struct ToNewton : rondo::impl::ToNewtonBase<ToNewton> {
   using ToNewtonBase::ToNewtonBase;
 
   LogicalResult convert(KernelOp kernel) {
-    SmallVector<RecurrenceOp> recurrences(
-        kernel.getBody().front().getOps<RecurrenceOp>());
-    unsigned numReplaced = 0;
-    std::string firstReason = "it has no recurrence";
-    for (RecurrenceOp recurrence : recurrences) {
-      auto plan = recurrence->getAttrOfType<PlanAttr>("rondo.plan");
-      if (plan ? plan.getForm() != Form::Newton : planned.getValue())
-        continue;
-      int64_t window = plan && plan.getChunk() ? plan.getChunk()
-                                               : this->window.getValue();
-      algebra::Context context(&getContext());
-      std::string reason;
-      std::optional<NewtonStructure> structure =
-          findNewtonStructure(context, recurrence, reason);
-      if (!structure) {
-        remark::missed(recurrence.getLoc(),
-                       remark::RemarkOpts::name("ToNewton").category("form"))
-            << "'" << recurrence.getName(0)
-            << "' stays sequential: " << remark::reason("{0}", reason);
-        if (numReplaced == 0)
-          firstReason = "'" + recurrence.getName(0).str() + "': " + reason;
-        continue;
-      }
-      toNewton(context, *structure, {window, bound, count});
-      ++numReplaced;
-      ++numIterated;
-    }
-    if (required && numReplaced == 0)
-      return emitError(kernel.getLoc())
-             << "'" << kernel.getSymName() << "' has no Newton form ("
-             << firstReason << "); compile it with --form=sequential";
-    return success();
+    return convertRecurrences(
+        kernel, {Form::Newton, "ToNewton", "Newton", planned, required},
+        [&](RecurrenceOp recurrence, PlanAttr plan, std::string &reason) {
+          algebra::Context context(&getContext());
+          std::optional<NewtonStructure> structure =
+              findNewtonStructure(context, recurrence, reason);
+          if (!structure)
+            return false;
+          int64_t steps =
+              plan && plan.getChunk() ? plan.getChunk() : window.getValue();
+          toNewton(context, *structure, {steps, bound, count});
+          ++numIterated;
+          return true;
+        });
   }
 
   void runOnOperation() override {

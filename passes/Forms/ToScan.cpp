@@ -7,7 +7,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/IR/Remarks.h"
+#include "passes/Forms/Convert.h"
 #include "passes/Forms/Passes.h"
 #include "passes/Forms/Scan.h"
 
@@ -25,33 +25,15 @@ struct ToScan : rondo::impl::ToScanBase<ToScan> {
   using ToScanBase::ToScanBase;
 
   LogicalResult convert(KernelOp kernel) {
-    SmallVector<RecurrenceOp> recurrences(
-        kernel.getBody().front().getOps<RecurrenceOp>());
-    unsigned numReplaced = 0;
-    std::string firstReason = "it has no recurrence";
-    for (RecurrenceOp recurrence : recurrences) {
-      auto plan = recurrence->getAttrOfType<PlanAttr>("rondo.plan");
-      if (plan ? plan.getForm() != Form::Scan : planned.getValue())
-        continue;
-      algebra::Context context(&getContext());
-      std::string reason, name = recurrence.getName(0).str();
-      Location loc = recurrence.getLoc();
-      if (toScan(context, recurrence, reason)) {
-        ++numReplaced;
-        ++numScans;
-        continue;
-      }
-      remark::missed(loc, remark::RemarkOpts::name("ToScan").category("form"))
-          << "'" << name
-          << "' stays sequential: " << remark::reason("{0}", reason);
-      if (numReplaced == 0)
-        firstReason = "'" + name + "': " + reason;
-    }
-    if (required && numReplaced == 0)
-      return emitError(kernel.getLoc())
-             << "'" << kernel.getSymName() << "' has no scan form ("
-             << firstReason << "); compile it with --form=sequential";
-    return success();
+    return convertRecurrences(
+        kernel, {Form::Scan, "ToScan", "scan", planned, required},
+        [&](RecurrenceOp recurrence, PlanAttr, std::string &reason) {
+          algebra::Context context(&getContext());
+          if (!toScan(context, recurrence, reason))
+            return false;
+          ++numScans;
+          return true;
+        });
   }
 
   void runOnOperation() override {
