@@ -298,6 +298,44 @@ void ThreadEmitter::emitStore(StoreOp op) {
                      at.add(column, columnOf(n, e)), parts.values[next++]);
 }
 
+/// Whether 16 bytes can be written at every multiple of `stride` (bytes).
+Value ThreadEmitter::isAligned(const Place &place, Value stride) {
+  Type i64 = builder.getI64Type();
+  Value address = LLVM::PtrToIntOp::create(builder, at.loc, i64, place.pointer);
+  Value all = arith::OrIOp::create(builder, at.loc, address, stride);
+  Value low = arith::AndIOp::create(
+      builder, at.loc, all,
+      arith::ConstantIntOp::create(builder, at.loc, 15, 64));
+  return arith::CmpIOp::create(
+      builder, at.loc, arith::CmpIPredicate::eq, low,
+      arith::ConstantIntOp::create(builder, at.loc, 0, 64));
+}
+
+/// Writes up to 8 values of 2 bytes from `offset` in shared memory, if
+/// `present`: at once where they are aligned and there is room for all, else
+/// one by one. `pointer` gives the place of the first (null) or a later one.
+void ThreadEmitter::storePiece(const Place &place, Value present, Value aligned,
+                               Value offset, Value room,
+                               llvm::function_ref<Value(Value)> pointer) {
+  Value whole = arith::AndIOp::create(builder, at.loc, aligned,
+                                      at.less(at.constant(7), room));
+  auto inBounds = scf::IfOp::create(builder, at.loc, present, false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(inBounds.thenBlock());
+  auto branch = scf::IfOp::create(builder, at.loc, whole, true);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  Type four = VectorType::get(4, builder.getI32Type());
+  at.storeGlobal(at.loadShared(four, offset, 0, 16), pointer(nullptr), 16);
+  builder.setInsertionPointToStart(branch.elseBlock());
+  auto loop = scf::ForOp::create(builder, at.loc, at.constant(0),
+                                 at.clamp(room, 0, 8), at.constant(1));
+  builder.setInsertionPointToStart(loop.getBody());
+  Value one = loop.getInductionVar();
+  at.storeGlobal(at.loadShared(place.element,
+                               at.add(offset, at.shiftLeft(one, 1)), 0, 2),
+                 pointer(one), 2);
+}
+
 /// Each warp exchanges its elements through shared memory so that lanes write
 /// 16 bytes in a row.
 void ThreadEmitter::storeRows(const Place &place, const Parts &parts) {
@@ -322,16 +360,7 @@ void ThreadEmitter::storeRows(const Place &place, const Parts &parts) {
                        offset, (16 * grid.rows * b + 8 * h) * pitch(stage), 4);
     }
   at.warpBarrier();
-  Type i64 = builder.getI64Type();
-  Value address = LLVM::PtrToIntOp::create(builder, at.loc, i64, place.pointer);
-  Value all = arith::OrIOp::create(builder, at.loc, address, place.rowStride);
-  Value low = arith::AndIOp::create(
-      builder, at.loc, all,
-      arith::ConstantIntOp::create(builder, at.loc, 15, 64));
-  Value aligned = arith::CmpIOp::create(
-      builder, at.loc, arith::CmpIPredicate::eq, low,
-      arith::ConstantIntOp::create(builder, at.loc, 0, 64));
-  Type four = VectorType::get(4, builder.getI32Type());
+  Value aligned = isAligned(place, place.rowStride);
   int64_t pieces = grid.columnBlocks, perWarp = 16 * pieces;
   for (int64_t b = 0; b < grid.rowBlocks; ++b)
     for (int64_t first = 0; first < perWarp; first += 32) {
@@ -342,25 +371,11 @@ void ThreadEmitter::storeRows(const Place &place, const Parts &parts) {
                           16 * grid.rows * b);
       Value column = at.shiftLeft(piece, 3);
       Value offset = pieceOffset(stage, here, piece, 0);
-      Value room = at.sub(place.columnLimit, column);
-      Value whole = arith::AndIOp::create(
-          builder, at.loc, aligned, at.less(at.constant(7), room));
-      auto inRows = scf::IfOp::create(builder, at.loc,
-                                      at.less(here, place.rowLimit), false);
-      OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(inRows.thenBlock());
-      auto branch = scf::IfOp::create(builder, at.loc, whole, true);
-      builder.setInsertionPointToStart(branch.thenBlock());
-      at.storeGlobal(at.loadShared(four, offset, 0, 16),
-                     pointerTo(at, place, here, column), 16);
-      builder.setInsertionPointToStart(branch.elseBlock());
-      auto loop = scf::ForOp::create(builder, at.loc, at.constant(0),
-                                     at.clamp(room, 0, 8), at.constant(1));
-      builder.setInsertionPointToStart(loop.getBody());
-      Value one = loop.getInductionVar();
-      at.storeGlobal(at.loadShared(place.element,
-                                   at.add(offset, at.shiftLeft(one, 1)), 0, 2),
-                     pointerTo(at, place, here, at.add(column, one)), 2);
+      storePiece(place, at.less(here, place.rowLimit), aligned, offset,
+                 at.sub(place.columnLimit, column), [&](Value more) {
+                   return pointerTo(at, place, here,
+                                    more ? at.add(column, more) : column);
+                 });
     }
   release(memory, planeBytes(stage));
 }
@@ -396,16 +411,7 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
         at.storeShared(pair, offset, 8 * n * pitch(stage), 4);
       }
   at.warpBarrier();
-  Type i64 = builder.getI64Type();
-  Value address = LLVM::PtrToIntOp::create(builder, at.loc, i64, place.pointer);
-  Value all =
-      arith::OrIOp::create(builder, at.loc, address, place.columnStride);
-  Value low = arith::AndIOp::create(
-      builder, at.loc, all,
-      arith::ConstantIntOp::create(builder, at.loc, 15, 64));
-  Value aligned = arith::CmpIOp::create(
-      builder, at.loc, arith::CmpIPredicate::eq, low,
-      arith::ConstantIntOp::create(builder, at.loc, 0, 64));
+  Value aligned = isAligned(place, place.columnStride);
   Type four = VectorType::get(4, builder.getI32Type());
   Value half = at.bitAnd(lane, 1), ownStep = at.shiftRight(lane, 1);
   int64_t steps = 8 * grid.columnBlocks;
@@ -416,7 +422,6 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
       Value piece = at.add(at.add(firstPiece, half), 2 * grid.rows * b);
       Value row = at.shiftLeft(piece, 3);
       Value offset = pieceOffset(stage, step, piece, 0);
-      Value room = at.sub(place.rowLimit, row);
       Value inColumns = at.less(step, place.columnLimit);
       if (isWhole) {
         Value loaded = at.loadShared(four, offset, 0, 16);
@@ -427,23 +432,11 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
         at.storeGlobalIf(inColumns, words, pointerTo(at, place, row, step));
         continue;
       }
-      Value whole = arith::AndIOp::create(builder, at.loc, aligned,
-                                          at.less(at.constant(7), room));
-      auto present = scf::IfOp::create(builder, at.loc, inColumns, false);
-      OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(present.thenBlock());
-      auto branch = scf::IfOp::create(builder, at.loc, whole, true);
-      builder.setInsertionPointToStart(branch.thenBlock());
-      at.storeGlobal(at.loadShared(four, offset, 0, 16),
-                     pointerTo(at, place, row, step), 16);
-      builder.setInsertionPointToStart(branch.elseBlock());
-      auto loop = scf::ForOp::create(builder, at.loc, at.constant(0),
-                                     at.clamp(room, 0, 8), at.constant(1));
-      builder.setInsertionPointToStart(loop.getBody());
-      Value one = loop.getInductionVar();
-      at.storeGlobal(at.loadShared(place.element,
-                                   at.add(offset, at.shiftLeft(one, 1)), 0, 2),
-                     pointerTo(at, place, at.add(row, one), step), 2);
+      storePiece(place, inColumns, aligned, offset, at.sub(place.rowLimit, row),
+                 [&](Value more) {
+                   return pointerTo(at, place, more ? at.add(row, more) : row,
+                                    step);
+                 });
     }
   release(memory, planeBytes(stage));
 }

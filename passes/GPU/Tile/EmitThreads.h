@@ -97,6 +97,10 @@ private:
                           mlir::Value column);
   void storeElement(const Place &place, mlir::Value row, mlir::Value column,
                     mlir::Value value);
+  mlir::Value isAligned(const Place &place, mlir::Value stride);
+  void storePiece(const Place &place, mlir::Value present, mlir::Value aligned,
+                  mlir::Value offset, mlir::Value room,
+                  llvm::function_ref<mlir::Value(mlir::Value)> pointer);
   void storeRows(const Place &place, const Parts &parts);
   void storeColumns(const Place &place, const Parts &parts, bool isWhole);
   void copyPieces(const Place &place, const Parts &target, bool whole);
