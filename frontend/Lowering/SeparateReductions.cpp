@@ -116,8 +116,7 @@ bool any(const Expr *expr, llvm::function_ref<bool(const Expr *)> test) {
 }
 
 bool usesIndices(const Expr *expr) {
-  return any(expr,
-             [](const Expr *e) { return e->kind == Expr::Kind::Index; });
+  return any(expr, [](const Expr *e) { return e->kind == Expr::Kind::Index; });
 }
 
 bool hasGather(const Expr *expr) {
@@ -132,9 +131,11 @@ bool isNonNegative(const Expr *expr) {
   case Expr::Kind::Size:
     return true;
   case Expr::Kind::Apply:
+    if (expr->op == Op::Max)
+      return llvm::any_of(expr->args, isNonNegative);
     return (expr->op == Op::Add || expr->op == Op::Mul ||
             expr->op == Op::FloorDiv || expr->op == Op::Mod ||
-            expr->op == Op::Max || expr->op == Op::Min) &&
+            expr->op == Op::Min) &&
            llvm::all_of(expr->args, isNonNegative);
   default:
     return false;
@@ -157,6 +158,8 @@ void collectFree(const Expr *expr, IndexSet &free) {
     if (!bound.contains(index))
       free.insert(index);
 }
+
+using Replacements = llvm::DenseMap<const Index *, const Expr *>;
 
 class Separator {
 public:
@@ -183,14 +186,13 @@ private:
   const Expr *rewriteSoftmax(const Expr *expr, const Expr *guard);
   const Expr *hoist(const Expr *value, llvm::StringRef suffix);
   const Expr *normaliseRanges(const Expr *expr);
-  const Expr *substitute(
-      const Expr *expr,
-      const llvm::DenseMap<const Index *, const Expr *> &replacements);
-  const Expr *substitute(
-      const Expr *expr,
-      const llvm::DenseMap<const Index *, const Expr *> &replacements,
-      llvm::DenseMap<const Expr *, const Expr *> &known);
+  const Expr *substitute(const Expr *expr, Replacements replacements);
+  const Expr *substitute(const Expr *expr, Replacements &replacements,
+                         llvm::DenseMap<const Expr *, const Expr *> &known);
   const Expr *bound(const Expr *expr, bool upper);
+  const Expr *widest(const Expr *expr, bool upper);
+  const Expr *magnitude(const Expr *expr);
+  const Expr *limit(const Expr *expr, bool upper);
   /// max of e over its indices, with infinities replaced by 0: a shift that is
   /// safe to subtract.
   const Expr *shiftOf(const Expr *reduceLike);
@@ -204,6 +206,7 @@ private:
   Kernel &kernel;
   Nodes nodes;
   llvm::StringSet<> names;
+  llvm::DenseMap<const Expr *, const Expr *> bounds[2]; // least, greatest
 
   // The equation being rewritten.
   const Equation *equation = nullptr;
@@ -217,93 +220,160 @@ private:
 // Ranges
 //===----------------------------------------------------------------------===//
 
-/// The least or greatest value of an integer expression over the ranges of its
-/// indices, as an expression over sizes. Ranges are closed here: [lower,
-/// upper - 1].
+/// The least or greatest value of an integer expression without reads over the
+/// ranges of its indices, as an expression over sizes. Ranges are closed here:
+/// [lower, upper - 1].
 const Expr *Separator::bound(const Expr *expr, bool upper) {
   if (!usesIndices(expr))
     return expr;
+  if (const Expr *known = bounds[upper].lookup(expr))
+    return known;
+  const Expr *result = widest(expr, upper);
+  return bounds[upper][expr] = result;
+}
+
+const Expr *Separator::widest(const Expr *expr, bool upper) {
+  auto number = [&](int64_t value) { return nodes.integer(value, expr->loc); };
+  auto apply = [&](Op op, std::vector<const Expr *> args) {
+    return nodes.apply(op, Type::Int, std::move(args));
+  };
+  Op extreme = upper ? Op::Max : Op::Min;
   if (expr->kind == Expr::Kind::Index) {
     const Index *index = expr->index;
-    if (!upper)
-      return index->lower ? bound(index->lower, false)
-                          : nodes.integer(0, expr->loc);
+    if (upper)
+      return apply(Op::Sub, {bound(index->upper, true), number(1)});
+    return index->lower ? bound(index->lower, false) : number(0);
+  }
+  assert(expr->kind == Expr::Kind::Apply && "an end of a range reads a tensor");
+  auto low = [&](int arg) { return bound(expr->args[arg], false); };
+  auto high = [&](int arg) { return bound(expr->args[arg], true); };
+  auto end = [&](int arg) { return bound(expr->args[arg], upper); };
+  auto largest = [&](int arg) {
+    return apply(Op::Max, {high(arg), apply(Op::Neg, {low(arg)})});
+  };
+  switch (expr->op) {
+  case Op::Add:
+  case Op::Max:
+  case Op::Min:
+    return apply(expr->op, {end(0), end(1)});
+  case Op::Sub:
+    return apply(Op::Sub, {end(0), upper ? low(1) : high(1)});
+  case Op::Neg:
+    return apply(Op::Neg, {upper ? low(0) : high(0)});
+  case Op::Abs:
+    return upper ? largest(0) : number(0);
+  case Op::Mul:
+    for (int i : {0, 1})
+      if (const Expr *factor = expr->args[i];
+          factor->kind == Expr::Kind::IntConst)
+        return apply(Op::Mul,
+                     {factor, upper == (factor->integer >= 0) ? high(1 - i)
+                                                              : low(1 - i)});
+    return apply(extreme,
+                 {apply(extreme, {apply(Op::Mul, {low(0), low(1)}),
+                                  apply(Op::Mul, {low(0), high(1)})}),
+                  apply(extreme, {apply(Op::Mul, {high(0), low(1)}),
+                                  apply(Op::Mul, {high(0), high(1)})})});
+  case Op::FloorDiv: {
+    if (!usesIndices(expr->args[1])) // sizes and constants are positive
+      return apply(Op::FloorDiv, {end(0), expr->args[1]});
+    // By a divisor that is not 0; nothing is said of others.
+    const Expr *most = largest(0);
+    return upper ? most : apply(Op::Neg, {most});
+  }
+  case Op::Mod:
+    if (upper)
+      return apply(Op::Max, {apply(Op::Sub, {high(1), number(1)}), number(0)});
+    return apply(Op::Min, {apply(Op::Add, {low(1), number(1)}), number(0)});
+  case Op::Select:
+    return apply(extreme, {end(1), end(2)});
+  default:
+    llvm_unreachable("not an operation on integers");
+  }
+}
+
+/// At least the magnitude of an integer expression over sizes: sums and
+/// products only.
+const Expr *Separator::magnitude(const Expr *expr) {
+  auto apply = [&](Op op, const Expr *a, const Expr *b) {
+    return nodes.apply(op, Type::Int, {magnitude(a), magnitude(b)});
+  };
+  if (expr->kind != Expr::Kind::Apply)
+    return expr->kind == Expr::Kind::IntConst && expr->integer < 0
+               ? nodes.integer(-expr->integer, expr->loc)
+               : expr;
+  switch (expr->op) {
+  case Op::Mul:
+    return apply(Op::Mul, expr->args[0], expr->args[1]);
+  case Op::Neg:
+  case Op::Abs:
+  case Op::FloorDiv:
+    return magnitude(expr->args[0]);
+  case Op::Mod:
+    return magnitude(expr->args[1]);
+  case Op::Select:
+    return apply(Op::Add, expr->args[1], expr->args[2]);
+  default:
+    return apply(Op::Add, expr->args[0], expr->args[1]);
+  }
+}
+
+/// The shape of a tensor is made of sums, products and quotients: a limit of
+/// an integer expression over sizes that is.
+const Expr *Separator::limit(const Expr *expr, bool upper) {
+  if (!any(expr, [](const Expr *e) {
+        return e->kind == Expr::Kind::Apply &&
+               (e->op == Op::Max || e->op == Op::Min || e->op == Op::Abs ||
+                e->op == Op::Select);
+      }))
+    return expr;
+  switch (expr->op) {
+  case Op::Add:
+    return nodes.apply(
+        Op::Add, Type::Int,
+        {limit(expr->args[0], upper), limit(expr->args[1], upper)});
+  case Op::Sub:
     return nodes.apply(
         Op::Sub, Type::Int,
-        {bound(index->upper, true), nodes.integer(1, expr->loc)});
-  }
-  if (expr->kind == Expr::Kind::Apply) {
-    auto isConst = [](const Expr *e) {
-      return e->kind == Expr::Kind::IntConst;
-    };
-    switch (expr->op) {
-    case Op::Add:
-    case Op::Max:
-    case Op::Min:
-      return nodes.apply(expr->op, Type::Int,
-                         {bound(expr->args[0], upper),
-                          bound(expr->args[1], upper)});
-    case Op::Sub:
-      return nodes.apply(Op::Sub, Type::Int,
-                         {bound(expr->args[0], upper),
-                          bound(expr->args[1], !upper)});
-    case Op::Neg:
-      return nodes.apply(Op::Neg, Type::Int, {bound(expr->args[0], !upper)});
-    case Op::Mul:
-      for (int i : {0, 1})
-        if (isConst(expr->args[i]))
-          return nodes.apply(
-              Op::Mul, Type::Int,
-              {expr->args[i], bound(expr->args[1 - i],
-                                    upper == (expr->args[i]->integer >= 0))});
-      break;
-    case Op::FloorDiv:
-      if (!usesIndices(expr->args[1])) // sizes and constants are positive
-        return nodes.apply(Op::FloorDiv, Type::Int,
-                           {bound(expr->args[0], upper), expr->args[1]});
-      break;
-    case Op::Mod:
-      if (!usesIndices(expr->args[1]))
-        return upper ? nodes.apply(Op::Sub, Type::Int,
-                                   {expr->args[1], nodes.integer(1, expr->loc)})
-                     : nodes.integer(0, expr->loc);
-      break;
-    case Op::Select:
-      return nodes.apply(upper ? Op::Max : Op::Min, Type::Int,
-                         {bound(expr->args[1], upper),
-                          bound(expr->args[2], upper)});
-    default:
-      break;
+        {limit(expr->args[0], upper), limit(expr->args[1], !upper)});
+  case Op::Max:
+  case Op::Min:
+    if ((expr->op == Op::Min) == upper) { // either of them is one
+      bool second = expr->args[1]->kind != Expr::Kind::Apply;
+      return limit(expr->args[second], upper);
     }
+    break;
+  default:
+    break;
   }
-  return nullptr;
+  const Expr *most = magnitude(expr);
+  return upper ? most : nodes.apply(Op::Neg, Type::Int, {most});
 }
 
 /// Moves bounds that use indices into the filter.
 const Expr *Separator::normaliseRanges(const Expr *expr) {
-  llvm::DenseMap<const Index *, const Expr *> replacements;
+  Replacements replacements;
   std::vector<const Index *> indices;
   const Expr *filter = nullptr;
   for (const Index *index : expr->indices) {
     bool lowerVaries = index->lower && usesIndices(index->lower);
     bool upperVaries = usesIndices(index->upper);
-    const Expr *lower =
-        lowerVaries ? bound(index->lower, false) : index->lower;
-    const Expr *upper = upperVaries ? bound(index->upper, true) : index->upper;
-    if ((!lowerVaries && !upperVaries) || (lowerVaries && !lower) || !upper) {
+    if (!lowerVaries && !upperVaries) {
       indices.push_back(index);
       continue;
     }
+    const Expr *lower = lowerVaries ? bound(index->lower, false) : index->lower;
+    const Expr *upper = bound(index->upper, true);
     const Index *wide = nodes.index(index->name, lower, upper, index->loc);
     const Expr *ref = nodes.ref(wide, index->loc);
     replacements[index] = ref;
     indices.push_back(wide);
     if (lowerVaries)
-      filter = nodes.both(
-          filter, nodes.apply(Op::Ge, Type::Bool, {ref, index->lower}));
+      filter = nodes.both(filter,
+                          nodes.apply(Op::Ge, Type::Bool, {ref, index->lower}));
     if (upperVaries)
-      filter = nodes.both(
-          filter, nodes.apply(Op::Lt, Type::Bool, {ref, index->upper}));
+      filter = nodes.both(filter,
+                          nodes.apply(Op::Lt, Type::Bool, {ref, index->upper}));
   }
   if (replacements.empty())
     return expr;
@@ -315,17 +385,15 @@ const Expr *Separator::normaliseRanges(const Expr *expr) {
   return result;
 }
 
-const Expr *Separator::substitute(
-    const Expr *expr,
-    const llvm::DenseMap<const Index *, const Expr *> &replacements) {
+const Expr *Separator::substitute(const Expr *expr, Replacements replacements) {
   llvm::DenseMap<const Expr *, const Expr *> known;
   return substitute(expr, replacements, known);
 }
 
-const Expr *Separator::substitute(
-    const Expr *expr,
-    const llvm::DenseMap<const Index *, const Expr *> &replacements,
-    llvm::DenseMap<const Expr *, const Expr *> &known) {
+/// Indices that are bound below become others where their ranges change.
+const Expr *
+Separator::substitute(const Expr *expr, Replacements &replacements,
+                      llvm::DenseMap<const Expr *, const Expr *> &known) {
   if (!expr)
     return nullptr;
   if (expr->kind == Expr::Kind::Index) {
@@ -336,10 +404,23 @@ const Expr *Separator::substitute(
     return it->second;
   Expr copy = *expr;
   bool changed = false;
-  if (copy.filter) {
-    copy.filter = substitute(copy.filter, replacements, known);
-    changed |= copy.filter != expr->filter;
+  for (const Index *index : copy.indices) {
+    const Expr *lower = substitute(index->lower, replacements, known);
+    const Expr *upper = substitute(index->upper, replacements, known);
+    if (lower != index->lower || upper != index->upper)
+      replacements.try_emplace(
+          index, nodes.ref(nodes.index(index->name, lower, upper, index->loc),
+                           index->loc));
   }
+  for (std::vector<const Index *> *names : {&copy.indices, &copy.at})
+    for (const Index *&index : *names)
+      if (const Expr *other = replacements.lookup(index)) {
+        assert(other->kind == Expr::Kind::Index && "an index is bound here");
+        index = other->index;
+        changed = true;
+      }
+  copy.filter = substitute(copy.filter, replacements, known);
+  changed |= copy.filter != expr->filter;
   for (const Expr *&arg : copy.args) {
     const Expr *old = arg;
     arg = substitute(arg, replacements, known);
@@ -358,10 +439,10 @@ const Expr *Separator::substitute(
 const Expr *Separator::hoist(const Expr *value, llvm::StringRef suffix) {
   IndexSet free, wanted;
   collectFree(value, free);
-  bool isInside = component && any(value, [&](const Expr *e) {
-                    return e->kind == Expr::Kind::Read &&
-                           inside.contains(e->tensor);
-                  });
+  bool isInside =
+      component && any(value, [&](const Expr *e) {
+        return e->kind == Expr::Kind::Read && inside.contains(e->tensor);
+      });
   for (const Index *index : batchIndices)
     wanted.insert(index);
   if (isInside)
@@ -380,7 +461,7 @@ const Expr *Separator::hoist(const Expr *value, llvm::StringRef suffix) {
   local->role = Tensor::Role::Local;
   local->dtype = value->type == Type::Real  ? DType::Io
                  : value->type == Type::Int ? DType::I64
-                                             : DType::Bool;
+                                            : DType::Bool;
   local->loc = value->loc;
   for (unsigned b = 0; b < batchIndices.size(); ++b)
     local->batchDims.push_back(int(b));
@@ -389,25 +470,25 @@ const Expr *Separator::hoist(const Expr *value, llvm::StringRef suffix) {
   Equation *definition = kernel.equationPool.back().get();
   definition->target = local;
   definition->loc = value->loc;
-  llvm::DenseMap<const Index *, const Expr *> replacements;
+  Replacements replacements;
   std::vector<const Expr *> subscripts;
   for (const Index *index : wanted) {
     // A fresh index from 0; bounds that use indices are widened. Points below
     // a positive bound are computed in vain, which keeps sizes simple.
-    const Expr *lower = index->lower ? bound(index->lower, false) : nullptr;
+    const Expr *lower =
+        index->lower ? limit(bound(index->lower, false), false) : nullptr;
     if (lower && isNonNegative(lower) && !hasGather(value))
       lower = nullptr;
-    const Expr *upper = bound(index->upper, true);
+    const Expr *upper = limit(bound(index->upper, true), true);
     const Expr *extent =
         lower ? nodes.apply(Op::Sub, Type::Int, {upper, lower}) : upper;
-    const Index *fresh =
-        nodes.index(index->name, nullptr, extent, index->loc);
+    const Index *fresh = nodes.index(index->name, nullptr, extent, index->loc);
     const Expr *ref = nodes.ref(fresh, value->loc);
     replacements[index] =
         lower ? nodes.apply(Op::Add, Type::Int, {ref, lower}) : ref;
     const Expr *old = nodes.ref(index, value->loc);
-    subscripts.push_back(
-        lower ? nodes.apply(Op::Sub, Type::Int, {old, lower}) : old);
+    subscripts.push_back(lower ? nodes.apply(Op::Sub, Type::Int, {old, lower})
+                               : old);
     definition->indices.push_back(fresh);
     local->shape.push_back(extent);
   }
@@ -450,9 +531,9 @@ const char *suffixOf(Reduction kind) {
 
 /// `expr` is a Reduce or Softmax whose body and filter are rewritten already.
 const Expr *Separator::shiftOf(const Expr *expr) {
-  const Expr *max = hoist(nodes.reduce(Reduction::Max, expr->indices,
-                                       expr->filter, expr->args[0]),
-                          "max");
+  const Expr *max = hoist(
+      nodes.reduce(Reduction::Max, expr->indices, expr->filter, expr->args[0]),
+      "max");
   const Expr *infinite = nodes.apply(
       Op::Eq, Type::Bool,
       {nodes.apply(Op::Abs, Type::Real, {max}),
@@ -473,42 +554,40 @@ const Expr *Separator::rewriteReduce(const Expr *original, const Expr *guard,
   if (expr->reduction != Reduction::LogSumExp)
     return isRoot ? expr : hoist(expr, suffixOf(expr->reduction));
   const Expr *shift = shiftOf(expr);
-  const Expr *shifted = nodes.apply(
-      Op::Exp, Type::Real,
-      {nodes.apply(Op::Sub, Type::Real, {expr->args[0], shift})});
-  const Expr *sum = hoist(
-      nodes.reduce(Reduction::Sum, expr->indices, expr->filter, shifted),
-      "sum");
+  const Expr *shifted =
+      nodes.apply(Op::Exp, Type::Real,
+                  {nodes.apply(Op::Sub, Type::Real, {expr->args[0], shift})});
+  const Expr *sum =
+      hoist(nodes.reduce(Reduction::Sum, expr->indices, expr->filter, shifted),
+            "sum");
   return nodes.apply(Op::Add, Type::Real,
                      {shift, nodes.apply(Op::Log, Type::Real, {sum})});
 }
 
-const Expr *Separator::rewriteSoftmax(const Expr *original,
-                                      const Expr *guard) {
+const Expr *Separator::rewriteSoftmax(const Expr *original, const Expr *guard) {
   const Expr *ranged = normaliseRanges(original);
   Expr *expr = nodes.copy(*ranged);
   expr->filter = rewrite(expr->filter, guard, false);
   expr->args[0] =
       rewrite(expr->args[0], nodes.both(guard, expr->filter), false);
   const Expr *shift = shiftOf(expr);
-  const Expr *weight = nodes.apply(
-      Op::Exp, Type::Real,
-      {nodes.apply(Op::Sub, Type::Real, {expr->args[0], shift})});
+  const Expr *weight =
+      nodes.apply(Op::Exp, Type::Real,
+                  {nodes.apply(Op::Sub, Type::Real, {expr->args[0], shift})});
   // The weights are needed twice: in their sum and in what uses the softmax.
   weight = hoist(weight, "exp");
   const Expr *sum = hoist(
-      nodes.reduce(Reduction::Sum, expr->indices, expr->filter, weight),
-      "sum");
-  llvm::DenseMap<const Index *, const Expr *> here;
+      nodes.reduce(Reduction::Sum, expr->indices, expr->filter, weight), "sum");
+  Replacements here;
   for (auto [index, at] : llvm::zip_equal(expr->indices, expr->at))
     here[index] = nodes.ref(at, expr->loc);
   const Expr *value =
       nodes.apply(Op::Div, Type::Real, {substitute(weight, here), sum});
   if (!expr->filter)
     return value;
-  return nodes.apply(Op::Select, Type::Real,
-                     {substitute(expr->filter, here), value,
-                      nodes.real(0, expr->loc)});
+  return nodes.apply(
+      Op::Select, Type::Real,
+      {substitute(expr->filter, here), value, nodes.real(0, expr->loc)});
 }
 
 const Expr *Separator::rewrite(const Expr *expr, const Expr *guard,
@@ -531,8 +610,8 @@ const Expr *Separator::rewrite(const Expr *expr, const Expr *guard,
       const Expr *inner = guard;
       if (expr->kind == Expr::Kind::Apply && expr->op == Op::Select && i > 0)
         inner = nodes.both(
-            guard, i == 1 ? condition
-                          : nodes.apply(Op::Not, Type::Bool, {condition}));
+            guard,
+            i == 1 ? condition : nodes.apply(Op::Not, Type::Bool, {condition}));
       copy.args[i] = rewrite(expr->args[i], inner, false);
       if (i == 0)
         condition = copy.args[0];

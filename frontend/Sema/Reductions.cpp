@@ -29,11 +29,13 @@ Index *KernelAnalyzer::newIndex(llvm::StringRef name, llvm::SMRange decl,
   return kernel.indexPool.back().get();
 }
 
-static const Expr *findRead(const Expr *expr) {
-  if (expr->kind == Expr::Kind::Read)
+/// What a range may not depend on: the value of a tensor or of a reduction.
+static const Expr *findValue(const Expr *expr) {
+  if (expr->kind == Expr::Kind::Read || expr->kind == Expr::Kind::Reduce ||
+      expr->kind == Expr::Kind::Softmax)
     return expr;
   for (const Expr *arg : expr->args)
-    if (const Expr *found = findRead(arg))
+    if (const Expr *found = findValue(arg))
       return found;
   return nullptr;
 }
@@ -43,10 +45,11 @@ const Expr *KernelAnalyzer::bound(const ast::Expr *text, Env &env) {
   const Expr *value = resolve(text, env);
   if (!wantInt(value, text, "an end of a range"))
     return nullptr;
-  if (const Expr *read = findRead(value)) {
+  if (const Expr *found = findValue(value)) {
     reporter
-        .error(text->range, "a range cannot depend on the value of `" +
-                                read->tensor->name + "`")
+        .error(text->range, "a range cannot depend on the value of " +
+                                (found->tensor ? "`" + found->tensor->name + "`"
+                                               : std::string("a reduction")))
         .expected("an integer expression of sizes, constants and indices")
         .hint("take the whole range and filter it: `sum[i | i < ..] ..`");
     return nullptr;

@@ -404,6 +404,46 @@ def restarts(x):
     return {"y": y}
 
 
+@corner("""kernel k(x: [T], w: [D]) -> (a: [T], b: [T], c: [T], d: [T], e: [T], f: [T], g: [T]) {
+  a[t] = sum[k in t - 2..t + 1] prod[l in 0..k] w[l]
+  b[t] = sum[k in t - 2..t + 1] (softmax[k | k mod 3 != 1] x[k]) * x[k]
+  c[t] = sum[k in 0..t * t, l in k..abs(t - 3)] x[k] * x[l + 1]
+  d[t] = sum[k in max(0, t - 2)..min(T, t + 3)] x[k] * max[l in k..k + 2] x[l]
+  e[t] = sum[k in 0..t * t] x[k] * (1 + sum[l in k..k * t] x[l + k])
+  f[t] = sum[k in 0..t, l in 0..div(t, k + 1)] x[k] * x[l] * sum[m in l mod (k + 1)..3] w[m]
+  g[t] = sum[k in (if t mod 2 == 0 then -t else t - 3)..3] x[k + t] * (sum[l in k..2] w[l] * x[t - k])
+}""", T=[0, 1, 2, 3, 9], D=[2, 1, 4, 3, 5])
+def ranges(x, w):
+    T = len(x)
+    at = lambda v, i: v[i] if 0 <= i < len(v) else 0.0
+    X, W = lambda i: at(x, i), lambda i: at(w, i)
+    near = lambda t: range(t - 2, t + 1)
+
+    def b(t):
+        z = sum(math.exp(X(k)) for k in near(t) if k % 3 != 1)
+        return sum(math.exp(X(k)) * X(k) for k in near(t) if k % 3 != 1) / z
+
+    def each(formula):
+        return [float(formula(t)) for t in range(T)]
+    return {
+        "a": each(lambda t: sum(math.prod(W(l) for l in range(k))
+                                for k in near(t))),
+        "b": each(b),
+        "c": each(lambda t: sum(X(k) * X(l + 1) for k in range(t * t)
+                                for l in range(k, abs(t - 3)))),
+        "d": each(lambda t: sum(X(k) * max(X(k), X(k + 1)) for k in range(
+            max(0, t - 2), min(T, t + 3)))),
+        "e": each(lambda t: sum(
+            X(k) * (1 + sum(X(l + k) for l in range(k, k * t)))
+            for k in range(t * t))),
+        "f": each(lambda t: sum(
+            X(k) * X(l) * sum(W(m) for m in range(l % (k + 1), 3))
+            for k in range(t) for l in range(t // (k + 1)))),
+        "g": each(lambda t: sum(
+            X(k + t) * sum(W(l) * X(t - k) for l in range(k, 2))
+            for k in range(t - 3 if t % 2 else -t, 3)))}
+
+
 def arguments(text):
     """[(name, dtype, dims)] of kernel `k`"""
     head = text.split("kernel k(")[1].split(") ->")[0]

@@ -413,15 +413,17 @@ llvm::Error Evaluator::prepareRecurrence(RecurrenceOp op) {
 }
 
 /// Every element becomes NaN, so that reading one that is not computed yet
-/// can't pass unnoticed.
+/// can't pass unnoticed. A size below 0 is an empty dim, as in loops.
 llvm::Error Evaluator::resize(Operation *op, Array &array,
                               ArrayRef<int64_t> shape) {
   int64_t count = 1;
-  for (int64_t extent : shape)
-    if (extent < 0 || llvm::MulOverflow(count, extent, count) ||
+  array.shape.clear();
+  for (int64_t extent : shape) {
+    array.shape.push_back(std::max<int64_t>(extent, 0));
+    if (llvm::MulOverflow(count, array.shape.back(), count) ||
         count > maxElements)
       return makeError(op, "can't hold a tensor of shape " + spell(shape));
-  array.shape.assign(shape.begin(), shape.end());
+  }
   array.data.assign(count, std::nan(""));
   return llvm::Error::success();
 }
