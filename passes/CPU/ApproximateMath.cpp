@@ -94,6 +94,7 @@ public:
     target.fma = cpu.hasFMA();
     target.ldexp = cpu.hasAVX512();
     target.rcp14 = cpu.hasAVX512();
+    target.permute = cpu.hasAVX512();
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
       StringRef dialect = op->getName().getDialectNamespace();

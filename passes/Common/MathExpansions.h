@@ -17,6 +17,7 @@ struct MathTarget {
   bool fma = false;      // fused multiply-add
   bool ldexp = false;    // x * 2^n as one instruction
   bool rcp14 = false;    // AVX-512's estimates of 1 / x in 16 lanes
+  bool permute = false;  // AVX-512's look-ups in 32 lanes and scaling by floats
   bool nvidia = false;   // ex2.approx and rcp.approx: within 2 ulp and 1
 };
 
@@ -74,6 +75,11 @@ private:
   Value rcpApprox(Value x);
   /// exp(x) for -105 <= x <= 90.
   Value expInRange(Value x);
+  /// Whether 2^(j/32) can be looked up.
+  bool hasPowers() const;
+  /// 2^(n/32) * exp(r) for |r| <= ln 2 / 64. `shifted` is n / 32 + 1.5 * 2^18,
+  /// whose last bits are n, and `exponent` is n / 32.
+  Value expByPowers(Value r, Value shifted, Value exponent);
   /// 1 / x for 1 <= x < 2^126, within one unit in the last place; needs rcp14.
   Value reciprocal(Value x);
   /// x = n * ln 2 + r, |r| <= ln 2 / 2.

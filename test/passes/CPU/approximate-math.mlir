@@ -4,10 +4,21 @@ module attributes {rondo.target = {name = "x86-64-v4", vector_bits = 512 : i64, 
 // CHECK-LABEL: func.func @exp
 // CHECK-NOT:     math.exp
 // CHECK:         math.fma
-// CHECK:         llvm.call_intrinsic "llvm.ldexp.v16f32.v16i32"
+// CHECK:         llvm.call_intrinsic "llvm.x86.avx512.vpermi2var.ps.512"
+// CHECK:         llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"
 func.func @exp(%x: vector<16xf32>) -> vector<16xf32> {
   %0 = math.exp %x : vector<16xf32>
   return %0 : vector<16xf32>
+}
+
+// Shorter vectors have no such look-up.
+
+// CHECK-LABEL: func.func @short_exp
+// CHECK-NOT:     vpermi2var
+// CHECK:         llvm.call_intrinsic "llvm.ldexp.v8f32.v8i32"
+func.func @short_exp(%x: vector<8xf32>) -> vector<8xf32> {
+  %0 = math.exp %x : vector<8xf32>
+  return %0 : vector<8xf32>
 }
 
 // CHECK-LABEL: func.func @every_function
