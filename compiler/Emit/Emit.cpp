@@ -186,7 +186,7 @@ static llvm::Error emit(llvm::ArrayRef<KernelSignature> kernels,
       return tables.takeError();
   }
   contents.emplace_back(tables->data(), tables->size());
-  contents.push_back(getSupportObject());
+  contents.push_back(getSupportObject(options.device != nullptr));
   llvm::SmallVector<std::string> exports = getExportedSymbols(kernels);
   {
     ScopedTimer timer(timings.link);

@@ -31,9 +31,11 @@ LLD_HAS_DRIVER(elf)
 using namespace rondo;
 using llvm::createStringError;
 
-llvm::StringRef rondo::getSupportObject() {
-  return llvm::StringRef(reinterpret_cast<const char *>(rondo_artifact_object),
-                         rondo_artifact_object_size);
+llvm::StringRef rondo::getSupportObject(bool device) {
+  return llvm::StringRef(
+      reinterpret_cast<const char *>(device ? rondo_artifact_device_object
+                                            : rondo_artifact_object),
+      device ? rondo_artifact_device_object_size : rondo_artifact_object_size);
 }
 
 //===----------------------------------------------------------------------===//

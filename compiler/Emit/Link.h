@@ -31,8 +31,9 @@ llvm::Error linkLibrary(llvm::ArrayRef<llvm::StringRef> objects,
 llvm::Error linkObject(llvm::ArrayRef<llvm::StringRef> objects,
                        const LinkOptions &options, llvm::StringRef outputPath);
 
-/// The object with the code of runtime/src/Artifact, embedded in the compiler.
-llvm::StringRef getSupportObject();
+/// The object with the code of runtime/src/Artifact, embedded in the compiler;
+/// with what runs kernels on a device, or without.
+llvm::StringRef getSupportObject(bool device);
 
 } // namespace rondo
 

@@ -5,22 +5,27 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// RONDO_ARTIFACT_OBJECT is the path of the object file.
+// RONDO_ARTIFACT_OBJECT and RONDO_ARTIFACT_DEVICE_OBJECT are the paths of the
+// object files.
 //
 //===----------------------------------------------------------------------===//
 
 #include "ArtifactObject.h"
 
-__asm__(".section .rodata\n"
-        ".balign 16\n"
-        ".global rondo_artifact_object\n"
-        ".hidden rondo_artifact_object\n"
-        "rondo_artifact_object:\n"
-        ".incbin \"" RONDO_ARTIFACT_OBJECT "\"\n"
-        "rondo_artifact_object_end:\n"
-        ".balign 8\n"
-        ".global rondo_artifact_object_size\n"
-        ".hidden rondo_artifact_object_size\n"
-        "rondo_artifact_object_size:\n"
-        ".quad rondo_artifact_object_end - rondo_artifact_object\n"
-        ".text\n");
+#define RONDO_BYTES_OF(name, path)                                             \
+  __asm__(".section .rodata\n"                                                 \
+          ".balign 16\n"                                                       \
+          ".global " name "\n"                                                 \
+          ".hidden " name "\n"                                                 \
+          name ":\n"                                                           \
+          ".incbin \"" path "\"\n"                                             \
+          name "_end:\n"                                                       \
+          ".balign 8\n"                                                        \
+          ".global " name "_size\n"                                            \
+          ".hidden " name "_size\n"                                            \
+          name "_size:\n"                                                      \
+          ".quad " name "_end - " name "\n"                                    \
+          ".text\n")
+
+RONDO_BYTES_OF("rondo_artifact_object", RONDO_ARTIFACT_OBJECT);
+RONDO_BYTES_OF("rondo_artifact_device_object", RONDO_ARTIFACT_DEVICE_OBJECT);

@@ -5,8 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Provided by the target RondoArtifactObject: the object file made from
-// runtime/src/Artifact, for the compiler to link into every library.
+// Provided by the target RondoArtifactObject: the object files made from
+// runtime/src/Artifact, for the compiler to link into every library: one for
+// libraries that run on the host, one for those with device code.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,6 +22,8 @@ extern "C" {
 
 extern const unsigned char rondo_artifact_object[];
 extern const size_t rondo_artifact_object_size;
+extern const unsigned char rondo_artifact_device_object[];
+extern const size_t rondo_artifact_device_object_size;
 
 #ifdef __cplusplus
 }

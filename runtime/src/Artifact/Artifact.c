@@ -5,12 +5,16 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Compiled once, when the compiler is built, and linked into every library.
+// Compiled when the compiler is built, and linked into every library: with
+// RONDO_DEVICE=1 into those with device code, with 0 into the others.
 //
 //===----------------------------------------------------------------------===//
 
+#include "Support.h"
+#if RONDO_DEVICE
 #include "../CUDA/Driver.c"
 #include "../CUDA/Launch.c"
+#endif
 #include "Cpu.c"
 #include "Entry.c"
 #include "Generic.c"

@@ -205,9 +205,12 @@ rondo_status rondo_call_run(rondo_call *call, char *workspace);
 /// Reports fault[0], fault[1] of a frame.
 rondo_status rondo_call_report_fault(const rondo_call *call,
                                      const int64_t *fault);
+#ifndef RONDO_DEVICE
+#define RONDO_DEVICE 1 // kernels may run on a device
+#endif
 /// Whether the kernel runs on a device.
 static inline bool rondo_on_device(const rondo_call *call) {
-  return call->info->device_code != NULL;
+  return RONDO_DEVICE && call->info->device_code != NULL;
 }
 /// rondo_call_run of kernels on CUDA devices: queues everything.
 rondo_status rondo_cuda_run(rondo_call *call, char *workspace);
