@@ -76,7 +76,7 @@ rondo::createTargetMachine(const TargetDescription &target, unsigned optLevel) {
 /// common subexpressions when they come here, but for scalar ones. The default
 /// pipelines take four times as long and make code that is as fast.
 static const char kPipeline[] =
-    "cgscc(inline),"
+    "cgscc(inline),deadargelim,"
     "function("
     // The IR in SSA form; loops tested at their ends, without what is constant.
     "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,"

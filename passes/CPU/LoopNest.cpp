@@ -45,6 +45,34 @@ TypedAttr rondo::cpu::getIdentity(Operation *combiner, Type type) {
   return {};
 }
 
+linalg::FillOp rondo::cpu::findFill(linalg::GenericOp op) {
+  if (op.getOutputs().size() != 1 || op.getNumReductionLoops() == 0)
+    return {};
+  Block *body = op.getBody();
+  Operation *combiner = body->getTerminator()->getOperand(0).getDefiningOp();
+  if (!combiner || combiner->getBlock() != body ||
+      combiner->getNumOperands() != 2 || !combiner->hasOneUse() ||
+      !body->getArguments().back().hasOneUse() ||
+      *body->getArguments().back().user_begin() != combiner)
+    return {};
+  for (Operation *before = op->getPrevNode(); before;
+       before = before->getPrevNode()) {
+    auto fill = dyn_cast<linalg::FillOp>(before);
+    if (!fill) {
+      if (!isMemoryEffectFree(before))
+        return {};
+      continue;
+    }
+    Attribute value;
+    if (fill.getOutputs()[0] != op.getOutputs()[0] ||
+        !matchPattern(fill.getInputs()[0], m_Constant(&value)) ||
+        value != getIdentity(combiner, combiner->getResult(0).getType()))
+      return {};
+    return fill;
+  }
+  return {};
+}
+
 /// The combiner of a reduction, see Output::combiner.
 static Operation *findCombiner(BlockArgument accumulator, Value yielded) {
   Operation *combiner = yielded.getDefiningOp();

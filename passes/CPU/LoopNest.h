@@ -101,6 +101,10 @@ private:
 /// The value that leaves a reduction by `combiner` unchanged.
 mlir::TypedAttr getIdentity(mlir::Operation *combiner, mlir::Type type);
 
+/// The fill right before a reduction that it need not read: the fill of its
+/// output with the identity.
+mlir::linalg::FillOp findFill(mlir::linalg::GenericOp op);
+
 } // namespace rondo::cpu
 
 #endif // RONDO_PASSES_CPU_LOOPNEST_H

@@ -66,6 +66,30 @@ def FusePointwise : Pass<"rondo-fuse-pointwise", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numFused", "fused", "ops that became part of another">];
 }
 
+def OutlineNests : Pass<"rondo-outline-nests", "::mlir::ModuleOp"> {
+  let summary = "Let equal linalg ops be one function";
+  let description = [{
+    linalg.generic ops of two or more loops that are the same but for their
+    operands become calls of one private function. What they read and write are
+    its arguments; constants stay inside. A fill right before a reduction, of its
+    output, goes with it.
+
+    ```mlir
+    linalg.generic ins(%a, %b) outs(%c) { a * b + c }
+    linalg.generic ins(%d, %e) outs(%f) { a * b + c }
+    // becomes
+    func.call @nest(%a, %b, %c)
+    func.call @nest(%d, %e, %f)
+    ```
+
+    Products that could fetch rows for the next step of their loop (Ahead.h) stay
+    in it, and so do nests of one loop, which are short.
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect",
+                           "::mlir::memref::MemRefDialect"];
+  let statistics = [Statistic<"numOutlined", "outlined", "ops that became calls">];
+}
+
 def VectorizeLoops : Pass<"rondo-vectorize-loops", "::mlir::ModuleOp"> {
   let summary = "Lower linalg ops on memrefs to loops over vectors";
   let description = [{

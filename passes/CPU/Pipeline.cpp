@@ -36,6 +36,7 @@ void rondo::cpu::buildPipeline(OpPassManager &pm, const CPUOptions &options) {
   addCleanup(pm);
   pm.addPass(createForwardCopies());
   pm.addPass(createFusePointwise());
+  pm.addPass(createOutlineNests());
   pm.addPass(createVectorizeLoops());
   if (!options.libm)
     pm.addPass(createApproximateMath());

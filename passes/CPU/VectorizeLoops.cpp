@@ -14,7 +14,6 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/Matchers.h"
 #include "passes/CPU/Ahead.h"
 #include "passes/CPU/EmitLoops.h"
 #include "passes/CPU/Passes.h"
@@ -60,36 +59,6 @@ static void replaceMemRefCopies(ModuleOp module) {
                            copy.getTarget());
     copy.erase();
   });
-}
-
-/// The fill right before a reduction that it need not read: the fill of its
-/// output with the identity.
-static linalg::FillOp findFill(linalg::GenericOp op) {
-  if (op.getOutputs().size() != 1 || op.getNumReductionLoops() == 0)
-    return {};
-  Block *body = op.getBody();
-  Operation *combiner = body->getTerminator()->getOperand(0).getDefiningOp();
-  if (!combiner || combiner->getBlock() != body ||
-      combiner->getNumOperands() != 2 || !combiner->hasOneUse() ||
-      !body->getArguments().back().hasOneUse() ||
-      *body->getArguments().back().user_begin() != combiner)
-    return {};
-  for (Operation *before = op->getPrevNode(); before;
-       before = before->getPrevNode()) {
-    auto fill = dyn_cast<linalg::FillOp>(before);
-    if (!fill) {
-      if (!isMemoryEffectFree(before))
-        return {};
-      continue;
-    }
-    Attribute value;
-    if (fill.getOutputs()[0] != op.getOutputs()[0] ||
-        !matchPattern(fill.getInputs()[0], m_Constant(&value)) ||
-        value != getIdentity(combiner, combiner->getResult(0).getType()))
-      return {};
-    return fill;
-  }
-  return {};
 }
 
 /// What this product fetches for the next step: rows of one copy, or of more
