@@ -121,7 +121,7 @@ void KernelAnalyzer::elaborate(Scope &scope) {
       }
     inferShapes(scope);
     if (!progress)
-      progress = inferStateDimsFromReaders(scope) || inferFromTimeUses(scope);
+      progress = inferStateDimsFromReaders(scope) || inferFromShifts(scope);
   }
   if (reporter.errorCount() == errorsAtStart)
     for (auto &call : scope.calls)

@@ -153,14 +153,13 @@ struct Scope {
   /// The first equation of each name.
   llvm::StringMap<const ast::EquationItem *> firstItem;
   std::vector<Use> uses;
-  /// Reads of states at other points in time than an index alone: S[t-1].
-  struct TimeUse {
+  /// Subscripts that are no index alone, x[t-1]; in the time of a state or not.
+  struct Shift {
     const Expr *subscript;
-    TensorInfo *tensor;
-    unsigned dim;
-    llvm::SMRange range;
+    bool isTime;
+    Use use; // without an index
   };
-  std::vector<TimeUse> timeUses;
+  std::vector<Shift> shifts;
 };
 
 /// What is known of an index.
@@ -345,7 +344,8 @@ private:
   // Shapes.cpp
   void inferShapes(Scope &scope);
   bool inferStateDimsFromReaders(Scope &scope);
-  bool inferFromTimeUses(Scope &scope);
+  const Index *shiftedIndex(const Expr *subscript, bool anyForm);
+  bool inferFromShifts(Scope &scope);
   void checkShapes();
   void checkRanges();
   void finishShapes();

@@ -171,8 +171,15 @@ void KernelAnalyzer::unknownName(llvm::StringRef name, llvm::SMRange range,
       list += (list.empty() ? "`" : ", `") + index.str() + "`";
     error.expected(list.empty() ? "an index that is bound"
                                 : "an index in scope here: " + list);
-    error.hint("reduce over it, `sum[" + name +
-               "] ..`, or write it on the left side");
+    bool wasBound = llvm::any_of(indexInfos, [&](const auto &info) {
+      return info->eq == env.eq && !info->onLeft && info->index->name == name;
+    });
+    if (wasBound)
+      error.hint("a reduction takes the product to its right and ends before "
+                 "`+` and `-`: put its term in parentheses");
+    else
+      error.hint("reduce over it, `sum[" + name +
+                 "] ..`, or write it on the left side");
     return;
   }
   auto &&error = reporter.error(range, "unknown name `" + name + "`");
@@ -354,10 +361,13 @@ const Expr *KernelAnalyzer::readTensor(View &view,
       const Expr *subscript = subscripts[next++];
       if (subscript->kind == Expr::Kind::Index)
         env.scope->uses.push_back({subscript->index, view.info, i, range});
-      else if (view.role == Tensor::Role::State &&
-               i >= view.info->tensor->alongBegin &&
-               i < view.info->tensor->alongBegin + view.alongCount)
-        env.scope->timeUses.push_back({subscript, view.info, i, range});
+      else
+        env.scope->shifts.push_back(
+            {subscript,
+             view.role == Tensor::Role::State &&
+                 i >= view.info->tensor->alongBegin &&
+                 i < view.info->tensor->alongBegin + view.alongCount,
+             {nullptr, view.info, i, range}});
       read.gather |= readsTensor(subscript);
       read.args.push_back(subscript);
       continue;

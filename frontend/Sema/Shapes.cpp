@@ -13,7 +13,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "frontend/Sema/Internal.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallPtrSet.h"
 
 using namespace rondo::frontend;
 using namespace rondo::frontend::sema;
@@ -89,27 +91,71 @@ bool KernelAnalyzer::inferStateDimsFromReaders(Scope &scope) {
   return changed;
 }
 
-/// An index that stands nowhere alone, but in the time of a state, runs over
-/// that time: past[t, d] = f(h[t-1, d]).
-bool KernelAnalyzer::inferFromTimeUses(Scope &scope) {
-  bool changed = false;
-  for (const Scope::TimeUse &use : scope.timeUses) {
-    const Dim &dim = use.tensor->dims[use.dim];
-    std::vector<const Index *> indices;
-    polys.collectIndices(polys.fromExpr(use.subscript), indices);
-    if (!dim.known || indices.empty() ||
-        llvm::any_of(indices, [&](const Index *i) { return i != indices[0]; }))
+/// The one index of the left side that stands in a subscript, with something
+/// added that has no such index; null: there is none.
+const Index *KernelAnalyzer::shiftedIndex(const Expr *subscript, bool anyForm) {
+  Poly poly = polys.fromExpr(subscript);
+  const Index *found = nullptr;
+  std::vector<const Index *> indices;
+  polys.collectIndices(poly, indices);
+  for (const Index *index : indices) {
+    if (!infoOf(canonical(index)).onLeft)
       continue;
-    IndexInfo &index = infoOf(canonical(indices[0]));
-    if (!index.onLeft || index.explicitRange || index.range.known)
-      continue;
-    index.range = dim;
-    index.range.from = use.range;
-    changed = true;
+    if (found && index != found)
+      return nullptr;
+    found = index;
   }
-  if (changed)
+  if (!found || anyForm || poly.invalid)
+    return found;
+  Poly alone = polys.index(found);
+  bool isShift = !polys.mentions(poly - alone, found) ||
+                 !polys.mentions(poly + alone, found);
+  return isShift ? found : nullptr;
+}
+
+/// An index on the left that stands nowhere alone runs over the time of the
+/// state where it stands, past[t, d] = f(h[t-1, d]), or else over the dims
+/// where it stands with something added, c[t] = sum[p in 0..4] w[p] * x[t - p],
+/// if these are alike.
+bool KernelAnalyzer::inferFromShifts(Scope &scope) {
+  // Who stands in the time of a state that is not known yet waits, unless
+  // nobody else knows more.
+  enum { Times, Others, Waiting };
+  for (int round : {Times, Others, Waiting}) {
+    llvm::MapVector<IndexInfo *, const Use *> found;
+    llvm::SmallPtrSet<IndexInfo *, 4> passed;
+    for (const Scope::Shift &shift : scope.shifts) {
+      const Dim &dim = shift.use.tensor->dims[shift.use.dim];
+      const Index *index = shiftedIndex(shift.subscript, shift.isTime);
+      if (!index)
+        continue;
+      IndexInfo &info = infoOf(canonical(index));
+      if (info.explicitRange || info.range.known)
+        continue;
+      if (round == Others && shift.isTime)
+        passed.insert(&info);
+      if (shift.isTime != (round == Times) || !dim.known)
+        continue;
+      const Use *&use = found[&info];
+      if (!use)
+        use = &shift.use;
+      else if (round != Times && use->tensor->dims[use->dim].poly != dim.poly)
+        passed.insert(&info);
+    }
+    bool changed = false;
+    for (auto [info, use] : found) {
+      if (passed.contains(info))
+        continue;
+      info->range = use->tensor->dims[use->dim];
+      info->range.from = use->range;
+      changed = true;
+    }
+    if (!changed)
+      continue;
     inferShapes(scope);
-  return changed;
+    return true;
+  }
+  return false;
 }
 
 void KernelAnalyzer::checkUse(const Use &use) {

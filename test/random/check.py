@@ -10,6 +10,7 @@
     the interpreter                with   compiled f64 code   at 1e-9
                                           compiled f32 code   at 2e-4
                                           f16 and bf16 code   plus one rounding
+                                          other forms, in f64 at 1e-9
 
 where the error is relative to the largest value of a tensor. When one is
 larger, the interpreter says whether the program is to blame: if rounding its
@@ -26,7 +27,8 @@ import subprocess
 import numpy as np
 
 import artifact
-import generate
+import cases
+import draw
 import safetensors
 from evaluate import Evaluator
 from program import REAL, binary, file_text, number
@@ -35,6 +37,9 @@ from program import REAL, binary, file_text, number
 MODES = {"f64": (1e-9, 0.0, 2.0 ** -53), "f32": (2e-4, 0.0, 2.0 ** -24),
          "bf16": (2e-4, 2.0 ** -8, 2.0 ** -24),
          "f16": (2e-4, 2.0 ** -11, 2.0 ** -24)}
+FORMS = ("sequential", "scan", "chunked", "newton")
+MODES.update({form: MODES["f64"] for form in FORMS})
+ROUNDED = ("f32", "bf16", "f16")
 SMALLEST_F16 = 2.0 ** -14  # below it, the last place of f16 stays
 RESULT_ROUNDING = {"bf16": 2.0 ** -8, "f16": 2.0 ** -11, "f32": 2.0 ** -24}
 TINY_WORK, LARGE_WORK = 6000, 300000
@@ -66,18 +71,6 @@ ROUND = {"bf16": lambda x: artifact.from_bf16(artifact.to_bf16(x)),
          "f16": round_f16}
 
 
-class Case:
-    """Arguments for a kernel, and what is expected of it."""
-
-    def __init__(self, title, sizes, inputs):
-        self.title, self.sizes, self.inputs = title, sizes, inputs
-        self.expected = None
-
-    def __str__(self):
-        return "%s [%s]" % (self.title, " ".join(
-            "%s=%d" % entry for entry in self.sizes.items()))
-
-
 class Plan:
     """What is done with a kernel; a function of its seed."""
 
@@ -89,17 +82,34 @@ class Plan:
         if small < 0.2:
             self.modes.append("bf16" if small < 0.1 else "f16")
         self.round = ROUND.get(self.modes[-1], np.float32)
+        self.options = {mode: ["--dtype=" + mode] for mode in self.modes}
+        rng = random.Random("form %d" % seed)
+        if rng.random() < 0.4:
+            form = rng.choices(FORMS, [1, 2, 4, 3])[0]
+            self.modes.append(form)
+            self.options[form] = ["--dtype=f64", "--form=" + form]
+            if form in ("chunked", "newton"):
+                self.options[form].append(
+                    "--chunk=%d" % rng.choice([1, 2, 3, 4, 5, 8, 16]))
 
     def cases(self, kernel):
         result = []
         for title, table, most in (
-                ("tiny", generate.TINY, TINY_WORK),
-                ("large", generate.LARGE, LARGE_WORK)):
+                ("tiny", draw.TINY, TINY_WORK),
+                ("large", draw.LARGE, LARGE_WORK)):
             rng = random.Random("%s %d" % (title, self.seed))
-            sizes = generate.draw_sizes(kernel, rng, table, most, self.bound)
+            sizes = draw.draw_sizes(kernel, rng, table, most, self.bound)
             numbers = np.random.default_rng(rng.getrandbits(32))
-            result.append(Case(title, sizes, generate.draw_inputs(
+            result.append(cases.Case(title, sizes, draw.draw_inputs(
                 kernel, sizes, numbers, self.round, rng.random() < 0.5)))
+        if rng.random() < 0.3 and cases.can_be_packed(kernel, self.bound):
+            lengths = [rng.randint(0, 9) for _ in range(rng.randint(0, 4))]
+            result.append(cases.PackedCase(
+                kernel, result[0].sizes, lengths + [rng.randint(1, 20)],
+                numbers, self.round))
+        if "T" in sizes and "T" not in self.bound and cases.continues(kernel):
+            result.append(cases.SplitCase(kernel, result[1],
+                                          rng.randint(0, sizes["T"])))
         return result
 
 
@@ -171,23 +181,34 @@ class Checker:
         return os.path.join(self.folder, name)
 
     def compile(self, name, text, mode, options):
-        """The path of the library."""
+        """The path of the library; None: not a form of this kernel."""
         source, library = self.path(name + ".rondo"), \
             self.path("%s-%s.so" % (name, mode))
         with open(source, "w") as file:
             file.write(text)
         if os.path.exists(library):
             os.remove(library)
-        code, output = execute([self.tool("rondoc"), source, "-o", library,
-                                "--dtype=" + mode] + options)
+        code, output = execute([self.tool("rondoc"), source, "-o", library]
+                               + options)
         if code == 0:
             return library
+        if code == 1 and mode in FORMS and "compile it with --form=" in output:
+            return None
         lines = [line for line in output.splitlines() if "error:" in line] or \
             [line for line in output.splitlines() if "warning:" not in line] \
             or ["no message"]
-        raise Failure("refused" if code == 1 else "compiler", "exit code %s "
-                      "with --dtype=%s %s: %s" % (code, mode,
-                                                  " ".join(options), lines[0]))
+        raise Failure("refused" if code == 1 else "compiler",
+                      "exit code %s with %s: %s" % (code, " ".join(options),
+                                                    lines[0]))
+
+    def compile_alone(self, kernel, plan, options, libraries):
+        """Adds what `libraries` lacks, but the forms that the kernel lacks."""
+        for mode in plan.modes:
+            if mode not in libraries:
+                library = self.compile(kernel.name, file_text(kernel), mode,
+                                       plan.options[mode] + options)
+                if library:
+                    libraries[mode] = library
 
     def interpret(self, kernel, inputs, name="case"):
         source = self.path(name + ".rondo")
@@ -214,7 +235,8 @@ class Checker:
 
     def expect(self, kernel, case):
         """The interpreter's results; for tiny cases it is checked too."""
-        case.expected = self.interpret(kernel, case.inputs)
+        case.expected = case.interpret(
+            lambda inputs: self.interpret(kernel, inputs))
         if case.title != "tiny":
             return
         meaning = self.evaluate(kernel, case)
@@ -222,7 +244,7 @@ class Checker:
         for name, what in wrong.items():
             raise Failure("interpreter", "%s of %s is %s" % (name, case, what))
 
-    def call_all(self, kernel, plan, cases, libraries):
+    def call_all(self, kernel, plan, drawn, libraries):
         """[(mode, case, results or a sentence)], from a process of its own,
         as compiled code may do anything."""
         reader, writer = os.pipe()
@@ -234,7 +256,7 @@ class Checker:
                 rng = np.random.default_rng(plan.seed)
                 with os.fdopen(writer, "wb") as pipe:
                     for mode, library in libraries.items():
-                        for i, case in enumerate(cases):
+                        for i, case in enumerate(drawn):
                             pickle.dump((mode, i, self.call(
                                 kernel, case, library, rng)), pipe)
                             pipe.flush()
@@ -251,19 +273,18 @@ class Checker:
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
-            mode = list(libraries)[len(done) // len(cases)]
+            mode = list(libraries)[len(done) // len(drawn)]
             raise Failure("compiled", "%s in %s code, %s" % (
                 "it takes more than %d seconds" % TIME_LIMIT
                 if number == signal.SIGALRM else
                 signal.Signals(number).name, mode,
-                cases[len(done) % len(cases)]))
+                drawn[len(done) % len(drawn)]))
         return done
 
     def call(self, kernel, case, library, rng):
         try:
             info = artifact.open_library(library)[kernel.name]
-            return artifact.call_kernel(info, case.sizes, case.inputs, rng,
-                                        case.title == "tiny")
+            return case.call(info, rng)
         except Exception as error:
             return "%s: %s" % (type(error).__name__, error)
 
@@ -279,8 +300,11 @@ class Checker:
                 if x.dtype.kind == "f" else x
                 for name, x in case.inputs.items()}
             inputs = {name: np.asarray(x) for name, x in inputs.items()}
-            other = self.interpret(self.move(kernel, unit, rng), inputs,
-                                   "moved")
+            moved = self.move(kernel, unit, rng)
+            case.inputs, given = inputs, case.inputs
+            other = case.interpret(
+                lambda inputs: self.interpret(moved, inputs, "moved"))
+            case.inputs = given
             for name in names:
                 a, b = other[name], case.expected[name]
                 if a.dtype.kind != "f" or a.size == 0:
@@ -311,7 +335,7 @@ class Checker:
         if isinstance(found, str):
             raise Failure("compiled", "%s code on %s: %s" % (mode, case,
                                                              found))
-        if mode != "f64" and kernel.jumps:
+        if mode in ROUNDED and kernel.jumps:
             return  # rounding may take another branch
         tolerance, rounding, _ = MODES[mode]
         wrong = differences(kernel, found, case.expected, tolerance, rounding)
@@ -326,15 +350,14 @@ class Checker:
 
     def check(self, kernel, plan, libraries):
         """Raises a Failure. `libraries` by mode, made with plan.bound."""
-        cases = plan.cases(kernel)
-        for case in cases:
+        drawn = plan.cases(kernel)
+        for case in drawn:
             self.expect(kernel, case)
-        for mode, i, found in self.call_all(kernel, plan, cases, libraries):
-            self.judge(kernel, cases[i], mode, found)
+        for mode, i, found in self.call_all(kernel, plan, drawn, libraries):
+            self.judge(kernel, drawn[i], mode, found)
 
     def check_alone(self, kernel, plan, options):
         """Compiles a kernel by itself and checks it."""
-        text = file_text(kernel)
-        libraries = {mode: self.compile(kernel.name, text, mode, options)
-                     for mode in plan.modes}
+        libraries = {}
+        self.compile_alone(kernel, plan, options, libraries)
         self.check(kernel, plan, libraries)

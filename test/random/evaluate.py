@@ -162,8 +162,16 @@ class Evaluator:
         """Per along dim, whether the recurrence of a state runs from the end:
         the outermost dim in which a read moves must be one that moves to a
         later point. What a function of the file does not use of its arguments
-        is not read: a function is its text."""
+        is not read: a function is its text. Nor is the branch that a condition
+        made of numbers does not take."""
         def used(node):
+            if node.op == "if" or (node.op, node.name) == ("call", "select"):
+                condition, *branches = node.args
+                if all(n.op in ("number", "constant", "unary", "binary", "call",
+                                "if") for n in condition.walk()):
+                    taken = eval(self.code(condition), dict(self.space))
+                    yield from used(branches[0 if taken else 1])
+                    return
             yield node
             parts = [part for entry in node.ranges for part in entry[1:]
                      if isinstance(part, Node)]

@@ -58,9 +58,12 @@ def stands_alone(node, name):
 
 class Expressions:
 
-    def __init__(self, rng, kernel, dims, times):
+    def __init__(self, rng, kernel, dims, times, stepwise=False):
+        """With `stepwise`, nothing looks at other steps than its own, but at
+        states one step back."""
         self.rng, self.kernel = rng, kernel
         self.dims, self.times = dims, times  # inner dims; those of time
+        self.stepwise = stepwise
 
     def chance(self, p):
         return self.rng.random() < p
@@ -108,11 +111,16 @@ class Expressions:
         return binary(op, self.extent(a.strip()), self.extent(b.strip()),
                       2 * SIZE_BOUND)
 
+    def usable(self, scope):
+        """Indices that may stand anywhere."""
+        return [i for i, d in scope.indices.items()
+                if not (self.stepwise and d in self.times)]
+
     def subscript(self, dim, scope):
         """Any position; it may be outside of the dim."""
         alone = [i for i, d in scope.indices.items() if d == dim]
-        near = alone or list(scope.indices)
-        if alone and self.chance(0.8):
+        near = alone or self.usable(scope)
+        if alone and (self.chance(0.8) or self.stepwise and dim in self.times):
             return self.index(self.rng.choice(alone[-3:]))
         way = self.pick({"shift": 6 if near else 0, "end": 2,
                          "mirror": 2 if alone else 0,
@@ -150,6 +158,8 @@ class Expressions:
         t = [self.index(name) for name in scope.time]
         if now and self.chance(0.6):
             return t
+        if self.stepwise:
+            return [binary("-", t[0], number(1))]
         earlier, later = ("+", "-") if scope.reverse else ("-", "+")
 
         def move(i, op, n):
@@ -219,8 +229,9 @@ class Expressions:
 
     def some_index(self, scope):
         """An integer that is not negative."""
-        if scope.indices and self.chance(0.8):
-            return self.index(self.rng.choice(list(scope.indices)))
+        near = self.usable(scope)
+        if near and self.chance(0.8):
+            return self.index(self.rng.choice(near))
         return number(self.rng.randint(0, 3))
 
     def some(self, kind, scope):
@@ -231,6 +242,9 @@ class Expressions:
                 continue
             known = set(scope.indices.values())
             dims = self.kernel.inner(tensor)
+            if self.stepwise and not known.issuperset(
+                    set(dims) & set(self.times)):
+                continue
             fit = sum(dim in known for dim in dims) / max(1, len(dims))
             table[tensor] = 0.3 + 4 * fit ** 2 + 3 * bool(
                 scope.rules.get(tensor.name))
@@ -303,7 +317,7 @@ class Expressions:
                              exact=True),
                 lambda: call("sqrt", binary("+", n, number(1)),
                              bound=n.bound)])()
-        elif way == "time" and scope.indices:
+        elif way == "time":
             divisor = binary("+", self.some_index(scope), number(1))
         else:
             b = self.real(scope, depth - 1)
@@ -386,8 +400,9 @@ class Expressions:
                 high = low + self.rng.randint(1, 5)
                 ends = number(low), number(high)
                 n = high - low
-                if scope.indices and self.chance(0.4):
-                    i = self.index(self.rng.choice(list(scope.indices)))
+                near = self.usable(scope)
+                if near and self.chance(0.4):
+                    i = self.index(self.rng.choice(near))
                     ends, n = self.rng.choice([
                         ((number(0), binary("+", i, number(1))), SIZE_BOUND),
                         ((binary("-", i, number(2)),
@@ -442,7 +457,8 @@ class Expressions:
         """A sum over some of the last points of a recurrence."""
         states = [t for t in scope.readable if t.role == "state" and
                   t.kind == REAL and scope.rules.get(t.name)]
-        if not states or len(scope.time) > 1 or scope.reverse:
+        if not states or len(scope.time) > 1 or scope.reverse or \
+                self.stepwise:
             return None
         state, t = self.rng.choice(states), self.index(scope.time[0])
         name, = self.fresh(scope)
@@ -497,8 +513,8 @@ class Expressions:
     def real_softmax(self, scope, depth):
         """A value at an index in scope."""
         # Hiding the time of a recurrence would hide its distances too.
-        known = [i for i, d in scope.indices.items()
-                 if d and i not in scope.time]
+        known = [i for i in self.usable(scope)
+                 if scope.indices[i] and i not in scope.time]
         if not known:
             return self.real(scope, depth)
         name = self.rng.choice(known)
@@ -532,8 +548,9 @@ class Expressions:
         if depth <= 0 or self.chance(0.2):
             found = None
             way = self.pick({"index": 6, "read": 3, "size": 1, "number": 2})
-            if way == "index" and scope.indices:
-                return self.index(self.rng.choice(list(scope.indices)))
+            near = self.usable(scope)
+            if way == "index" and near:
+                return self.index(self.rng.choice(near))
             if way == "read":
                 found = self.some(INT, scope)
             if way == "size" and self.dims:

@@ -5,8 +5,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
 #===------------------------------------------------------------------------===#
-"""Random kernels that are valid by construction, with suitable sizes and
-arguments.
+"""Random kernels that are valid by construction.
 
     generate.py SEED       prints the program of a seed
 """
@@ -14,9 +13,6 @@ arguments.
 import random
 import sys
 
-import numpy as np
-
-from evaluate import evaluate_dim
 from expressions import LIMIT, SIZE_BOUND, Expressions, Scope, stands_alone
 from program import (COND, INT, REAL, Call, Equation, Kernel, Node, Tensor,
                      base, binary, call, choose, file_text, index, number,
@@ -33,7 +29,10 @@ class Generator:
         self.kernel = Kernel("r%d" % seed)
         self.counts = {}
         self.make_dims()
-        self.e = Expressions(self.rng, self.kernel, self.dims, self.times)
+        stepwise = self.times == ["T"] and self.chance(0.2)
+        self.e = Expressions(
+            self.rng, self.kernel,
+            self.features if stepwise else self.dims, self.times, stepwise)
         self.make_constants()
         self.make_arguments()
         self.make_lets()
@@ -142,6 +141,9 @@ class Generator:
                       [d for d in batch if self.chance(0.3)],
                       draw=rng.choice(["normal", "decay"]))
         if self.chance(0.3):
+            self.argument(self.times + rng.sample(
+                self.features, rng.randint(0, 1)), draw="logs", bound=1e4)
+        if self.chance(0.3):
             self.argument([], rng.choice([[], batch, some]))
         if self.chance(0.3):
             self.argument(self.times, rng.choice([batch, some]), COND)
@@ -169,7 +171,7 @@ class Generator:
     def make_lets(self):
         if not self.chance(0.3):
             return
-        e, n = self.e, self.e.extent(self.rng.choice(self.dims))
+        e, n = self.e, self.e.extent(self.rng.choice(self.e.dims))
         value = self.rng.choice([
             lambda: binary("/", number(1), call(
                 "sqrt", binary("+", n, number(1)), bound=n.bound), 1.0),
@@ -262,13 +264,101 @@ class Generator:
 
     def make_local(self):
         kind = self.e.pick({REAL: 8, INT: 1, COND: 1})
-        way = self.e.pick({"time": 7, "scores": 1.5, "static": 1})
+        way = self.e.pick({"time": 7, "static": 1,
+                           "scores": 0 if self.e.stepwise else 1.5})
         dims = self.times + self.shape() if way == "time" else \
             [self.times[0]] * 2 if way == "scores" else self.shape() or \
             self.features[:1]
         self.define("local", dims, kind)
 
+    def define_as(self, role, dims, indices, expr):
+        tensor = Tensor(self.name("y"), role, self.layout(
+            dims, self.kernel.batch), REAL, "", bound=max(expr.bound, 1.0))
+        tensor.dtype = self.result_dtype(REAL)
+        self.kernel.equations.append(Equation(
+            tensor.name, self.in_layout(tensor, dims, indices), expr))
+        return self.add(tensor)
+
+    def readout(self, state):
+        """(dims, indices, expression): a sum over one dim of a state."""
+        own = [d for d in state.dims if d not in self.kernel.batch]
+        t, i, j = self.left(self.times + own)
+        at = Scope({t: self.times[0], i: own[0], j: own[1]},
+                   self.kernel.of("argument"))
+        first = self.chance(0.7)
+        summed, kept = (i, j) if first else (j, i)
+        weight = Scope({t: self.times[0], summed: at.indices[summed]},
+                       at.readable)
+        term = binary("*", self.e.leaf(weight), self.e.read(
+            state, [self.e.index(t), self.e.index(i), self.e.index(j)]))
+        whole = Node("reduce", "sum", [term], REAL, term.bound * SIZE_BOUND,
+                     False, [(summed, at.indices[summed])])
+        return self.times + [at.indices[kept]], [t, kept], whole
+
+    def attention(self):
+        """(dims, indices, expression): queries, keys and values, with a mask."""
+        rng, e = self.rng, self.e
+        inner, outer = rng.choice(self.features), rng.choice(self.features)
+        t, i, j = self.left(["T", inner, outer])
+        u = "u" if t != "u" else "r"
+        arguments = self.kernel.of("argument")
+        given = Scope({t: "T", u: "T"}, arguments)
+        product = binary("*", e.squash(e.leaf(Scope(
+            {t: "T", i: inner}, arguments)), 1.0), e.squash(e.leaf(Scope(
+                {u: "T", i: inner}, arguments)), 1.0))
+        score = Node("reduce", "sum", [product], REAL, SIZE_BOUND, False,
+                     [(i, inner)] if stands_alone(product, i) else
+                     [(i, number(0), e.extent(inner))])
+        back = binary("-", e.index(t), e.index(u))
+        score = rng.choice([
+            lambda: score,
+            lambda: binary("/", score, call("sqrt", binary(
+                "+", e.extent(inner), number(1)), bound=8.0), score.bound),
+            lambda: call("tanh", score),
+            lambda: binary("-", score, binary("*", e.literal(0, 1), back))])()
+        mask = rng.choice([
+            lambda: None,
+            lambda: binary("<=", e.index(u), e.index(t)),
+            lambda: binary("and", binary("<=", e.index(u), e.index(t)),
+                           binary("<", back.copy(), number(rng.randint(1, 9)))),
+            lambda: binary("and", binary(">=", e.index(t), e.index(u)),
+                           e.condition(given, 0)),
+            lambda: binary("or", binary("<", e.index(u), number(2)), binary(
+                "<=", e.index(u), e.index(t)))])()
+        weights = Node("reduce", "softmax", [score] + (
+            [mask] if mask else []), REAL, 1.0, False, [(u, "T")
+            if stands_alone(score, u) else (u, number(0), e.extent("T"))])
+        value = e.leaf(Scope({u: "T", j: outer}, arguments))
+        body = binary("*", weights, value)
+        entry = (u, "T") if stands_alone(body, u) else \
+            (u, number(0), e.extent("T"))
+        return ["T", outer], [t, j], Node(
+            "reduce", "sum", [body], REAL, value.bound, False, [entry])
+
+    def shared_result(self):
+        """A result without batch dims, of tensors that have none."""
+        plain = [t for t in self.kernel.of("argument")
+                 if not any(base(d) in self.kernel.batch for d in t.dims)]
+        dims = self.shape() or self.features[:1]
+        if self.chance(0.5):
+            dims = self.times + dims
+        indices = self.left(dims)
+        expr = self.e.real(Scope(zip(indices, dims), plain), 2)
+        tensor = Tensor(self.name("y"), "result", dims, REAL, "",
+                        bound=max(expr.bound, 1.0))
+        self.kernel.equations.append(Equation(tensor.name, indices, expr))
+        return self.add(tensor)
+
     def make_result(self):
+        structured = [t for t in self.kernel.of("state")
+                      if getattr(t, "way", "") in ("outer", "delta")]
+        if structured and self.chance(0.6):
+            return self.define_as("result", *self.readout(
+                self.rng.choice(structured)))
+        if self.times == ["T"] and not self.e.stepwise and self.chance(0.12):
+            return self.define_as("result", *self.attention())
+        if self.kernel.batch and self.chance(0.1):
+            return self.shared_result()
         kind = self.e.pick({REAL: 12, INT: 1, COND: 1})
         dims = self.times + self.shape() if self.chance(0.85) else self.shape()
         self.define("result", dims, kind, depth=3)
@@ -279,7 +369,7 @@ class Generator:
 
     def make_recurrence(self):
         """States and locals that read each other."""
-        reverse = self.chance(0.3)
+        reverse = self.chance(0.3) and not self.e.stepwise
         before = self.readable()
         states = [self.make_state(reverse)
                   for _ in range(self.rng.choice([1, 1, 1, 2, 2, 3]))]
@@ -308,6 +398,7 @@ class Generator:
                 Equation(state.name, [i for i, _ in indices], expr))
             rules[state.name] = "now"
             if len(time) == 1 and self.chance(0.12) and not (
+                    self.e.stepwise or state.way in ("outer", "delta") or
                     state.kind == REAL and state.way in ("free", "forget")):
                 self.boundary(state, before, reverse)
 
@@ -316,9 +407,11 @@ class Generator:
         way = self.e.pick({
             "bounded": 2, "decay": 4, "mix": 2, "extreme": 1, "branch": 1,
             "matrix": 1.5, "free": 2, "forget": 0.3,
-            "grad": 0.9 if len(self.times) == 1 else 0}) \
-            if kind == REAL else "free"
+            **(dict(grad=0.9, outer=3, delta=2) if len(self.times) == 1
+               else {})}) if kind == REAL else "free"
         dims = self.shape(2)
+        if way in ("outer", "delta"):
+            dims = self.rng.choices(self.features, k=2)
         bound = {"bounded": 1.0, "decay": 6.0, "matrix": 6.0, "grad": 4.0,
                  "mix": 3.0}.get(way, 5.0)
         state = Tensor(self.name("S" if dims else "s"), "state",
@@ -342,7 +435,7 @@ class Generator:
         return self.rng.choice([
             self.e.literal(-1, 1),
             binary("/", number(1), binary("+", number(1), self.e.extent(
-                self.rng.choice(self.dims))), 1.0)])
+                self.rng.choice(self.e.dims))), 1.0)])
 
     def boundary(self, state, before, reverse):
         """An equation at one point."""
@@ -444,6 +537,66 @@ class Generator:
         new = self.e.squash(self.e.real(scope, 1), 1.0)
         return binary("+", binary("*", number(0.7), mean), new,
                       0.7 * state.bound + 1.0)
+
+    def decay(self, scope, dims):
+        """A gate over some of the dims, of arguments only."""
+        own = [i for i in scope.indices if i not in scope.time]
+        chosen = [i for i, keep in zip(own, dims) if keep]
+        inner = Scope({i: d for i, d in scope.indices.items()
+                       if i in chosen or i in scope.time},
+                      [t for t in scope.readable if t.role == "argument"])
+        logs = [t for t in inner.readable if t.draw == "logs" and
+                set(self.kernel.inner(t)) <= set(inner.indices.values())]
+        return self.rng.choice([
+            lambda: call("sigmoid", self.e.leaf(inner)),
+            lambda: call("exp", unary("-", call(
+                "softplus", self.e.leaf(inner), bound=9.0)), bound=1.0),
+            lambda: call("exp", self.e.read(self.rng.choice(logs), [
+                self.e.index(next(i for i, d in inner.indices.items()
+                                  if d == dim))
+                for dim in self.kernel.inner(logs[0])]), bound=1.0)
+            if len(logs) == 1 else self.e.literal(0.3, 1)])()
+
+    def factor(self, scope, at):
+        """Of the time and one dim, bounded by 1."""
+        own = [i for i in scope.indices if i not in scope.time]
+        return self.e.squash(self.e.leaf(Scope(
+            {i: d for i, d in scope.indices.items()
+             if i in scope.time or i == own[at]},
+            [t for t in scope.readable if t.role == "argument"])), 1.0)
+
+    def update_outer(self, state, scope):
+        """A matrix with a decay and an outer product."""
+        gate = self.decay(scope, self.rng.choice(
+            [(0, 0), (0, 0), (1, 0), (0, 1), (1, 1)]))
+        write = binary("*", self.factor(scope, 0), self.factor(scope, 1))
+        return binary("+", binary("*", gate, self.own_past(state, scope)),
+                      write, 6.0)
+
+    def update_delta(self, state, scope):
+        """A matrix that is corrected towards a value."""
+        own = [i for i in scope.indices if i not in scope.time]
+        gate, key = self.decay(scope, (0, 0)), self.factor(scope, 0)
+        past = self.e.past(scope, False)
+        name, = self.e.fresh(scope)
+
+        def renamed(node):
+            copy = node.copy()
+            for n in copy.walk():
+                if n.op == "index" and n.name == own[0]:
+                    n.name = name
+            return copy
+
+        term = binary("*", renamed(key), self.e.read(state, [
+            *past, self.e.index(name), self.e.index(own[1])]))
+        dim = scope.indices[own[0]]
+        held = Node("reduce", "sum", [term], REAL, 6.0, False, [(name, dim)])
+        error = binary("-", self.factor(scope, 1), binary(
+            "*", gate.copy(), held, 6.0))
+        return binary("+", binary("*", gate, self.e.read(
+            state, [p.copy() for p in past] + [self.e.index(i) for i in own]),
+            6.0), binary("*", binary("*", self.e.literal(0.01, 0.1), key),
+                         error), 6.0)
 
     def update_free(self, state, scope):
         return self.e.real(scope, 3)
@@ -555,7 +708,7 @@ class Generator:
         rng = self.rng
         for _ in range(rng.choice([0, 0, 1, 1, 2])):
             self.make_local()
-        if self.chance(0.12):
+        if self.chance(0.12) and not self.e.stepwise:
             self.make_call()
         for _ in range(rng.choice([0, 1, 1, 1, 1, 2])):
             self.make_recurrence()
@@ -594,116 +747,6 @@ def stands_alone_in(expr, names, tensors):
 
 def generate(seed):
     return Generator(seed).make()
-
-
-#===------------------------------------------------------------------------===#
-# Sizes and arguments
-#===------------------------------------------------------------------------===#
-
-
-def names_of_sizes(kernel):
-    found = []
-    for tensor in kernel.tensors.values():
-        for dim in tensor.dims + tensor.along:
-            for word in dim.replace("*", "/").split("/"):
-                if word.isidentifier() and word not in found:
-                    found.append(word)
-    return found
-
-
-def work(node, sizes):
-    """How many terms the evaluation of an expression takes."""
-    count = 1
-    for arg in node.args:
-        count += work(arg, sizes)
-    if node.op == "grad":
-        count *= 3
-    for entry in node.ranges:
-        count *= evaluate_dim(entry[1], sizes) if len(entry) == 2 else 6
-    return count
-
-
-def total_work(kernel, sizes):
-    result = 0
-    for equation in kernel.equations:
-        tensor = kernel.tensors[equation.tensor]
-        points = 1
-        for dim in tensor.dims + tensor.along:
-            points *= evaluate_dim(dim, sizes)
-        result += points * work(equation.expr, sizes)
-    return result
-
-
-TINY = {"T": (0, 1, 2, 3, 4, 5, 7, 9), "B": (1, 2, 3), "other": (1, 2, 3, 4, 5)}
-LARGE = {"T": (8, 13, 16, 17, 19, 33, 37), "B": (1, 2, 3),
-         "other": (1, 4, 7, 8, 11, 16, 17, 19)}
-
-
-def draw_sizes(kernel, rng, table, most, fixed=None):
-    """Random sizes that take at most about `most` steps to evaluate."""
-    sizes = {}
-    for name in names_of_sizes(kernel):
-        key = "T" if name in "TYX" else "B" if name in "BHG" else "other"
-        sizes[name] = rng.choice(table[key])
-        if name in "YX":
-            sizes[name] = min(sizes[name], 7)
-    for name in sizes:
-        if name not in "BHGN" and rng.random() < 0.02:
-            sizes[name] = 0
-    sizes.update({k: v for k, v in (fixed or {}).items() if k in sizes})
-    while total_work(kernel, sizes) > most:
-        name = max((n for n in sizes if n not in (fixed or {})),
-                   key=lambda n: sizes[n], default=None)
-        if name is None or sizes[name] < 2:
-            break
-        sizes[name] = sizes[name] * 2 // 3
-    groups = {d.split("/")[1] for t in kernel.tensors.values()
-              for d in t.dims if "/" in d}
-    for group in groups:
-        g = sizes.setdefault("G", 1) if group == "G" else int(group)
-        sizes["H"] = g * max(1, sizes["H"] // g)
-    return sizes
-
-
-def clipped(rng, shape):
-    return np.clip(rng.standard_normal(shape), -3, 3)
-
-
-DRAW = {
-    "normal": clipped,
-    "unit": lambda rng, shape: rng.uniform(-1, 1, shape),
-    "decay": lambda rng, shape: rng.uniform(-0.3, 0.9, shape),
-    "weights": lambda rng, shape: rng.uniform(-1, 1, shape),
-    "count": lambda rng, shape: rng.integers(-3, 6, shape),
-    "offset": lambda rng, shape: rng.integers(-2, 5, shape),
-}
-
-
-def draw_argument(tensor, sizes, rng, round_):
-    shape = [evaluate_dim(d, sizes) for d in tensor.dims]
-    if tensor.kind == COND:
-        return np.asarray(rng.random(shape) < 0.6)
-    if tensor.kind == INT:
-        if tensor.draw.startswith("token "):
-            n = evaluate_dim(tensor.draw.split()[1], sizes)
-            x = rng.integers(0, max(1, n), shape)
-        else:
-            x = DRAW[tensor.draw](rng, shape)
-        return np.asarray(x, np.int32 if tensor.dtype == "i32" else np.int64)
-    return round_(np.asarray(DRAW[tensor.draw](rng, shape)))
-
-
-def draw_inputs(kernel, sizes, rng, round_, initial):
-    """Arrays by name; with `initial`, some initial values too."""
-    inputs = {t.name: draw_argument(t, sizes, rng, round_)
-              for t in kernel.of("argument")}
-    for t in kernel.of("state") if initial else []:
-        if rng.random() < 0.6:
-            given = Tensor(t.name, "argument", t.dims, t.kind, t.dtype,
-                           {REAL: "unit", INT: "count"}.get(t.kind), 1.0)
-            inputs[t.name + ".initial"] = draw_argument(given, sizes, rng,
-                                                        round_)
-    return inputs
 
 
 if __name__ == "__main__":

@@ -111,8 +111,8 @@ def run_batch(work):
         try:
             for mode in sorted({m for _, _, p in kernels for m in p.modes}):
                 if mode in ("f64", "f32"):
-                    libraries[mode] = checker.compile("batch", text, mode,
-                                                      flags)
+                    libraries[mode] = checker.compile(
+                        "batch", text, mode, ["--dtype=" + mode] + flags)
         except Failure:
             libraries = {}  # which one is it?
     passed, reports = [], []
@@ -120,10 +120,7 @@ def run_batch(work):
         command = flags + dims_option(kernel, plan.bound)
         try:
             own = dict(libraries)
-            for mode in plan.modes:
-                if mode not in own:
-                    own[mode] = checker.compile(
-                        kernel.name, file_text(kernel), mode, command)
+            checker.compile_alone(kernel, plan, command, own)
             checker.check(kernel, plan, own)
             passed.append("seed %d" % seed)
         except Exception as error:
