@@ -24,7 +24,8 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Also with sizes that are known, and in forms that are asked for.
-VARIANTS = [("selective_scan", {"dims": "N=16"}), ("para_gru", {"form": "newton"}),
+VARIANTS = [("selective_scan", {"dims": "N=16"}), ("lstm", {"dims": "D=40"}),
+            ("lstm", {"dims": "D=40", "dtype": "bf16"}), ("para_gru", {"form": "newton"}),
             ("para_gru", {"form": "sequential"})]
 TOLERANCE = {"f32": 2e-5, "bf16": 1e-2, "f16": 2e-3, "f64": 1e-10}
 
@@ -60,10 +61,11 @@ def prepare(options):
         dims = dict(part.split("=") for part in extra.get("dims", "").split(",") if part)
         options_ = ["--dims=" + extra["dims"]] if dims else []
         options_ += ["--form=" + extra["form"]] if "form" in extra else []
-        label = f"{name}_{extra.get('form', 'bound')}_f32"
-        library = compile_(name, "f32", label, options_)
+        dtype = extra.get("dtype", "f32")
+        label = f"{name}_{extra.get('form', 'bound')}_{dtype}"
+        library = compile_(name, dtype, label, options_)
         if library:
-            plan.append([name, "f32", library, name + ".safetensors"])
+            plan.append([name, dtype, library, name + ".safetensors"])
     with open(os.path.join(options.folder, "plan.json"), "w") as file:
         json.dump(plan, file)
     print(f"{len(plan)} checks")

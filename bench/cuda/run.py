@@ -32,6 +32,7 @@ SMALL = "B=1,T=333,H=2,K=128,V=128"
 CHANNELS = ["B=4,T=2048,D=2048", "B=2,T=16384,D=2048"]
 FEW = "B=2,T=333,D=72"
 PARA = ["B=8,T=4096,D=256"]
+CELL, FEW_CELLS = ["B=16,T=1024,H=12,D=64"], "B=11,T=77,H=2,D=64"
 # name, program, sizes bound, small sizes, sizes, milliseconds asked for (0: none),
 # and options that are not the usual ones
 ROWS = [
@@ -48,6 +49,10 @@ ROWS = [
     ("lif", "lif", "", FEW, CHANNELS, [0, 0]),
     ("para_gru", "para_gru", "", FEW, CHANNELS, [0, 0]),
     ("para_gru f32", "para_gru", "", FEW, PARA, [0], "--dtype=f32", "--form=sequential"),
+    ("lstm", "lstm", "D=64", FEW_CELLS, CELL, [1.0]),
+    ("slstm", "slstm", "D=64", FEW_CELLS, CELL, [1.2]),
+    ("gru reset after", "gru_reset_after", "D=64", FEW_CELLS, CELL, [1.2]),
+    ("lstm f32", "lstm", "D=64", FEW_CELLS, CELL, [0], "--dtype=f32"),
     ("para_gru newton", "para_gru", "", FEW, PARA, [0], "--dtype=f32", "--form=newton"),
 ]
 
@@ -72,12 +77,14 @@ def prepare(options):
     for name, program, bound, _, _, _, *usual in ROWS:
         if options.only and name not in options.only:
             continue
-        for stem, extra in ((stem_of(name), [*(usual or ["--dtype=bf16"]), *options.compile]),
+        # With sizes that are not known, cells are compiled in the general form.
+        for stem, extra in ((stem_of(name), ["--dims=" + bound, *(usual or ["--dtype=bf16"]),
+                                             *options.compile]),
                             (program + "_steps", ["--dtype=f32", "--form=sequential"])):
             library = os.path.join(options.folder, f"lib{stem}.so")
             subprocess.run([rondoc, os.path.join(ROOT, "examples", program + ".rondo"),
-                            "--target=cuda", "--arch=sm_90", "--dims=" + bound,
-                            "-o", library, *extra], check=True)
+                            "--target=cuda", "--arch=sm_90", "-o", library, *extra],
+                           check=True)
             os.remove(os.path.join(options.folder, stem + ".h"))
     return 0
 
@@ -104,6 +111,8 @@ def draw(torch, artifact, program, info, sizes):
             x = torch.sigmoid(x) + (name == "tau")
         elif name == "gamma":
             x = 1 - 2.0 ** (-5 - torch.arange(x.numel(), device="cuda") % 4).reshape(shape)
+        elif name[0] == "R" and len(shape) >= 2:
+            x = x / shape[-1] ** 0.5
         elif program == "para_gru":
             x = 0.1 * x  # Newton's method settles
         elif name == "k" and len(shape) == 4:
@@ -213,6 +222,23 @@ def peer_para_gru(torch, x):
         return torch.stack(outputs, 1)
     loop.is_long = True  # too many launches for a graph
     return loop, "PyTorch, a loop over steps"
+
+
+def peer_of_cudnn(torch, module, gates):
+    """A layer of as many units as all heads have together: a dense matrix."""
+    batch, steps, heads, width = gates.shape
+    layer = module(width, heads * width, batch_first=True).to("cuda", torch.bfloat16)
+    layer.flatten_parameters()
+    x = torch.randn(batch, steps, width, device="cuda", dtype=torch.bfloat16)
+    return lambda: layer(x), f"cuDNN, {heads * width} units, dense"
+
+
+def peer_lstm(torch, x):
+    return peer_of_cudnn(torch, torch.nn.LSTM, x["xi"])
+
+
+def peer_gru_reset_after(torch, x):
+    return peer_of_cudnn(torch, torch.nn.GRU, x["xz"])
 
 
 def time_peer(torch, checker, program, tensors, stream):

@@ -8,6 +8,7 @@
 #include "compiler/Driver/Driver.h"
 #include "dialects/Rondo/IR/RondoOps.h"
 #include "passes/Analysis/Facts.h"
+#include "passes/Forms/CellKernel.h"
 #include "passes/Forms/ChannelKernel.h"
 #include "passes/Strategy/FormTable.h"
 #include "llvm/ADT/StringExtras.h"
@@ -285,10 +286,18 @@ void Explainer::explainKernel(KernelOp kernel) {
   if (structure)
     form = chooseChannelForm(context, *structure, options.form, reason);
   os << "  on the device: ";
-  if (form)
+  if (form) {
     os << "channels side by side, " << describeChannelForm(*form) << "\n";
+    return;
+  }
+  std::string why;
+  auto cell = findCellStructure(context, kernel, why);
+  auto p = cell ? chooseCellParameters(*cell, why) : std::nullopt;
+  if (p)
+    os << "a cell, all steps in one kernel, "
+       << llvm::divideCeil(cell->width, p->parts) << " units a block\n";
   else
-    os << "not by channel (" << reason
+    os << "not by channel (" << reason << "), no cell (" << why
        << "); without other forms, a block per batch point\n";
 }
 

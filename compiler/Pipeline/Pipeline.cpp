@@ -140,8 +140,10 @@ static Failure addChannelKernels(Compiler &compiler, OpPassManager &passes) {
   if (options.form != Form::Newton) {
     if (options.form)
       channels.form = stringifyForm(*options.form).str();
-    if (options.form != Form::Chunked)
+    if (options.form != Form::Chunked) {
       passes.addPass(createToChannelKernels(channels));
+      passes.addPass(createToCellKernels());
+    }
     return Failure::None;
   }
   if (options.countIterations)

@@ -7,7 +7,8 @@
 //
 // What the three kernels of ChannelKernel.h have in common, private to them.
 //
-//   ChannelEmitter.cpp     expressions, steps, the functions
+//   PointEmitter.h         expressions, the functions
+//   ChannelEmitter.cpp     places, steps
 //   ChannelSequential.cpp  one step after the other
 //   ChannelScan.cpp        composed maps
 //   ChannelNewton.cpp      linearised steps
@@ -17,48 +18,22 @@
 #ifndef RONDO_PASSES_FORMS_CHANNELEMITTER_H
 #define RONDO_PASSES_FORMS_CHANNELEMITTER_H
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "passes/Common/PackedSequences.h"
 #include "passes/Forms/ChannelKernel.h"
+#include "passes/Forms/PointEmitter.h"
 #include "llvm/ADT/SetVector.h"
 #include <deque>
 
 namespace rondo {
 
-class ChannelEmitter {
+class ChannelEmitter : PointEmitter {
 public:
-  using Value = mlir::Value;
-  using Values = llvm::SmallVector<mlir::Value>;
-  using Expr = algebra::Expr;
+  using Values = PointEmitter::Values;
 
   ChannelEmitter(algebra::Context &context, ChannelStructure &structure,
                  ChannelParameters parameters);
   void run();
 
 private:
-  /// What expressions are at one point of the program; what is not here is
-  /// looked up further out.
-  struct Scope {
-    llvm::DenseMap<Expr, Value> values;
-    const Scope *outer = nullptr;
-
-    Scope() = default;
-    explicit Scope(const Scope &outer) : outer(&outer) {}
-    Scope(Scope &&) = default;
-    Value lookup(Expr expr) const {
-      for (const Scope *scope = this; scope; scope = scope->outer)
-        if (Value value = scope->values.lookup(expr))
-          return value;
-      return {};
-    }
-  };
-
   /// A step that a thread computes.
   struct Step {
     Value isValid;            // it is not behind the end; null: surely
@@ -68,61 +43,12 @@ private:
     std::deque<Scope> points; // one per private point of the thread
   };
 
-  // Scalars.
-  Value constant(int64_t value) {
-    return mlir::arith::ConstantIndexOp::create(b, value);
-  }
-  Value real(double value) {
-    return mlir::arith::ConstantOp::create(b, b.getFloatAttr(type, value));
-  }
-  Value add(Value x, Value y) { return mlir::arith::AddIOp::create(b, x, y); }
-  Value sub(Value x, Value y) { return mlir::arith::SubIOp::create(b, x, y); }
-  Value mul(Value x, Value y) { return mlir::arith::MulIOp::create(b, x, y); }
-  Value div(Value x, Value y) { return mlir::arith::DivUIOp::create(b, x, y); }
-  Value rem(Value x, Value y) { return mlir::arith::RemUIOp::create(b, x, y); }
-  Value addf(Value x, Value y) { return mlir::arith::AddFOp::create(b, x, y); }
-  Value mulf(Value x, Value y) { return mlir::arith::MulFOp::create(b, x, y); }
-  Value less(Value x, Value y) {
-    return mlir::arith::CmpIOp::create(b, mlir::arith::CmpIPredicate::slt, x,
-                                       y);
-  }
-  Value equal(Value x, Value y) {
-    return mlir::arith::CmpIOp::create(b, mlir::arith::CmpIPredicate::eq, x, y);
-  }
-  Value both(Value x, Value y) {
-    return x && y ? mlir::arith::AndIOp::create(b, x, y).getResult()
-                  : (x ? x : y);
-  }
-  /// With no condition: x.
-  Value select(Value c, Value x, Value y) {
-    return c ? mlir::arith::SelectOp::create(b, c, x, y).getResult() : x;
-  }
-  Value emitSize(mlir::AffineExpr expr);
-  void emitIf(Value condition, llvm::function_ref<void()> body);
-  void barrier() { mlir::gpu::BarrierOp::create(b); }
-  Value shared(mlir::Type element, llvm::ArrayRef<int64_t> shape);
-
-  // Expressions.
-  Value emit(Expr expr, Scope &scope);
-  Value emitReduce(Expr expr, Scope &scope);
-  Value emitCombined(Combiner combiner, Value x, Value y);
-  Value emitIdentity(Combiner combiner);
-  /// An element of an argument: as it lies in memory, and what is read.
-  Value emitRaw(Expr expr, Scope &scope);
-  Value finishRead(Expr expr, Value raw, Scope &scope);
-  bool isState(Expr expr) const {
-    return expr->kind == algebra::Kind::Read &&
-           expr->value.getDefiningOp<RecurrenceOp>();
-  }
-  bool dependsOn(Expr expr, Expr leaf) const;
   bool dependsOnTime(Expr expr) const { return dependsOn(expr, s.time); }
   bool dependsOnPrivate(Expr expr) const;
   bool dependsOnChannel(Expr expr) const;
-  Value load(Value raw, mlir::Type scalar);
-  void store(Value value, Value memref, mlir::ValueRange subscripts);
 
   // The kernel.
-  void createFunctions();
+  void createKernel();
   void emitPlace();
   void unravel(Value flat, llvm::ArrayRef<unsigned> dims, Scope &scope);
   llvm::SmallVector<unsigned> dimsOf(bool isPrivate) const;
@@ -184,18 +110,11 @@ private:
                        unsigned n);
   Values applyAffine(mlir::ValueRange map, mlir::ValueRange x, unsigned n);
 
-  algebra::Context &context;
   ChannelStructure &s;
   ChannelParameters p;
-  mlir::ImplicitLocOpBuilder b;
   unsigned n;        // states
   int64_t numPoints; // private points of a thread
-  mlir::Type type;   // of the states
 
-  mlir::gpu::GPUFuncOp kernel;
-  mlir::func::FuncOp host;
-  Values sizes, inputs, outputs;
-  Value begin, end;
   // Of the thread.
   Value lane, segment, channelInBlock, firstChannel, numChannels, length, last;
   Value isOwn;                  // it has a channel

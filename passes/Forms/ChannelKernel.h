@@ -36,33 +36,13 @@
 #ifndef RONDO_PASSES_FORMS_CHANNELKERNEL_H
 #define RONDO_PASSES_FORMS_CHANNELKERNEL_H
 
-#include "passes/Algebra/Expr.h"
-#include <string>
+#include "passes/Forms/StepStructure.h"
 
 namespace rondo {
 
-struct ChannelStructure {
-  KernelOp kernel;
-  bool reversed = false;
-  /// Over these leaves all expressions are: the step, the batch dims, then the
-  /// states' dims.
-  algebra::Expr time = nullptr;
-  llvm::SmallVector<algebra::Expr> indices;
-  mlir::Value length;
-  llvm::SmallVector<mlir::Value> extents; // of `indices`
-  unsigned numBatch = 0;
+struct ChannelStructure : StepStructure {
   llvm::SmallVector<bool> isPrivate; // of the states' dims
   int64_t numPrivate = 1;            // points of a channel
-
-  struct State {
-    RecurrenceOp recurrence;
-    unsigned member;
-    algebra::Expr past, current; // reads one step before, and at the step
-    algebra::Expr value;
-    EquationOp declared;
-    mlir::Value given;
-  };
-  llvm::SmallVector<State> states;
 
   /// The states of one recurrence.
   struct Group {
@@ -89,8 +69,6 @@ struct ChannelStructure {
     bool isWide; // has the private dims
   };
   llvm::SmallVector<Result> results;
-  /// (output, state) of final values.
-  llvm::SmallVector<std::pair<unsigned, unsigned>> finals;
 
   /// Newton: d value[i] / d past[j], of the only group.
   llvm::SmallVector<llvm::SmallVector<algebra::Expr>> derivatives;

@@ -18,212 +18,39 @@ using namespace rondo::algebra;
 
 namespace {
 
-/// Sums of elements of arguments that a thread repeats have at most so many.
-constexpr int64_t mostRepeated = 64;
 /// States of a channel that lanes can hold.
 constexpr int64_t mostPrivate = 256;
 
-class ChannelAnalysis {
+class ChannelAnalysis : StepAnalysis {
 public:
   ChannelAnalysis(Context &context, ChannelStructure &structure,
                   std::string &reason)
-      : context(context), s(structure), reason(reason) {}
+      : StepAnalysis(context, structure, reason), s(structure) {}
 
   bool run();
 
 private:
-  bool refuse(const Twine &why) {
-    reason = why.str();
-    return false;
-  }
-  Expr inlineEquations(Expr expr);
-  Expr nameStates(Expr expr);
-  bool isArgument(Value tensor) {
-    auto argument = dyn_cast<BlockArgument>(tensor);
-    return argument && isa<KernelOp>(argument.getOwner()->getParentOp());
-  }
-  bool isState(Expr node) {
-    return node->kind == Kind::Read && !isArgument(node->value);
-  }
-  bool checkValue(Expr expr, StringRef name);
-  bool addRecurrence(RecurrenceOp op);
-  Expr valueOf(RecurrenceOp op, EquationOp equation);
+  bool addGroup(RecurrenceOp op);
   bool addValues();
-  std::optional<int64_t> numberOf(Value extent);
   bool addPrivate(Expr reduction, StringRef name);
   bool addResult(unsigned output, Value tensor);
   bool addSums(Expr &value, StringRef name);
   bool countPrivate();
 
-  Context &context;
   ChannelStructure &s;
-  std::string &reason;
-  llvm::DenseMap<Expr, Expr> known;
   bool hasPrivate = false;
 };
 
-/// Reads of equations of the kernel become what these say.
-Expr ChannelAnalysis::inlineEquations(Expr expr) {
-  auto it = known.find(expr);
-  if (it != known.end())
-    return it->second;
-  llvm::DenseMap<Expr, Expr> replacements;
-  auto equationOf = [&](Expr node) {
-    EquationOp equation;
-    if (node->kind == Kind::Read && !node->fallback)
-      equation = node->value.getDefiningOp<EquationOp>();
-    if (!equation || !isa<KernelOp>(equation->getParentOp()))
-      return EquationOp();
-    // In range surely: read with indices, not with computed subscripts.
-    for (Expr subscript : node->subscripts())
-      if (subscript->kind != Kind::Value && subscript->kind != Kind::Variable)
-        return EquationOp();
-    return equation;
-  };
-  if (EquationOp equation = equationOf(expr))
-    return known[expr] = inlineEquations(
-               Importer(context).instantiate(equation, expr->subscripts()));
-  walk(expr, [&](Expr node) {
-    if (node != expr && equationOf(node))
-      replacements.try_emplace(node, inlineEquations(node));
-  });
-  return known[expr] = context.substitute(expr, replacements);
-}
-
-/// Reads of states at their own point, at the step or the one before, become
-/// `current` and `past`, however they are spelled. Private dims may be indexed
-/// by the variables of sums, which stay.
-Expr ChannelAnalysis::nameStates(Expr expr) {
-  llvm::DenseMap<Expr, Expr> replacements;
-  walk(expr, [&](Expr node) {
-    if (!isState(node))
-      return;
-    for (ChannelStructure::State &state : s.states) {
-      RecurrenceOp op = state.recurrence;
-      bool isPast = node->value == op.getPast(state.member);
-      if (!isPast && node->value != op.getHistory(state.member))
-        continue;
-      auto subscripts = node->subscripts();
-      std::optional<int64_t> far =
-          analysis::distance(s.time, subscripts[s.numBatch]);
-      bool isBefore = far == (s.reversed ? -1 : 1);
-      if (!isBefore && (isPast || far != 0))
-        return;
-      if (isBefore && node->fallback != op.getInitials()[state.member])
-        return;
-      Expr named = isBefore ? state.past : state.current;
-      llvm::DenseMap<Expr, Expr> indices;
-      for (auto [k, subscript] : llvm::enumerate(subscripts))
-        if (k != s.numBatch)
-          indices[s.indices[k - (k > s.numBatch)]] = subscript;
-      replacements[node] = context.substitute(named, indices);
-      return;
-    }
-  });
-  return context.substitute(expr, replacements);
-}
-
-/// Only arguments and states at the point are read; indices are known.
-bool ChannelAnalysis::checkValue(Expr expr, StringRef name) {
-  bool isGood = true;
-  walk(expr, [&](Expr node) {
-    if (node->kind == Kind::Reduce) {
-      int64_t count = 1;
-      for (const Variable *variable : node->variables) {
-        APInt lower, upper;
-        bool isKnown = matchPattern(variable->lower, m_ConstantInt(&lower)) &&
-                       matchPattern(variable->upper, m_ConstantInt(&upper));
-        count *= isKnown ? std::max<int64_t>(
-                               upper.getSExtValue() - lower.getSExtValue(), 0)
-                         : mostRepeated + 1;
-      }
-      isGood &= count <= mostRepeated && isa<FloatType>(node->type) &&
-                !contains(node, [&](Expr each) { return isState(each); });
-    }
-    if (node->kind == Kind::Value && node != s.time &&
-        !llvm::is_contained(s.indices, node) &&
-        !node->value.getDefiningOp<SizeOp>())
-      isGood = false;
-    if (isState(node))
-      isGood &= llvm::any_of(s.states, [&](const auto &state) {
-        return node == state.past || node == state.current;
-      });
-  });
-  return isGood || refuse("'" + name +
-                          "' is not computed from single elements "
-                          "of the arguments and of states at its own point");
-}
-
-/// Names the states; their values come when all have names.
-bool ChannelAnalysis::addRecurrence(RecurrenceOp op) {
-  if (op.getNumAlong() != 1)
-    return refuse("'" + op.getName(0) + "' runs along several dims");
-  if (op.getNumStates() == 0)
-    return refuse("a recurrence has no state");
-  if (op.getBatch() != s.numBatch)
-    return refuse("its recurrences have other batch dims");
-  bool isFirst = s.states.empty();
-  if (isFirst) {
-    s.reversed = op.getReversed()[0];
-    s.time = context.leaf(op.getAlongIndices()[0]);
-    s.length = op.getSizes()[0];
-  } else if (s.reversed != op.getReversed()[0] ||
-             !isSameExtent(op.getSizes()[0], s.length)) {
-    return refuse("its recurrences run in different directions");
-  }
+bool ChannelAnalysis::addGroup(RecurrenceOp op) {
+  unsigned first = s.states.size();
+  if (!addRecurrence(op))
+    return false;
   ChannelStructure::Group group;
-  group.first = s.states.size();
+  group.first = first;
   group.count = op.getNumStates();
-  for (unsigned i = 0; i < op.getNumStates(); ++i) {
-    auto equation = op.getSlice(i).getDefiningOp<EquationOp>();
-    if (!equation || equation->getParentOp() != op)
-      return refuse("'" + op.getName(i) + "' is not computed by an equation");
-    SmallVector<Value> sizes(equation.getSizes());
-    if (s.indices.empty()) {
-      for (BlockArgument index : equation.getParallelIndices())
-        s.indices.push_back(context.leaf(index));
-      s.extents = sizes;
-      s.isPrivate.assign(sizes.size() - s.numBatch, false);
-    } else if (sizes.size() != s.extents.size() ||
-               !llvm::all_of(llvm::zip(sizes, s.extents), [](auto pair) {
-                 return isSameExtent(std::get<0>(pair), std::get<1>(pair));
-               })) {
-      return refuse("its states have different shapes");
-    }
-    Type type = cast<RankedTensorType>(equation.getType()).getElementType();
-    if (!isa<FloatType>(type) ||
-        (!s.states.empty() && type != s.states[0].past->type))
-      return refuse("'" + op.getName(i) +
-                    "' is not a real number like the other states");
-    auto initial = op.getInitials()[i].getDefiningOp<InitialOp>();
-    auto declared = initial ? initial.getDeclared().getDefiningOp<EquationOp>()
-                            : EquationOp();
-    if (!declared || declared.getCombiner())
-      return refuse("'" + op.getName(i) +
-                    "' has an initial value that is computed");
-    SmallVector<Expr> at(s.indices);
-    at.insert(at.begin() + s.numBatch,
-              context.apply(s.reversed ? "arith.addi" : "arith.subi",
-                            {s.time, context.integer(1)}, s.time->type));
-    Expr past = context.read(op.getHistory(i), at, op.getInitials()[i],
-                             s.indices, type);
-    at[s.numBatch] = s.time;
-    Expr current = context.read(op.getHistory(i), at, {}, {}, type);
-    s.states.push_back(
-        {op, i, past, current, nullptr, declared, initial.getGiven()});
-  }
   s.groups.push_back(group);
+  s.isPrivate.assign(s.indices.size() - s.numBatch, false);
   return true;
-}
-
-/// What an equation in a recurrence says, over the common leaves.
-Expr ChannelAnalysis::valueOf(RecurrenceOp op, EquationOp equation) {
-  Expr value = analysis::inlineSlice(context, op, equation.getResult());
-  llvm::DenseMap<Expr, Expr> renamed;
-  renamed[context.leaf(op.getAlongIndices()[0])] = s.time;
-  for (auto [index, leaf] : llvm::zip(equation.getParallelIndices(), s.indices))
-    renamed[context.leaf(index)] = leaf;
-  return nameStates(inlineEquations(context.substitute(value, renamed)));
 }
 
 bool ChannelAnalysis::addValues() {
@@ -238,19 +65,6 @@ bool ChannelAnalysis::addValues() {
       return false;
   }
   return true;
-}
-
-/// A number of elements that is known when the kernel is compiled.
-std::optional<int64_t> ChannelAnalysis::numberOf(Value extent) {
-  APInt constant;
-  if (matchPattern(extent, m_ConstantInt(&constant)))
-    return constant.getSExtValue();
-  if (auto size = extent.getDefiningOp<SizeOp>())
-    if (int64_t bound =
-            s.kernel.getBound()[s.kernel.getSizeIndex(size.getName())];
-        bound >= 0)
-      return bound;
-  return std::nullopt;
 }
 
 /// A sum with states in it makes the dims of its variables private.
@@ -444,7 +258,7 @@ bool ChannelAnalysis::run() {
   s.numBatch = s.kernel.getBatch().size();
   for (Operation &op : s.kernel.getBody().front())
     if (auto recurrence = dyn_cast<RecurrenceOp>(op))
-      if (!addRecurrence(recurrence))
+      if (!addGroup(recurrence))
         return false;
   if (s.states.empty())
     return refuse("it has no recurrence");

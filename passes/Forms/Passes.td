@@ -100,6 +100,29 @@ def ToChannelKernels : Pass<"rondo-to-channel-kernels", "::mlir::ModuleOp"> {
     Statistic<"numConverted", "converted", "kernels that were replaced">];
 }
 
+def ToCellKernels : Pass<"rondo-to-cell-kernels", "::mlir::ModuleOp"> {
+  let summary = "Turn recurrences with products of vectors into one device kernel";
+  let description = [{
+    A `rondo.kernel @f` whose steps are pointwise but for sums of weights times
+    vectors (CellKernel.h) becomes `@kernels::@f`, a `gpu.func` that takes all
+    steps with the weights in registers, and the functions of the host that
+    `rondo-to-channel-kernels` makes.
+
+    Other kernels stay as they are; a remark says why.
+  }];
+  let options = [
+    Option<"steps", "steps", "int64_t", "0",
+           "Steps that arguments are loaded ahead (0: chosen)">];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::func::FuncDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+  let statistics = [
+    Statistic<"numConverted", "converted", "kernels that were replaced">];
+}
+
 def ToNewton : Pass<"rondo-to-newton", "::mlir::ModuleOp"> {
   let summary = "Turn nonlinear recurrences into iterations over windows";
   let description = [{

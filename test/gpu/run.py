@@ -5,12 +5,14 @@
 
   run.py --build BUILD --golden DIR [--only NAME,..] [--dtype f32] [--examples]
          [--bind K=16,V=16]
+  run.py --build BUILD --program FILE --sizes B=2,T=3,D=16 [--sizes ..]
 
 Programs are compiled with --target=cuda and called through their generic entry,
-with random layouts, like any library. libcuda.so.1 is fake_cuda.c, whose
+with random layouts, like any library, a program of one's own with sizes that
+are fixed when it is compiled, but for B and T. libcuda.so.1 is fake_cuda.c, whose
 launches ptx.py executes: it also checks addresses and races. Results are
 compared with the golden files, or with --examples with the formulas of
-test/numerics. Prints one line per case; exit code 1 if one fails.
+test/numerics, or those of a program with the interpreter's. Prints one line per case; exit code 1 if one fails.
 """
 
 import argparse
@@ -23,8 +25,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [HERE, os.path.join(ROOT, "test", "random"),
-                os.path.join(ROOT, "test", "numerics")]
+sys.path[:0] = [HERE] + [os.path.join(ROOT, "test", part)
+                         for part in ("random", "numerics", "programs")]
 
 import numpy as np  # noqa: E402
 
@@ -227,6 +229,35 @@ def run_examples(options, device, folder):
     return failed
 
 
+def run_program(options, device, folder):
+    import compare
+    failed = 0
+    for dtype in options.dtype:
+        for text in options.sizes:
+            sizes = {k: int(v) for k, v in (part.split("=") for part in text.split(","))}
+            dims = ",".join(f"{k}={v}" for k, v in sizes.items() if k not in "BT")
+            extra = ["--dims=" + dims] if dims else []
+            own = os.path.join(folder, text)  # a library of its own
+            os.makedirs(own, exist_ok=True)
+            library = compile_program(options, own, options.program, dtype, extra)
+            info = next(iter(artifact.open_library(library).values()))
+            rng = np.random.default_rng(len(text))
+            inputs = {k: round_to(v, dtype) if dtype != "f32" and v.dtype.kind == "f" else v
+                      for k, v in compare.make_inputs(library, sizes, rng).items()}
+            given, out = (os.path.join(folder, name) for name in ("in", "out"))
+            safetensors.write(given, inputs)
+            subprocess.run([os.path.join(options.build, "bin", "rondo-run"), options.program,
+                            *extra, "--reference", "--in", given, "--out", out],
+                           check=True, capture_output=True)
+            expected = safetensors.read(out)
+            worst, problem = check(device, info, sizes, inputs, expected,
+                                   TOLERANCE[dtype], 1)
+            ok = worst <= TOLERANCE[dtype] and not problem
+            failed += not ok
+            print(f"{'ok  ' if ok else 'FAIL'} {text} {dtype} {worst:.2e} {problem}", flush=True)
+    return failed
+
+
 def pack(info, example, rng, sizes, length):
     """Sequences of `length`, 0, 1 and 5 steps in one, and what each gives."""
     names = [info.sizes[i].name.decode() for i in range(info.num_sizes)]
@@ -271,12 +302,15 @@ def main():
     parser.add_argument("--bind", default="", help="sizes fixed when compiled: K=16,V=8")
     parser.add_argument("--packed", action="store_true",
                         help="several sequences in one (f32)")
+    parser.add_argument("--program", help="a program of one's own")
+    parser.add_argument("--sizes", action="append", default=[])
     parser.add_argument("--no-races", action="store_true")
     parser.add_argument("compile", nargs="*", help="options of rondoc, after --")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         device = Device(options.build, races=not options.no_races)
-        run = run_examples if options.examples else run_golden
+        run = run_program if options.program else \
+            run_examples if options.examples else run_golden
         sys.exit(1 if run(options, device, folder) else 0)
 
 
