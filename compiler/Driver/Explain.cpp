@@ -213,7 +213,11 @@ void Explainer::explainChoice(RecurrenceOp op, FactsAttr facts) {
   os << " (" << row->meaning << ")"
      << (options.form == plan.getForm() ? ", as asked for" : "") << "\n";
   Cost cost = row->cost(choice.work, choice.machine, plan);
-  Cost floor = floorCost(choice.work, choice.machine);
+  double least = choice.work.flops;
+  for (const Candidate &each : choice.candidates)
+    if (each.illegal.empty() && each.exists)
+      least = std::min(least, each.cost.flops);
+  Cost floor = floorCost(choice.work, choice.machine, least);
   os << "      expected " << formatSeconds(cost.seconds) << " on "
      << (choice.machine.isGPU ? "" : "one core of ") << choice.machine.name
      << ": " << cost.arithmetic << "\n"

@@ -358,8 +358,37 @@ Cost rondo::analysis::sequentialCost(const Workload &work,
   return finish(cost, machine, efficiency, why);
 }
 
+static Cost powersCost(const Workload &work, const Machine &machine,
+                       int64_t chunk) {
+  const PowersWork &powers = work.powers;
+  double rows = powers.rows, columns = powers.columns, steps = chunk;
+  double chunks = std::ceil(work.steps / steps);
+  // A^C, then a row or column for each step and write or output; their products.
+  double products = llvm::isPowerOf2_64(chunk) ? std::log2(steps) : steps - 1;
+  double tables = products * rows * columns * columns +
+                  steps * rows * columns * (powers.writes + powers.outputs) +
+                  steps * rows * powers.writes * powers.outputs;
+  double perChunk = rows * columns +
+                    steps * rows * (powers.writes + powers.outputs) +
+                    steps * (steps + 1) / 2 * powers.writes * powers.outputs;
+  Cost cost;
+  cost.flops =
+      2 * work.batch * powers.outer * (tables + chunks * perChunk);
+  cost.bytes = work.bytes;
+  cost.depth = 8 * chunks * inTurn(work, machine);
+  cost.launches = 2;
+  const Efficiency &table = getEfficiency();
+  return finish(cost, machine,
+                columns * columns > rows ? table.powersDense
+                                         : table.powersDiagonal,
+                "powers of the transition for chunks of " +
+                    std::to_string(chunk) + " steps");
+}
+
 Cost rondo::analysis::chunkedCost(const Workload &work, const Machine &machine,
                                   int64_t chunk) {
+  if (work.powers.outer)
+    return powersCost(work, machine, chunk);
   const Efficiency &table = getEfficiency();
   StateFactsAttr state = work.facts.getState(0);
   double left = work.left, right = work.right, steps = chunk;
@@ -418,9 +447,10 @@ Cost rondo::analysis::newtonCost(const Workload &work,
   return finish(cost, machine, getEfficiency().scan, "6 iterations");
 }
 
-Cost rondo::analysis::floorCost(const Workload &work, const Machine &machine) {
+Cost rondo::analysis::floorCost(const Workload &work, const Machine &machine,
+                                double flops) {
   Cost cost;
-  cost.flops = work.flops;
+  cost.flops = flops;
   cost.bytes = work.bytes;
   return finish(cost, machine, 1, "");
 }

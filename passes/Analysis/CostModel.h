@@ -54,6 +54,8 @@ struct Efficiency {
   // Matrix products in chunks, by transition; a decay per i counts before the
   // rank.
   double chunkScalar = 0.65, chunkDiagonal = 0.52, chunkLowRank = 0.63;
+  // Powers of a constant transition: products of matrices, of vectors.
+  double powersDense = 0.25, powersDiagonal = 0.06;
   // Short forms: what a scan or an iteration does beside its arithmetic.
   double scan = 0.10;
   // Attention by tiles.
@@ -80,6 +82,16 @@ private:
   llvm::SmallVector<std::pair<std::string, int64_t>> guesses;
 };
 
+/// What the chunkwise form of a constant transition has to do
+/// (passes/Forms/Powers.h), for one batch point.
+struct PowersWork {
+  double outer = 0;     // independent vectors of all states; 0: no such form
+  double rows = 1;      // elements of one
+  double columns = 1;   // that a new element is made of
+  double writes = 0;    // numbers that enter a vector a step
+  double outputs = 0;   // numbers that leave it a step
+};
+
 /// What one recurrence has to do, whatever the form.
 struct Workload {
   FactsAttr facts;
@@ -93,6 +105,7 @@ struct Workload {
   double right = 1;   // product of its other dims
   double contractions = 0; // reads of the state that contract it, a step
   bool contracts = false;  // some equation of a step is a contraction
+  PowersWork powers;
 };
 Workload measure(RecurrenceOp op, FactsAttr facts, Sizes &sizes);
 
@@ -105,13 +118,14 @@ struct Cost {
 };
 
 Cost sequentialCost(const Workload &work, const Machine &machine);
+/// By powers of the transition when `work.powers` is there.
 Cost chunkedCost(const Workload &work, const Machine &machine, int64_t chunk);
 Cost scanCost(const Workload &work, const Machine &machine);
 Cost newtonCost(const Workload &work, const Machine &machine);
 
-/// The time that no form can beat: the operations of the equations at the peak,
-/// or the bytes once, whichever is more.
-Cost floorCost(const Workload &work, const Machine &machine);
+/// The time that no form can beat: `flops`, the least that any of them needs, at
+/// the peak, or the bytes once, whichever is more.
+Cost floorCost(const Workload &work, const Machine &machine, double flops);
 
 /// 0.00123 -> "1.23 ms".
 std::string formatSeconds(double seconds);

@@ -9,6 +9,7 @@
 #include "passes/Forms/Chunked.h"
 #include "passes/Forms/Convert.h"
 #include "passes/Forms/Passes.h"
+#include "passes/Forms/Powers.h"
 
 namespace rondo {
 #define GEN_PASS_DEF_TOCHUNKED
@@ -28,6 +29,20 @@ constexpr int64_t defaultChunk = 16;
 struct ToChunked : rondo::impl::ToChunkedBase<ToChunked> {
   using ToChunkedBase::ToChunkedBase;
 
+  /// What changes with time has a form by decays only; `reason` says why not.
+  bool convertByPowers(RecurrenceOp recurrence, int64_t steps,
+                       std::string &reason) {
+    algebra::Context context(&getContext());
+    std::string another;
+    std::optional<PowersStructure> structure =
+        findPowersStructure(context, recurrence, another);
+    if (!structure)
+      return false;
+    toPowers(context, *structure, steps ? steps : defaultChunk);
+    ++numChunked;
+    return true;
+  }
+
   LogicalResult convert(KernelOp kernel) {
     return convertRecurrences(
         kernel, {Form::Chunked, "ToChunked", "chunkwise", planned, required},
@@ -35,10 +50,10 @@ struct ToChunked : rondo::impl::ToChunkedBase<ToChunked> {
           algebra::Context context(&getContext());
           std::optional<ChunkedStructure> structure =
               findChunkedStructure(context, recurrence, reason);
-          if (!structure)
-            return false;
-          int64_t frozen = structure->block;
           int64_t steps = plan ? plan.getChunk() : chunk.getValue();
+          if (!structure)
+            return convertByPowers(recurrence, steps, reason);
+          int64_t frozen = structure->block;
           if (frozen && steps > 0 && steps != frozen) {
             reason = "its reads are frozen for blocks of " +
                      std::to_string(frozen) +

@@ -8,6 +8,7 @@
 #include "passes/Strategy/FormTable.h"
 #include "passes/Forms/ChunkedStructure.h"
 #include "passes/Forms/Newton.h"
+#include "passes/Forms/Powers.h"
 #include "passes/Forms/Scan.h"
 
 using namespace mlir;
@@ -34,16 +35,60 @@ static PlanAttr sequentialPlan(RecurrenceOp op, FactsAttr, const Workload &,
 // Chunked
 //===----------------------------------------------------------------------===//
 
-/// What the finder of the form says, with its structure's block.
-static std::string findChunks(RecurrenceOp op, unsigned &block) {
+/// How a recurrence is computed over chunks.
+struct Chunks {
+  std::string illegal; // why not, or empty
+  unsigned block = 0;  // the only possible length, or 0
+  PowersWork powers;   // when it is by powers of a constant transition
+};
+
+static PowersWork measurePowers(PowersStructure &structure, Sizes &sizes) {
+  PowersWork work;
+  work.outer = 1;
+  ValueRange extents =
+      structure.state.getSizes().drop_front(structure.recurrence.getBatch());
+  double states = structure.transition.size();
+  work.rows = work.columns = states;
+  for (unsigned dim : structure.outerDims)
+    work.outer *= sizes.get(extents[dim]);
+  for (unsigned dim : structure.mixedDims) {
+    work.rows *= sizes.get(extents[dim]);
+    if (structure.isDense)
+      work.columns *= sizes.get(extents[dim]);
+  }
+  work.writes = structure.writes.size();
+  for (PowersReadout &readout : structure.readouts) {
+    double outputs = readout.terms.size();
+    unsigned numBatch = structure.recurrence.getBatch();
+    for (auto [i, size] : llvm::enumerate(readout.consumer.getSizes()))
+      if (i >= numBatch && i != readout.timeIndex &&
+          !llvm::is_contained(readout.outerIndices, i))
+        outputs *= sizes.get(size);
+    work.outputs += outputs;
+  }
+  return work;
+}
+
+static Chunks findChunks(RecurrenceOp op) {
+  Chunks chunks;
   algebra::Context context(op.getContext());
+  if (std::optional<ChunkedStructure> structure =
+          findChunkedStructure(context, op, chunks.illegal)) {
+    chunks.block = structure->block;
+    return chunks;
+  }
   std::string reason;
-  std::optional<ChunkedStructure> structure =
-      findChunkedStructure(context, op, reason);
-  if (!structure)
-    return reason.empty() ? "it is not of the class" : reason;
-  block = structure->block;
-  return "";
+  if (std::optional<PowersStructure> structure =
+          findPowersStructure(context, op, reason)) {
+    chunks.illegal = getMachine(op).isGPU
+                         ? "powers of a constant transition are for CPUs"
+                         : "";
+    Sizes sizes(op->getParentOfType<KernelOp>());
+    chunks.powers = measurePowers(*structure, sizes);
+  } else if (chunks.illegal.empty()) {
+    chunks.illegal = "it is not of the class";
+  }
+  return chunks;
 }
 
 static std::string chunkedIllegal(RecurrenceOp op, FactsAttr facts) {
@@ -52,8 +97,7 @@ static std::string chunkedIllegal(RecurrenceOp op, FactsAttr facts) {
   if (facts.getStates().size() == 1 &&
       facts.getKind() == Transition::Nonlinear)
     return "the update is not linear in the old state";
-  unsigned block = 0;
-  return findChunks(op, block);
+  return findChunks(op).illegal;
 }
 
 /// The lengths of chunks that are tried. Shorter ones do not use a loaded state
@@ -63,18 +107,19 @@ static constexpr int64_t chunkLengths[] = {16, 32, 64, 128};
 static PlanAttr chunkedPlan(RecurrenceOp op, FactsAttr facts,
                             const Workload &work, const Machine &machine,
                             int64_t chunk) {
-  unsigned block = 0;
-  (void)findChunks(op, block);
-  if (!chunk && block)
-    chunk = block;
+  Chunks chunks = findChunks(op);
+  if (!chunk)
+    chunk = chunks.block;
   // Tiles of matrix units.
   if (!chunk && machine.isGPU)
     chunk = 64;
   if (!chunk) {
+    Workload own(work);
+    own.powers = chunks.powers;
     chunk = chunkLengths[0];
     for (int64_t each : chunkLengths)
-      if (chunkedCost(work, machine, each).seconds <
-          chunkedCost(work, machine, chunk).seconds)
+      if (chunkedCost(own, machine, each).seconds <
+          chunkedCost(own, machine, chunk).seconds)
         chunk = each;
   }
   return PlanAttr::get(op.getContext(), Form::Chunked, chunk);
@@ -162,9 +207,8 @@ std::string rondo::whyIllegal(RecurrenceOp op, FactsAttr facts,
   std::string reason = row->illegal(op, facts);
   if (!reason.empty() || plan.getForm() != Form::Chunked || !plan.getChunk())
     return reason;
-  unsigned block = 0;
-  reason = findChunks(op, block);
-  if (reason.empty() && block && plan.getChunk() != block)
+  unsigned block = findChunks(op).block;
+  if (block && plan.getChunk() != block)
     return "its reads are frozen for blocks of " + std::to_string(block) +
            " steps, so that is the only possible chunk";
   return reason;
@@ -174,6 +218,7 @@ Choice rondo::weigh(RecurrenceOp op, FactsAttr facts, int64_t chunk) {
   Choice choice;
   Sizes sizes(op->getParentOfType<KernelOp>());
   choice.work = measure(op, facts, sizes);
+  choice.work.powers = findChunks(op).powers;
   choice.machine = getMachine(op);
   choice.assumed.assign(sizes.assumed().begin(), sizes.assumed().end());
   for (const FormRow &row : table) {

@@ -48,6 +48,7 @@ RULES = {
                                  # What a form fits, never how it is derived.
                                  "passes/Forms/ChunkedStructure.h",
                                  "passes/Forms/Newton.h",
+                                 "passes/Forms/Powers.h",
                                  "passes/Forms/Scan.h"],
     "passes/Forms": PASSES + ["passes/Common", "passes/Algebra",
                               "passes/Analysis"],

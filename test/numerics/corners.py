@@ -501,6 +501,44 @@ def error(found, expected):
     return np.abs(found[finite] - expected[finite]).max(initial=0) / scale
 
 
+@corner("""kernel k(x: [T, D], A: [N, N], W: [E, N], a: [D], b, c: [N], i: [D, N]) -> (y: [T, D, E], z: [T, D]) {
+  state p, q: [D, N]
+  p[-1, d, n] = i[d, n]
+  p[t, d, n] = p[t-1, d, n] / 3 + (sum[m] A[n, m] * q[t-1, d, m]) / N + b[n] * x[t, d]
+  q[t, d, n] = tanh(a[d]) * q[t-1, d, n] - 0.3 * p[t-1, d, n] + c[n] * x[t, d] ^ 2
+  y[t, d, e] = (x[t, d] * sum[n] W[e, n] * p[t-1, d, n]) + sum[n] q[t, d, n]
+  z[t, d] = sum[n | n mod 2 == 0] p[t, d, n]
+}""", T=[0, 1, 15, 16, 17, 37], D=[2, 1, 3, 4, 17, 5], N=[3, 4, 1, 8, 9, 16],
+        E=[1, 2, 3, 2, 1, 5])
+def constant_transitions(x, A, W, a, b, c, i):
+    """Powers of a matrix that mixes two states, by channels."""
+    (T, D), N = x.shape, len(b)
+    p, q, y, z = i.copy(), np.zeros((D, N)), [], []
+    for t in range(T):
+        old = p
+        p = p / 3 + q @ A.T / N + b * x[t, :, None]
+        q = np.tanh(a)[:, None] * q - 0.3 * old + c * x[t, :, None] ** 2
+        y.append(x[t, :, None] * (old @ W.T) + q.sum(-1)[:, None])
+        z.append(p[:, ::2].sum(-1))
+    return {"y": np.reshape(y, (T, D, len(W))), "z": np.reshape(z, (T, D))}
+
+
+@corner("""kernel k(x: [T], A: [N, N], b, w: [N]) -> (y: [T, N], z: [T]) {
+  state s: [N]
+  s[t, n] = (sum[m] A[n, m] * s[t+1, m]) / N + b[n] * x[t]
+  y[t, n] = 2 * s[t, n] + x[t]
+  z[t] = sum[n] w[n] * s[t+1, n]
+}""", T=[0, 1, 16, 35], N=[3, 1, 8, 5])
+def constant_transition_from_the_end(x, A, b, w):
+    T, N = len(x), len(b)
+    s, y, z = np.zeros(N), np.zeros((T, N)), np.zeros(T)
+    for t in range(T)[::-1]:
+        z[t] = w @ s
+        s = A @ s / N + b * x[t]
+        y[t] = 2 * s + x[t]
+    return {"y": y, "z": z}
+
+
 def check(tool, folder, entry, failures):
     name, text, sizes, formula = entry
     program = os.path.join(folder, name + ".rondo")

@@ -38,6 +38,43 @@ def s5(a):
     return {"y": stack(y, a.u), "re.final": x.real, "im.final": x.imag}
 
 
+@example("u: B T D; logre lim cre cim: D N; logstep: D decay; skip: D",
+         init="re im: B D N", split=1, long=True)
+def s4d(a):
+    pole, step = -np.exp(a.logre) + 1j * a.lim, np.exp(a.logstep)[:, None]
+    decay = np.exp(step * pole)
+    x = a.initial("re", "B", "D", "N") + 1j * a.initial("im", "B", "D", "N")
+    y = []
+    for t in range(a.size["T"]):
+        x = decay * x + (decay - 1) / pole * a.u[:, t, :, None]
+        y.append(2 * ((a.cre + 1j * a.cim) * x).sum(-1).real
+                 + a.skip * a.u[:, t])
+    return {"y": stack(y, a.u), "re.final": x.real, "im.final": x.imag}
+
+
+@example("u: B T D; lre: D N negative; lim pre pim bre bim cre cim: D N; "
+         "logstep: D decay; skip: D", init="re im: B D N", split=1, long=True)
+def s4(a):
+    """With both of each conjugate pair, and a matrix inverse."""
+    def pairs(re, im):
+        x = re + 1j * im
+        return np.concatenate([x, x.conj()], -1)
+    pole, P, B, C = (pairs(*each) for each in (
+        (a.lre, a.lim), (a.pre, a.pim), (a.bre, a.bim), (a.cre, a.cim)))
+    unit = np.eye(2 * a.size["N"])
+    A = pole[:, :, None] * unit - P[:, :, None] * P[:, None, :].conj()
+    w = (2 / np.exp(a.logstep))[:, None, None]
+    inverse = np.linalg.inv(w * unit - A)
+    step, B = inverse @ (w * unit + A), 2 * np.einsum("dmn,dn->dm", inverse, B)
+    x = pairs(a.initial("re", "B", "D", "N"), a.initial("im", "B", "D", "N"))
+    y = []
+    for t in range(a.size["T"]):
+        x = np.einsum("dmn,bdn->bdm", step, x) + B * a.u[:, t, :, None]
+        y.append((C * x).sum(-1).real + a.skip * a.u[:, t])
+    x = x[:, :, :a.size["N"]]
+    return {"y": stack(y, a.u), "re.final": x.real, "im.final": x.imag}
+
+
 @example("x: B T D; delta alpha beta gamma: 2 D N; omega: D", long=True,
          init="h g: B D N", override={"delta": "wild"})
 def mega_ema(a):
