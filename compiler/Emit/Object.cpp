@@ -82,7 +82,7 @@ static const char kPipeline[] =
     "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,"
     "loop-mssa(loop-rotate,licm),"
     // Loops of few steps; scalar loops.
-    "loop(indvars,loop-deletion,loop-unroll-full),early-cse<memssa>,"
+    "loop(loop-deletion,loop-unroll-full),early-cse<memssa>,"
     "loop-vectorize,"
     "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg)";
 

@@ -30,8 +30,8 @@ struct Access {
 
 class TileChooser {
 public:
-  TileChooser(const LoopNest &nest, const Target &target)
-      : nest(nest), target(target) {
+  TileChooser(const LoopNest &nest, const Target &target, bool isRare)
+      : nest(nest), target(target), isRare(isRare) {
     collectAccesses();
   }
 
@@ -63,6 +63,7 @@ private:
 
   const LoopNest &nest;
   const Target &target;
+  bool isRare;
   SmallVector<Access> accesses;
 };
 } // namespace
@@ -376,15 +377,18 @@ Tile TileChooser::choose(std::optional<Lanes> &lanes) {
     tile.vectorDim = dim;
     lanes = std::move(*candidate);
   }
-  if (count > 1 && chooseTransposed(tile, lanes, count)) {
+  if (count > 1 && !isRare && chooseTransposed(tile, lanes, count)) {
     chooseOrder(tile);
     return tile;
   }
   if (tile.vectorDim >= 0) {
     tile.lanes = count;
     tile.masked = canMask(*lanes) || nest.isReduction(tile.vectorDim);
-    chooseRows(tile, *lanes);
-    chooseUnrolling(tile);
+    tile.narrow = isRare;
+    if (!isRare) {
+      chooseRows(tile, *lanes);
+      chooseUnrolling(tile);
+    }
   }
   chooseOrder(tile);
   if (lanes)
@@ -393,6 +397,6 @@ Tile TileChooser::choose(std::optional<Lanes> &lanes) {
 }
 
 Tile rondo::cpu::chooseTile(const LoopNest &nest, const Target &target,
-                            std::optional<Lanes> &lanes) {
-  return TileChooser(nest, target).choose(lanes);
+                            std::optional<Lanes> &lanes, bool isRare) {
+  return TileChooser(nest, target, isRare).choose(lanes);
 }

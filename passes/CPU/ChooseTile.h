@@ -62,11 +62,14 @@ struct Tile {
   /// What is left of the vector dim is computed by one masked vector, else by a
   /// scalar loop.
   bool masked = true;
+  /// There is no more than what is left.
+  bool narrow = false;
 };
 
-/// Sets `lanes` to the analysis of the chosen vector dim, if there is one.
+/// Sets `lanes` to the analysis of the chosen vector dim, if there is one. What
+/// is rare gets no more than one vector at a time.
 Tile chooseTile(const LoopNest &nest, const Target &target,
-                std::optional<Lanes> &lanes);
+                std::optional<Lanes> &lanes, bool isRare);
 
 } // namespace rondo::cpu
 

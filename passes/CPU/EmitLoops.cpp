@@ -10,8 +10,10 @@
 // is computed by exactly one chain of loops:
 //
 //   for rows, 4 at a time           for the remaining rows
-//     for j, 4 vectors at a time      for j, 4 vectors at a time
-//     for j, 1 masked vector          for j, 1 masked vector
+//     for j, 4 vectors at a time      for j, 1 masked vector
+//     for j, 1 masked vector
+//
+// What is left over is little work, and gets little code.
 //
 // With a triangle s <= r + offset, loops over vectors along s end with the last
 // row of the tile, and a reduction along s is cut in two:
@@ -60,7 +62,10 @@ private:
   }
   Value roundDown(Value value, int64_t multiple);
   scf::ForOp createLoop(const LoopPart &part, ValueRange carried = {});
-  SmallVector<LoopPart> splitDim(unsigned dim);
+  SmallVector<LoopPart> splitDim(unsigned dim, bool narrow);
+  ArrayRef<LoopPart> getParts(unsigned dim) const {
+    return isRest && int(dim) == tile.vectorDim ? restParts : parts[dim];
+  }
   scf::IfOp emitGuard();
   void emitParallel(unsigned position);
   void fetchAhead(Value first, unsigned count);
@@ -100,6 +105,8 @@ private:
   BodyEmitter body;
   Location loc;
   SmallVector<SmallVector<LoopPart>> parts; // by dim
+  SmallVector<LoopPart> restParts;          // of the vector dim, for rest rows
+  bool isRest = false;                      // of the rows
   SmallVector<Accumulator> accumulators;
 };
 } // namespace
@@ -118,7 +125,8 @@ Value NestEmitter::roundDown(Value value, int64_t multiple) {
 }
 
 /// The tile is all the unrolling that a loop needs; LLVM would unroll again
-/// what is left of it.
+/// what is left of it. Loops of few steps may become straight code, but not
+/// those over what is left.
 scf::ForOp NestEmitter::createLoop(const LoopPart &part, ValueRange carried) {
   auto loop =
       scf::ForOp::create(builder, loc, part.lower, part.upper,
@@ -127,10 +135,12 @@ scf::ForOp NestEmitter::createLoop(const LoopPart &part, ValueRange carried) {
     return loop;
   MLIRContext *context = builder.getContext();
   BoolAttr yes = builder.getBoolAttr(true);
+  bool isLeft = tile.narrow || isRest || part.masked || body.getMask();
   auto vectorize = LLVM::LoopVectorizeAttr::get(context, /*disable=*/yes, {},
                                                 {}, {}, {}, {}, {});
   auto unroll = LLVM::LoopUnrollAttr::get(
-      context, {}, {}, /*runtimeDisable=*/yes, {}, {}, {}, {});
+      context, /*disable=*/isLeft ? yes : BoolAttr(), {},
+      /*runtimeDisable=*/isLeft ? BoolAttr() : yes, {}, {}, {}, {});
   loop->setAttr("llvm.loop_annotation",
                 LLVM::LoopAnnotationAttr::get(context, {}, vectorize, {},
                                               unroll, {}, {}, {}, {}, {}, {},
@@ -138,7 +148,7 @@ scf::ForOp NestEmitter::createLoop(const LoopPart &part, ValueRange carried) {
   return loop;
 }
 
-SmallVector<LoopPart> NestEmitter::splitDim(unsigned dim) {
+SmallVector<LoopPart> NestEmitter::splitDim(unsigned dim, bool narrow) {
   SmallVector<LoopPart> result;
   Value extent = nest.extents[dim], done = constantIndex(0);
   auto add = [&](unsigned count, int64_t step) -> LoopPart & {
@@ -148,15 +158,16 @@ SmallVector<LoopPart> NestEmitter::splitDim(unsigned dim) {
     return result.back();
   };
   if (int(dim) == tile.vectorDim) {
-    add(tile.vectors, tile.lanes);
-    if (tile.vectors >= 8)
+    if (!narrow)
+      add(tile.vectors, tile.lanes);
+    if (!narrow && tile.vectors >= 8)
       add(tile.vectors / 2, tile.lanes);
     if (tile.masked) {
       LoopPart &rest = add(1, 1);
       rest.step = tile.lanes;
       rest.masked = true;
     } else {
-      if (tile.vectors > 1)
+      if (narrow || tile.vectors > 1)
         add(1, tile.lanes);
       add(1, 1).scalar = true;
     }
@@ -200,8 +211,10 @@ void NestEmitter::emitParallel(unsigned position) {
     return;
   }
   unsigned dim = tile.order[position];
-  for (const LoopPart &part : parts[dim]) {
+  for (const LoopPart &part : getParts(dim)) {
     LoopPart limited = part;
+    if (int(dim) == tile.rowDim)
+      isRest = part.count < tile.rows;
     if (tile.triangle && dim == tile.triangle->inner)
       limited.upper = arith::MinSIOp::create(builder, loc, part.upper,
                                              getRowEnd(getTriangleRows() - 1));
@@ -215,6 +228,8 @@ void NestEmitter::emitParallel(unsigned position) {
     body.emitOps(position);
     emitParallel(position + 1);
   }
+  if (int(dim) == tile.rowDim)
+    isRest = false;
   body.enterDim(dim, {});
 }
 
@@ -435,7 +450,7 @@ SmallVector<Value> NestEmitter::reduce(unsigned position,
   unsigned dim = tile.order[position];
   if (tile.triangle && dim == tile.triangle->inner)
     return reduceTriangle(position, values);
-  for (const LoopPart &part : parts[dim]) {
+  for (const LoopPart &part : getParts(dim)) {
     scf::ForOp loop = createLoop(part, values);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
@@ -527,7 +542,9 @@ scf::IfOp NestEmitter::emit() {
     guard = emitGuard();
   parts.resize(nest.getNumDims());
   for (unsigned dim = 0; dim < nest.getNumDims(); ++dim)
-    parts[dim] = splitDim(dim);
+    parts[dim] = splitDim(dim, tile.narrow);
+  if (tile.vectorDim >= 0)
+    restParts = splitDim(tile.vectorDim, /*narrow=*/true);
   body.emitPrologue();
   emitParallel(0);
   return guard;

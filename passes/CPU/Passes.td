@@ -98,6 +98,8 @@ def VectorizeLoops : Pass<"rondo-vectorize-loops", "::mlir::ModuleOp"> {
     is computed a vector at a time; parallel dims are outside, reduction dims
     inside with their accumulators in registers. A body that can't be
     vectorised along any dim becomes scalar loops.
+    An op with `rondo.rare`, which computes the ends of a sequence, takes one
+    vector at a time.
 
     Pre-condition: operands are memrefs or scalars; bodies hold scalar code
     (elementwise ops, memref.load) and regions only in ops that do not depend

@@ -156,6 +156,7 @@ static Value emitCanStream(OpBuilder &builder, const LoopNest &nest,
 LogicalResult VectorizeLoops::lower(linalg::LinalgOp op, linalg::FillOp fill,
                                     const Target &target) {
   auto generic = dyn_cast<linalg::GenericOp>(op.getOperation());
+  bool isRare = op->hasAttr("rondo.rare");
   if (!generic) {
     IRRewriter rewriter(op);
     FailureOr<linalg::GenericOp> general =
@@ -170,7 +171,7 @@ LogicalResult VectorizeLoops::lower(linalg::LinalgOp op, linalg::FillOp fill,
     return failure();
   nest->startsFresh = static_cast<bool>(fill);
   std::optional<Lanes> lanes;
-  Tile tile = chooseTile(*nest, target, lanes);
+  Tile tile = chooseTile(*nest, target, lanes, isRare);
   ++(lanes ? numVectorized : numScalar);
   if (tile.triangle)
     nest->dropFilter(*tile.triangle);

@@ -256,13 +256,21 @@ Value EquationEmitter::combine(Value accumulator, Value term) {
   llvm_unreachable("not a combiner");
 }
 
+/// At most some steps of a sequence, at its ends, have windows that are not
+/// whole.
+void EquationEmitter::markRare(Operation *work) {
+  if (!isWhole)
+    work->setAttr("rondo.rare", b.getUnitAttr());
+}
+
 void EquationEmitter::emitFill() {
   View out = kernel.resolve(statement.write, filled);
   Value identity = arith::ConstantOp::create(b, loc, getIdentity());
   if (filled.empty())
     kernel.storePoint(out, identity);
   else
-    linalg::FillOp::create(b, loc, identity, kernel.createSubview(out));
+    markRare(
+        linalg::FillOp::create(b, loc, identity, kernel.createSubview(out)));
 }
 
 //===----------------------------------------------------------------------===//
@@ -356,13 +364,14 @@ void EquationEmitter::emitGeneric() {
   for (const IterationDim &dim : kept)
     iterators.push_back(dim.isReduction ? utils::IteratorType::reduction
                                         : utils::IteratorType::parallel);
-  linalg::GenericOp::create(b, loc, inputs, target, maps, iterators,
-                            [&](OpBuilder &inner, Location, ValueRange) {
-                              OpBuilder::InsertionGuard guard(b);
-                              Block *block = inner.getInsertionBlock();
-                              b.setInsertionPointToEnd(block);
-                              linalg::YieldOp::create(b, loc, emitBody(block));
-                            });
+  markRare(linalg::GenericOp::create(
+      b, loc, inputs, target, maps, iterators,
+      [&](OpBuilder &inner, Location, ValueRange) {
+        OpBuilder::InsertionGuard guard(b);
+        Block *block = inner.getInsertionBlock();
+        b.setInsertionPointToEnd(block);
+        linalg::YieldOp::create(b, loc, emitBody(block));
+      }));
 }
 
 /// The value of a read, in the body.

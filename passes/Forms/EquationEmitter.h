@@ -112,6 +112,7 @@ private:
   void emitPoint();
   void emitGeneric();
   void emitFill();
+  void markRare(mlir::Operation *work);
   void computeRange(unsigned free);
   bool isPlacedBy(const Tensor &tensor, llvm::ArrayRef<mlir::Value> subscripts,
                   mlir::Value index);

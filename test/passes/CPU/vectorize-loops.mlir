@@ -83,6 +83,14 @@ func.func @contract_rows(%q: memref<?xf32>, %s: memref<?x?xf32>, %o: memref<?xf3
 // CHECK:           vector.shuffle
 // CHECK:           vector.extract
 // CHECK:           memref.store
+// The rows that are left take one masked vector at a time, not unrolled.
+// CHECK:         scf.for
+// CHECK:           scf.for {{.*}} iter_args
+// CHECK-NOT:         vector.load
+// CHECK-COUNT-2:     vector.maskedload
+// CHECK:           } {llvm.loop_annotation = {{.*}}}
+// CHECK-NOT:       scf.for
+// CHECK:         return
 func.func @dot_rows(%r: memref<?x?xf32>, %h: memref<?xf32>, %o: memref<?xf32>) {
   linalg.generic {indexing_maps = [affine_map<(d, e) -> (d, e)>, affine_map<(d, e) -> (e)>,
                                    affine_map<(d, e) -> (d)>],
@@ -93,6 +101,20 @@ func.func @dot_rows(%r: memref<?x?xf32>, %h: memref<?xf32>, %o: memref<?xf32>) {
     %1 = arith.addf %acc, %0 : f32
     linalg.yield %1 : f32
   }
+  return
+}
+
+// What rarely runs is as little code as what is left.
+
+// CHECK-LABEL: func.func @rare
+// CHECK:         scf.for
+// CHECK-NOT:       vector.load
+// CHECK:           vector.maskedload
+// CHECK:           vector.maskedstore
+// CHECK-NOT:     scf.for
+// CHECK:         return
+func.func @rare(%x: memref<?xf32>, %y: memref<?xf32>) {
+  linalg.copy {rondo.rare} ins(%x : memref<?xf32>) outs(%y : memref<?xf32>)
   return
 }
 
