@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Checks and times compiled kernels on a machine with a GPU.
 
-  gpu-check.py prepare FOLDER --build BUILD --golden GOLDEN [--arch sm_90]
+  gpu-check.py prepare FOLDER --build BUILD --golden GOLDEN [--arch sm_90a]
   gpu-check.py run FOLDER [--only NAME,..]
 
 `prepare` compiles the programs and copies their golden files where there is a
@@ -226,7 +226,7 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--golden", default=os.environ.get("RONDO_GOLDEN"))
-    parser.add_argument("--arch", default="sm_90")
+    parser.add_argument("--arch", default="sm_90a")
     parser.add_argument("--only", type=lambda text: text.split(","), default=[])
     options = parser.parse_args()
     sys.exit(prepare(options) if options.command == "prepare" else run(options))

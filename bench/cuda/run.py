@@ -83,7 +83,7 @@ def prepare(options):
                             (program + "_steps", ["--dtype=f32", "--form=sequential"])):
             library = os.path.join(options.folder, f"lib{stem}.so")
             subprocess.run([rondoc, os.path.join(ROOT, "examples", program + ".rondo"),
-                            "--target=cuda", "--arch=sm_90", "-o", library, *extra],
+                            "--target=cuda", "--arch=sm_90a", "-o", library, *extra],
                            check=True)
             os.remove(os.path.join(options.folder, stem + ".h"))
     return 0

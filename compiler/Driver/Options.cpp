@@ -99,7 +99,7 @@ CompileFlags::CompileFlags()
       archHelp("Processors to make code for, separated by commas: " +
                llvm::join(getTargetNames(), ", ") +
                " (default: x86-64-v3,x86-64-v4); for cuda: sm_80, sm_90a, ... "
-               "(default: sm_80,sm_90)"),
+               "(default: sm_80,sm_90a)"),
       arch("arch", cl::value_desc("names"), cl::cat(category),
            cl::desc(archHelp)),
       dims("dims", cl::value_desc("K=64,V=64"), cl::cat(category),

@@ -362,7 +362,7 @@ llvm::Expected<llvm::SmallVector<std::string>>
 rondo::parseChips(StringRef archs) {
   llvm::SmallVector<std::string> chips;
   SmallVector<StringRef> names;
-  StringRef(archs.empty() ? "sm_80,sm_90" : archs).split(names, ',');
+  StringRef(archs.empty() ? "sm_80,sm_90a" : archs).split(names, ',');
   for (StringRef name : names) {
     name = name.trim();
     if (!gpu::findChip(name)) {
@@ -392,6 +392,9 @@ Failure Compiler::lowerToNVVM() {
     OwningOpRef<ModuleOp> device = module->clone();
     (*device)->setAttr("rondo.chip", StringAttr::get(context.get(), chip));
     PassManager passes(context.get());
+    tile::LowerTileToNVVMOptions tiles;
+    tiles.warpgroups = gpu::findChip(chip)->hasWarpgroups();
+    passes.addPass(tile::createLowerTileToNVVM(tiles));
     gpu::buildDevicePipeline(passes);
     if (Failure failure = runPasses(passes, *device, Failure::Internal);
         failure != Failure::None)
@@ -404,6 +407,7 @@ Failure Compiler::lowerToNVVM() {
   OwningOpRef<ModuleOp> host = module->clone();
   setTargetAttr(*host, *target);
   PassManager passes(context.get());
+  passes.addPass(tile::createLowerTileToNVVM());
   gpu::buildHostPipeline(passes);
   cpu::buildPipeline(passes, {});
   if (Failure failure = runPasses(passes, *host, Failure::Internal);

@@ -167,7 +167,7 @@ private:
   llvm::SmallVector<DeviceModule, 2> devices;
 };
 
-/// The chips of --arch for CUDA: those named, or sm_80 and sm_90.
+/// The chips of --arch for CUDA: those named, or sm_80 and sm_90a.
 llvm::Expected<llvm::SmallVector<std::string>>
 parseChips(llvm::StringRef archs);
 

@@ -28,6 +28,8 @@ struct Chip {
   /// offers, so that old drivers take it.
   int ptx;
   int64_t sharedBytes;         // of a block at most
+  /// Multiplies by groups of four warps, with wgmma.
+  bool hasWarpgroups() const { return exact && number == 90; }
 };
 
 /// The chip of this name, or null.

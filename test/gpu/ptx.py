@@ -32,8 +32,8 @@ DTYPES = {"f64": np.float64, "f32": np.float32, "f16": np.float16,
 UINT = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
-# Executed by a warp as one.
-WHOLE_WARPS = {"mma", "ldmatrix", "movmatrix", "shfl"}
+# Executed by so many warps as one.
+WHOLE_WARPS = {"mma": 1, "ldmatrix": 1, "movmatrix": 1, "shfl": 1, "wgmma": 4}
 
 
 class Fault(Exception):
@@ -254,7 +254,7 @@ class Machine:
             "%laneid": u32(t % 32), "%warpid": u32(t // 32)}
         self.params = params
         self.registers = {}
-        self.shared_size = -(-(kernel.module.shared_bytes + dynamic + 128) // 128) * 128
+        self.shared_size = -(-(kernel.module.shared_bytes + dynamic + 1024) // 1024) * 1024
         self.shared = Region(0, np.zeros(blocks * self.shared_size, np.uint8))
         self.local = Region(0, np.zeros(lanes * max(kernel.local_bytes, 8), np.uint8))
         self.local_size = max(kernel.local_bytes, 8)
@@ -302,7 +302,7 @@ class Machine:
         module = self.kernel.module
         if text in module.shared:
             offset = module.shared[text]
-            return -(-module.shared_bytes // 128) * 128 if offset is None else offset
+            return -(-module.shared_bytes // 1024) * 1024 if offset is None else offset
         if text.startswith("__local_depot"):
             return 0
         if text in self.kernel.offsets:
@@ -504,7 +504,8 @@ class Machine:
                     pc[self.active] = here + 1
                     waiting[self.active] = True
                     break
-                if name in WHOLE_WARPS and self.hold(here, pc, end, held):
+                if name in WHOLE_WARPS and self.hold(here, pc, end, held,
+                                                     32 * WHOLE_WARPS[name]):
                     break
                 try:
                     self.step(instruction, handlers[here])
@@ -513,10 +514,10 @@ class Machine:
                 here += 1
                 pc[self.active] = here
 
-    def hold(self, here, pc, end, held):
-        """Lanes wait for those of their warp that took another way."""
-        warps = np.arange(self.lanes) // self.threads * (self.threads // 32 + 1) + \
-            np.arange(self.lanes) % self.threads // 32
+    def hold(self, here, pc, end, held, size):
+        """Lanes wait for those of their warps that took another way."""
+        warps = np.arange(self.lanes) // self.threads * (self.threads // size + 1) + \
+            np.arange(self.lanes) % self.threads // size
         live = np.bincount(warps, pc < end)
         present = np.bincount(warps[self.active], minlength=live.size)
         missing = self.active[present[warps[self.active]] < live[warps[self.active]]]

@@ -518,6 +518,75 @@ def mma(m, i):
         m.write(text, result[:, r, col].reshape(-1))
 
 
+def swizzled(address, bits):
+    """Pieces of 16 bytes are permuted within 8 rows of 128, 64 or 32 bytes."""
+    mask = {1: 7, 2: 3, 3: 1}[bits]
+    return address ^ ((address >> 7 & mask) << 4)
+
+
+def shared_operand(m, text, groups, width, transposed):
+    """[groups, width, 16]: what a descriptor says; `transposed`: the 16 lie in
+    rows of their own."""
+    where = m.read(text, np.uint64).reshape(groups, 128)
+    if (where != where[:, :1]).any():
+        raise Fault("threads of a group describe different operands")
+    where = where[:, 0].astype(np.int64)
+    start, bits = (where & 0x3FFF) << 4, int(where[0] >> 62) & 3
+    slab, rows = (where >> 16 & 0x3FFF) << 4, (where >> 32 & 0x3FFF) << 4
+    per_row = {1: 64, 2: 32, 3: 16}[bits]
+    n, k = np.meshgrid(np.arange(width), np.arange(16), indexing="ij")
+    at = lambda x: x[:, None, None]
+    if transposed:
+        place = at(start) + n // per_row * at(slab) + n % per_row * 2 + \
+            k // 8 * at(rows) + k % 8 * (2 * per_row)
+    else:
+        place = at(start) + n // 8 * at(rows) + n % 8 * (2 * per_row) + 2 * k
+    place = swizzled(place, bits)
+    # Noted for races as if each thread read a part.
+    flat = place.reshape(groups, 16 * width).astype(np.uint64)
+    value = np.zeros(flat.shape)
+    for first in range(0, flat.shape[1], 128):
+        part = m.load("shared", flat[:, first:first + 128].reshape(-1), np.uint16)
+        value[:, first:first + 128] = from_bf16(part).reshape(groups, 128)
+    return value.reshape(groups, width, 16)
+
+
+@op("wgmma")
+def wgmma(m, i):
+    """64 x n += 64 x 16 * 16 x n by 128 threads, the right from shared memory."""
+    if not i.has("mma_async"):  # its results are there at once
+        return
+    shape = re.fullmatch(r"m64n(\d+)k16", i.parts[4])
+    if not shape or i.parts.count("bf16") != 2 or i.operands[3:6] != ["1", "1", "1"]:
+        raise NotImplementedError(i.text)
+    if m.count % 128 or (m.active.reshape(-1, 128)[:, 0] % 128).any() or \
+            (np.diff(m.active.reshape(-1, 128)) != 1).any():
+        raise Fault("an instruction for four warps meets parts of them")
+    width, groups = int(shape[1]), m.count // 128
+    thread = np.arange(128)
+    group, quad = 16 * (thread >> 5) + (thread & 31) // 4, thread & 3
+    if i.operands[1].startswith("{"):
+        left = np.zeros((groups, 64, 16))
+        for n, text in enumerate(vector(i.operands[1])):
+            word = m.read(text, np.uint32).reshape(groups, 128)
+            for h in range(2):
+                half = (word >> np.uint32(16 * h) & np.uint32(0xFFFF)).astype(np.uint16)
+                left[:, group + 8 * (n & 1), 2 * quad + h + 8 * (n >> 1)] = from_bf16(half)
+    else:
+        left = shared_operand(m, i.operands[1], groups, 64, i.operands[6] == "1")
+    right = shared_operand(m, i.operands[2], groups, width, i.operands[-1] == "1")
+    sums = np.zeros((groups, 64, width))
+    names = vector(i.operands[0])
+    places = [(group + 8 * (e >> 1 & 1), 8 * (e >> 2) + 2 * quad + (e & 1))
+              for e in range(len(names))]
+    for text, (r, c) in zip(names, places):
+        sums[:, r, c] = m.read(text, np.float32).reshape(groups, 128)
+    with np.errstate(all="ignore"):
+        result = (sums + left @ right.transpose(0, 2, 1)).astype(np.float32)
+    for text, (r, c) in zip(names, places):
+        m.write(text, result[:, r, c].reshape(-1))
+
+
 @op("ldmatrix")
 def ldmatrix(m, i):
     targets = vector(i.operands[0])

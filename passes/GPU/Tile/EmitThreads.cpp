@@ -33,10 +33,13 @@ const char *Grid::check(TileType type, int64_t warps) {
 
 int64_t rondo::tile::getPlanes(Type element) { return element.isBF16() ? 1 : 2; }
 
-ThreadEmitter::ThreadEmitter(gpu::GPUFuncOp function, int64_t warps)
-    : function(function), warps(warps),
+ThreadEmitter::ThreadEmitter(gpu::GPUFuncOp function, int64_t warps,
+                             bool warpgroups)
+    : function(function), warps(warps), warpgroups(warpgroups),
       builder(function.getContext()),
-      at(builder, function.getLoc()) {}
+      at(builder, function.getLoc()) {
+  at.hasAsyncReaders = warpgroups;
+}
 
 FailureOr<int64_t> ThreadEmitter::run() {
   auto module = function->getParentOfType<gpu::GPUModuleOp>();
@@ -46,7 +49,7 @@ FailureOr<int64_t> ThreadEmitter::run() {
     LLVM::GlobalOp::create(
         outer, function.getLoc(),
         LLVM::LLVMArrayType::get(outer.getI8Type(), 0), /*isConstant=*/false,
-        LLVM::Linkage::External, kShared, Attribute(), /*alignment=*/1024,
+        LLVM::Linkage::External, kShared, Attribute(), /*alignment=*/kSharedAlignment,
         /*addrSpace=*/3);
   }
   builder.setInsertionPointToStart(&function.getBody().front());
@@ -263,19 +266,25 @@ Value ThreadEmitter::firstColumn(const Grid &grid) {
 Value ThreadEmitter::pieceOffset(const Parts &tile, Value row, Value piece,
                                  int64_t constant) {
   int64_t pieces = tile.storedColumns() / 8;
+  Value start = at.add(tile.offset, at.mul(row, pitch(tile)));
   Value turn;
   if (pieces % 8 == 0)
     turn = at.bitAnd(row, 7);
   else // 2, 4 or 6 pieces: the largest power of two in them
     turn = at.bitAnd(at.shiftRight(row, pieces % 4 ? 2 : 1),
                      pieces % 4 ? 1 : 3);
-  Value column = at.bitXor(at.shiftLeft(at.bitXor(piece, turn), 4),
-                           constant << 4);
-  return at.add(at.add(tile.offset, at.mul(row, pitch(tile))), column);
+  if (pieces > 8 && pieces % 8 == 0) {
+    Value slab = at.bitXor(at.shiftRight(piece, 3), constant >> 3);
+    start = at.add(start, at.mul(slab, slabBytes(tile)));
+    piece = at.bitAnd(piece, 7);
+    constant &= 7;
+  }
+  return at.add(start, at.bitXor(at.shiftLeft(at.bitXor(piece, turn), 4),
+                                 constant << 4));
 }
 
 int64_t ThreadEmitter::allocate(int64_t bytes) {
-  bytes = llvm::alignTo(bytes, 128);
+  bytes = llvm::alignTo(bytes, kSharedAlignment);
   for (Released &each : released) {
     if (each.bytes < bytes)
       continue;
@@ -294,7 +303,7 @@ int64_t ThreadEmitter::allocate(int64_t bytes) {
 }
 
 void ThreadEmitter::release(int64_t offset, int64_t bytes) {
-  bytes = llvm::alignTo(bytes, 128);
+  bytes = llvm::alignTo(bytes, kSharedAlignment);
   int64_t barriers = at.numBarriers;
   // With its neighbours.
   llvm::erase_if(released, [&](const Released &each) {

@@ -75,9 +75,13 @@ struct Place {
 /// and no limit cuts it.
 constexpr llvm::StringLiteral kWhole = "tile.whole";
 
+/// Of tiles: 8 rows of 128 bytes are permuted among themselves.
+constexpr int64_t kSharedAlignment = 1024;
+
 class ThreadEmitter {
 public:
-  ThreadEmitter(mlir::gpu::GPUFuncOp function, int64_t warps);
+  /// `warpgroups`: the chip multiplies by groups of four warps.
+  ThreadEmitter(mlir::gpu::GPUFuncOp function, int64_t warps, bool warpgroups);
 
   /// Returns the bytes of shared memory that the function needs.
   mlir::FailureOr<int64_t> run();
@@ -115,6 +119,9 @@ private:
   void emitPickRows(PickRowsOp op); // EmitRows.cpp
   void emitInvert(InvertOp op);     // EmitInverse.cpp
   void invertDiagonal(int64_t n, int64_t matrix, const Parts &diagonal);
+  bool emitGroupDot(DotOp op);
+  std::optional<SharedOperand> describe(const Parts &tile, bool turned,
+                                        mlir::Value first, int64_t count);
   void multiplyBlock(const OperandBlock &left, const Parts &tile, int64_t row,
                      int64_t piece, Values &sum);
   mlir::Value leftRow(const Grid &grid, bool turned);
@@ -148,7 +155,15 @@ private:
   /// are multiples of 8 further down add `pitch` each.
   mlir::Value pieceOffset(const Parts &tile, mlir::Value row,
                           mlir::Value piece, int64_t constant);
-  static int64_t pitch(const Parts &tile) { return 2 * tile.storedColumns(); }
+  /// Wide tiles are slabs of 64 columns, one behind the other, as wgmma wants
+  /// them.
+  static int64_t pitch(const Parts &tile) {
+    int64_t columns = tile.storedColumns();
+    return columns % 64 ? 2 * columns : 128;
+  }
+  static int64_t slabBytes(const Parts &tile) {
+    return tile.storedRows() * pitch(tile);
+  }
   static int64_t planeBytes(const Parts &tile) {
     return 2 * tile.storedRows() * tile.storedColumns();
   }
@@ -167,6 +182,7 @@ private:
 
   mlir::gpu::GPUFuncOp function;
   int64_t warps;
+  bool warpgroups;
   mlir::OpBuilder builder;
   Instructions at;
   mlir::Value thread, lane, warp, group, quad, lane7, lane15, lane8, lane16;

@@ -268,8 +268,109 @@ void ThreadEmitter::emitConvert(ConvertOp op) {
 // Products
 //===----------------------------------------------------------------------===//
 
+/// An operand in shared memory whose rows (turned: columns) `first` and further
+/// are wanted, `count` of them.
+std::optional<SharedOperand> ThreadEmitter::describe(const Parts &tile,
+                                                     bool turned, Value first,
+                                                     int64_t count) {
+  int64_t atom = pitch(tile) / 2; // columns that are permuted among themselves
+  if (atom != 64 && atom != 32 && atom != 16)
+    return std::nullopt;
+  SharedOperand result;
+  result.swizzle = atom == 64 ? 1 : atom == 32 ? 2 : 3;
+  result.isTransposed = turned;
+  result.rowsStride = 8 * pitch(tile);
+  result.slabStride = slabBytes(tile);
+  result.offset = tile.offset;
+  if (!first)
+    return result;
+  Value begin;
+  if (!turned) {
+    begin = at.mul(first, pitch(tile));
+  } else {
+    // They begin with an atom, or lie in one.
+    if (count % atom && atom % count)
+      return std::nullopt;
+    begin = at.add(at.mul(at.divide(first, atom), slabBytes(tile)),
+                   at.shiftLeft(at.remainder(first, atom), 1));
+  }
+  result.offset = at.add(result.offset, begin);
+  return result;
+}
+
+/// The dot by instructions of groups of four warps, which read the right operand
+/// from shared memory once for 64 rows. False if the tiles don't suit them.
+bool ThreadEmitter::emitGroupDot(DotOp op) {
+  TileType type = op.getType();
+  Grid grid(type, warps);
+  int64_t columns = 8 * grid.columnBlocks;
+  if (!warpgroups || grid.rows % 4 || columns > 256)
+    return false;
+  const Parts &left = get(op.getLeft()), &right = get(op.getRight());
+  bool leftTurned = op.getTransposeLeft() != left.transposed;
+  bool rightTurned = op.getTransposeRight() == right.transposed;
+  int64_t depth = op.getTransposeLeft() ? left.type.getRows()
+                                        : left.type.getColumns();
+  bool inRegisters = left.type.getLayout() == Layout::Operand;
+  auto rightPlace = describe(
+      right, rightTurned,
+      grid.columns == 1 ? Value() : at.mul(warpColumn(grid), columns), columns);
+  if (!rightPlace)
+    return false;
+  Parts result = get(op.getAccumulator());
+  result.type = type;
+  // Where 16 of what is summed begin.
+  auto placeOf = [](const Parts &tile, bool turned, int64_t k) {
+    int64_t atom = pitch(tile) / 2;
+    return turned ? 16 * k * pitch(tile)
+                  : 16 * k / atom * slabBytes(tile) + 2 * (16 * k % atom);
+  };
+  int64_t leftPlanes = getPlanes(left.type.getElementType());
+  int64_t rightPlanes = getPlanes(right.type.getElementType());
+  for (int64_t b = 0; b < grid.rowBlocks; ++b) {
+    std::optional<SharedOperand> leftPlace;
+    if (!inRegisters) {
+      Value first;
+      if (grid.rows > 4 || b)
+        first = at.add(at.shiftLeft(at.shiftRight(warpRow(grid), 2), 6),
+                       16 * grid.rows * b);
+      leftPlace = describe(left, leftTurned, first, 64);
+      if (!leftPlace)
+        return false;
+    }
+    SmallVector<GroupProduct> products;
+    for (int64_t k = 0; k < depth / 16; ++k)
+      for (int64_t plane = 0; plane < leftPlanes; ++plane)
+        for (int64_t other = 0; other < rightPlanes && other + plane < 2;
+             ++other) {
+          GroupProduct product;
+          product.place = placeOf(right, rightTurned, k) +
+                          other * planeBytes(right);
+          if (inRegisters)
+            product.left = ArrayRef<Value>(left.values)
+                               .slice(((plane * grid.rowBlocks + b) *
+                                           (depth / 16) +
+                                       k) * 4,
+                                      4);
+          else
+            product.leftPlace = placeOf(left, leftTurned, k) +
+                                plane * planeBytes(left);
+          products.push_back(product);
+        }
+    MutableArrayRef<Value> sums(result.values.data() +
+                                    b * grid.columnBlocks * 4,
+                                grid.columnBlocks * 4);
+    llvm::copy(at.multiplyGroup(products, leftPlace, *rightPlace, sums),
+               sums.begin());
+  }
+  set(op.getResult(), result);
+  return true;
+}
+
 void ThreadEmitter::emitDot(DotOp op) {
   synchronize();
+  if (emitGroupDot(op))
+    return;
   TileType type = op.getType();
   Grid grid(type, warps);
   const Parts &left = get(op.getLeft()), &right = get(op.getRight());

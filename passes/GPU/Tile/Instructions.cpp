@@ -156,6 +156,13 @@ Value Instructions::threadId() {
   return NVVM::ThreadIdXOp::create(builder, loc, builder.getI32Type());
 }
 void Instructions::barrier() {
+  if (hasAsyncReaders)
+    NVVM::FenceProxyOp::create(
+        builder, loc,
+        NVVM::ProxyKindAttr::get(builder.getContext(),
+                                 NVVM::ProxyKind::async_shared),
+        NVVM::SharedSpaceAttr::get(builder.getContext(),
+                                   NVVM::SharedSpace::shared_cta));
   NVVM::Barrier0Op::create(builder, loc);
   ++numBarriers;
 }
@@ -328,5 +335,87 @@ Values Instructions::multiply(ArrayRef<Value> left, ArrayRef<Value> right,
   Values parts;
   for (int64_t i = 0; i < 4; ++i)
     parts.push_back(LLVM::ExtractValueOp::create(builder, loc, product, i));
+  return parts;
+}
+
+/// The descriptor of an operand.
+Value Instructions::describe(const SharedOperand &operand) {
+  Type i64 = builder.getI64Type();
+  uint64_t slab = operand.isTransposed ? operand.slabStride / 16 : 1;
+  uint64_t fixed = uint64_t(operand.swizzle) << 62 |
+                   uint64_t(operand.rowsStride / 16) << 32 | slab << 16;
+  Value start = add(LLVM::PtrToIntOp::create(builder, loc, builder.getI32Type(),
+                                             shared),
+                    operand.offset);
+  return arith::OrIOp::create(
+      builder, loc,
+      arith::ExtUIOp::create(builder, loc, i64, shiftRight(start, 4)),
+      arith::ConstantIntOp::create(builder, loc, i64,
+                                   static_cast<int64_t>(fixed)));
+}
+
+/// There is no operation for a left operand in registers: one piece of inline
+/// PTX, which nothing else can come in between.
+Values Instructions::multiplyGroup(ArrayRef<GroupProduct> products,
+                                   const std::optional<SharedOperand> &left,
+                                   const SharedOperand &right,
+                                   ArrayRef<Value> accumulator) {
+  size_t numSums = accumulator.size();
+  Type f32 = builder.getF32Type();
+  SmallVector<Value> operands;
+  std::string sums, constraints;
+  for (size_t i = 0; i < numSums; ++i) {
+    sums += (i ? ", $" : "$") + std::to_string(i);
+    constraints += "=f,";
+  }
+  auto add = [&](Value operand, StringRef constraint) {
+    size_t number = llvm::find(operands, operand) - operands.begin();
+    if (number == operands.size()) {
+      operands.push_back(operand);
+      constraints += constraint;
+      constraints += ",";
+    }
+    return "$" + std::to_string(numSums + number);
+  };
+  std::string rightStart = add(describe(right), "l"), leftStart;
+  if (left)
+    leftStart = add(describe(*left), "l");
+  std::string name =
+      "wgmma.mma_async.sync.aligned.m64n" + std::to_string(2 * numSums) +
+      "k16.f32.bf16.bf16 {" + sums + "}, ";
+  std::string text =
+      "{ .reg .b64 left, right; wgmma.fence.sync.aligned; ";
+  for (const GroupProduct &product : products) {
+    text += "add.s64 right, " + rightStart + ", " +
+            std::to_string(product.place / 16) + "; ";
+    if (left) {
+      text += "add.s64 left, " + leftStart + ", " +
+              std::to_string(product.leftPlace / 16) + "; " + name + "left";
+    } else {
+      text += name + "{";
+      for (auto [i, part] : llvm::enumerate(product.left))
+        text += (i ? ", " : "") + add(part, "r");
+      text += "}";
+    }
+    text += ", right, 1, 1, 1, ";
+    if (left)
+      text += left->isTransposed ? "1, " : "0, ";
+    text += right.isTransposed ? "1; " : "0; ";
+  }
+  text += "wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 0; }";
+  llvm::append_range(operands, accumulator);
+  for (size_t i = 0; i < numSums; ++i)
+    constraints += std::to_string(i) + ",";
+  auto product = LLVM::InlineAsmOp::create(
+      builder, loc,
+      LLVM::LLVMStructType::getLiteral(builder.getContext(),
+                                       SmallVector<Type>(numSums, f32)),
+      operands, text, constraints + "~{memory}", /*has_side_effects=*/true,
+      /*is_align_stack=*/false, LLVM::tailcallkind::TailCallKind::None,
+      /*asm_dialect=*/LLVM::AsmDialectAttr(), /*operand_attrs=*/ArrayAttr());
+  Values parts;
+  for (size_t i = 0; i < numSums; ++i)
+    parts.push_back(LLVM::ExtractValueOp::create(builder, loc,
+                                                 product->getResult(0), i));
   return parts;
 }

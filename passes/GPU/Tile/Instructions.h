@@ -21,6 +21,23 @@ namespace rondo::tile {
 
 using Values = llvm::SmallVector<mlir::Value>;
 
+/// 16 columns of a left operand, in registers or in shared memory, and the 16
+/// rows of the right operand that they meet. Places are in bytes behind the
+/// operands' starts.
+struct GroupProduct {
+  llvm::ArrayRef<mlir::Value> left;
+  int64_t leftPlace = 0, place = 0;
+};
+
+/// An operand in shared memory as wgmma sees it.
+struct SharedOperand {
+  mlir::Value offset;  // in bytes
+  int64_t swizzle;     // 1, 2 or 3: rows of 128, 64 or 32 bytes
+  bool isTransposed;   // what is summed over lies in columns of memory
+  int64_t rowsStride;  // of 8 rows in memory, in bytes
+  int64_t slabStride;  // of so many columns as a row holds
+};
+
 class Instructions {
 public:
   explicit Instructions(mlir::OpBuilder &builder, mlir::Location loc)
@@ -30,6 +47,7 @@ public:
   mlir::Location loc;
   mlir::Value shared; // the start of shared memory: !llvm.ptr<3>
   int64_t numBarriers = 0;
+  bool hasAsyncReaders = false; // of shared memory: barriers order them too
 
   // Integers.
   mlir::Value constant(int64_t value);
@@ -113,6 +131,12 @@ public:
   Values multiply(llvm::ArrayRef<mlir::Value> left,
                   llvm::ArrayRef<mlir::Value> right,
                   llvm::ArrayRef<mlir::Value> accumulator);
+  /// By groups of four warps: 64 rows, with a wait for the sums.
+  mlir::Value describe(const SharedOperand &operand);
+  Values multiplyGroup(llvm::ArrayRef<GroupProduct> products,
+                       const std::optional<SharedOperand> &left,
+                       const SharedOperand &right,
+                       llvm::ArrayRef<mlir::Value> accumulator);
 };
 
 } // namespace rondo::tile

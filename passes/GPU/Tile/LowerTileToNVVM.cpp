@@ -26,6 +26,8 @@ namespace {
 
 struct LowerTileToNVVM
     : public rondo::tile::impl::LowerTileToNVVMBase<LowerTileToNVVM> {
+  using LowerTileToNVVMBase::LowerTileToNVVMBase;
+
   void runOnOperation() override {
     SmallVector<gpu::GPUFuncOp> kernels;
     getOperation().walk([&](gpu::GPUFuncOp function) {
@@ -35,7 +37,8 @@ struct LowerTileToNVVM
     llvm::DenseMap<Operation *, int64_t> bytes;
     for (gpu::GPUFuncOp kernel : kernels) {
       auto warps = kernel->getAttrOfType<IntegerAttr>("tile.warps");
-      FailureOr<int64_t> needed = ThreadEmitter(kernel, warps.getInt()).run();
+      FailureOr<int64_t> needed =
+          ThreadEmitter(kernel, warps.getInt(), warpgroups).run();
       if (failed(needed))
         return signalPassFailure();
       bytes[kernel] = *needed;
@@ -67,5 +70,4 @@ void rondo::tile::buildPipeline(OpPassManager &pm) {
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>().nest<gpu::GPUFuncOp>();
   kernels.addPass(createPipelineCopies());
   kernels.addPass(createAssignLayouts());
-  pm.addPass(createLowerTileToNVVM());
 }

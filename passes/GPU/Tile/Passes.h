@@ -21,7 +21,8 @@ namespace rondo::tile {
 #define GEN_PASS_REGISTRATION
 #include "passes/GPU/Tile/Passes.h.inc"
 
-/// From programs on tiles to code of one thread.
+/// Programs on tiles to programs that `rondo-lower-tile-to-nvvm` takes, once for
+/// every chip.
 void buildPipeline(mlir::OpPassManager &pm);
 
 } // namespace rondo::tile

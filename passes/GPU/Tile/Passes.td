@@ -106,8 +106,12 @@ def LowerTileToNVVM : Pass<"rondo-lower-tile-to-nvvm", "::mlir::ModuleOp"> {
     Their tiles, all with layouts, become values in registers and places in
     shared memory (passes/GPU/Tile/EmitThreads.h), computation becomes `arith`,
     `math`, `scf` and `nvvm`. The bytes of dynamic shared memory are put on the
-    kernel (`tile.shared_bytes`) and on every launch of it.
+    kernel (`tile.shared_bytes`) and on every launch of it; they are the same
+    with and without `warpgroups`.
   }];
+  let options = [
+    Option<"warpgroups", "warpgroups", "bool", "false",
+           "Multiply by wgmma, groups of four warps (sm_90a)">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",

@@ -180,7 +180,7 @@ void LoopPipeliner::run() {
 /// Scalar code in front of `op` moves up to `place`.
 static bool hoist(Operation *op, Operation *place) {
   if (!isa<arith::ArithDialect>(op->getDialect()) &&
-      !isa<memref::ReinterpretCastOp, memref::ViewOp>(op))
+      !isa<memref::CastOp, memref::ReinterpretCastOp, memref::ViewOp>(op))
     return false;
   for (Value operand : op->getOperands())
     if (Operation *source = operand.getDefiningOp())
@@ -269,7 +269,8 @@ Value KernelVersions::place(Value value) {
     return value;
   if (Value done = known.lookupOrNull(value))
     return done;
-  if (!isa<arith::ArithDialect>(op->getDialect()))
+  if (!isa<arith::ArithDialect>(op->getDialect()) &&
+      !isa<memref::CastOp, memref::ReinterpretCastOp, memref::ViewOp>(op))
     return {};
   for (Value operand : op->getOperands()) {
     Value placed = place(operand);
