@@ -67,6 +67,8 @@ struct LowerTileToNVVM
 void rondo::tile::buildPipeline(OpPassManager &pm) {
   pm.addPass(createSplitChunks());
   addCleanup(pm);
+  pm.addPass(createSplitTime());
+  addCleanup(pm);
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>().nest<gpu::GPUFuncOp>();
   kernels.addPass(createPipelineCopies());
   kernels.addPass(createAssignLayouts());

@@ -61,6 +61,34 @@ def SplitChunks : Pass<"tile-split-chunks", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numSplit", "split", "kernels that became two">];
 }
 
+def SplitTime : Pass<"tile-split-time", "::mlir::ModuleOp"> {
+  let summary = "Gives segments of time blocks of their own";
+  let description = [{
+    Where a chunk takes every state X to a * X + b, element by element, with a
+    and b that no state leads to, segments of chunks are independent but for
+    their first states. A kernel before runs through all segments but the last
+    and stores what X = 0 becomes and the product of the a; the kernel then
+    begins each segment with the first state, taken through the segments before.
+    The launch chooses the number of segments: as many as `blocks` blocks allow,
+    if that is three at least, with four chunks each at least; 1 leaves the
+    kernel as it was.
+
+    Before: a launch of a kernel with one loop over chunks, whose last argument
+    is the workspace. After: two launches, whose last argument is the number of
+    segments; `_worker_bytes` has room for their states. States that are
+    multiplied by matrices (delta rules) have no such kernel.
+  }];
+  let options = [
+    Option<"blocks", "blocks", "int64_t", "264",
+           "Blocks that fill a device: two for each of 132 multiprocessors">];
+  let dependentDialects = [
+    "::rondo::tile::TileDialect", "::mlir::arith::ArithDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+  let statistics = [Statistic<"numSplit", "split", "kernels that became two">];
+}
+
 def PipelineCopies : Pass<"tile-pipeline-copies", "::mlir::gpu::GPUFuncOp"> {
   let summary = "Loads what the next step of a loop needs while this one works";
   let description = [{
