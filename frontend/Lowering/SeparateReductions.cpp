@@ -123,6 +123,15 @@ bool hasGather(const Expr *expr) {
   return any(expr, [](const Expr *e) { return e->gather; });
 }
 
+/// Whether an integer expression over sizes may be a dim of a tensor.
+bool isPolynomial(const Expr *expr) {
+  return !any(expr, [](const Expr *e) {
+    return e->kind == Expr::Kind::Apply &&
+           (e->op == Op::Max || e->op == Op::Min || e->op == Op::Abs ||
+            e->op == Op::Select);
+  });
+}
+
 /// Surely not negative, whatever the sizes are.
 bool isNonNegative(const Expr *expr) {
   switch (expr->kind) {
@@ -318,14 +327,9 @@ const Expr *Separator::magnitude(const Expr *expr) {
   }
 }
 
-/// The shape of a tensor is made of sums, products and quotients: a limit of
-/// an integer expression over sizes that is.
+/// A limit of an integer expression over sizes that is a polynomial.
 const Expr *Separator::limit(const Expr *expr, bool upper) {
-  if (!any(expr, [](const Expr *e) {
-        return e->kind == Expr::Kind::Apply &&
-               (e->op == Op::Max || e->op == Op::Min || e->op == Op::Abs ||
-                e->op == Op::Select);
-      }))
+  if (isPolynomial(expr))
     return expr;
   switch (expr->op) {
   case Op::Add:
@@ -350,28 +354,31 @@ const Expr *Separator::limit(const Expr *expr, bool upper) {
   return upper ? most : nodes.apply(Op::Neg, Type::Int, {most});
 }
 
-/// Moves bounds that use indices into the filter.
+/// Moves bounds that use indices, or are no shape, into the filter.
 const Expr *Separator::normaliseRanges(const Expr *expr) {
   Replacements replacements;
   std::vector<const Index *> indices;
   const Expr *filter = nullptr;
+  auto isKept = [](const Expr *end) {
+    return !end || (!usesIndices(end) && isPolynomial(end));
+  };
   for (const Index *index : expr->indices) {
-    bool lowerVaries = index->lower && usesIndices(index->lower);
-    bool upperVaries = usesIndices(index->upper);
-    if (!lowerVaries && !upperVaries) {
+    bool keepsLower = isKept(index->lower), keepsUpper = isKept(index->upper);
+    if (keepsLower && keepsUpper) {
       indices.push_back(index);
       continue;
     }
-    const Expr *lower = lowerVaries ? bound(index->lower, false) : index->lower;
-    const Expr *upper = bound(index->upper, true);
+    const Expr *lower =
+        keepsLower ? index->lower : limit(bound(index->lower, false), false);
+    const Expr *upper = limit(bound(index->upper, true), true);
     const Index *wide = nodes.index(index->name, lower, upper, index->loc);
     const Expr *ref = nodes.ref(wide, index->loc);
     replacements[index] = ref;
     indices.push_back(wide);
-    if (lowerVaries)
+    if (!keepsLower)
       filter = nodes.both(filter,
                           nodes.apply(Op::Ge, Type::Bool, {ref, index->lower}));
-    if (upperVaries)
+    if (!keepsUpper)
       filter = nodes.both(filter,
                           nodes.apply(Op::Lt, Type::Bool, {ref, index->upper}));
   }

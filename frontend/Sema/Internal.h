@@ -369,6 +369,7 @@ private:
   bool findDistances(Graph &graph, Recurrence &rec);
   /// Earlier: the distance is at least 1.
   enum class Side { Same, Earlier, Later, EarlierOrSame, LaterOrSame, Unknown };
+  Side provenSide(const Access &access, unsigned a, bool mayBeZero);
   Side sideOf(const Access &access, unsigned a, bool mayBeZero);
   void reportDistance(Graph &graph, Recurrence &rec, const Access &access,
                       unsigned a);

@@ -366,12 +366,26 @@ void KernelAnalyzer::collectFacts(const Access &access) {
     bounds.facts.clear();
 }
 
-/// Where a read lies along one dim, as far as it can be proved.
+/// Where a read lies along one dim, as far as it can be proved: for all sizes,
+/// or else for those that are fixed. (Conditions that hold for some sizes may
+/// hold for none of the fixed ones, and then say nothing.)
 KernelAnalyzer::Side KernelAnalyzer::sideOf(const Access &access, unsigned a,
                                             bool mayBeZero) {
-  const Poly &d = access.distance[a];
-  if (d.isZero())
+  if (access.distance[a].isZero())
     return Side::Same;
+  std::map<std::string, int64_t> fixed;
+  std::swap(fixed, bounds.boundSizes);
+  Side side = provenSide(access, a, mayBeZero);
+  std::swap(fixed, bounds.boundSizes);
+  if (side == Side::Earlier || side == Side::Later || bounds.boundSizes.empty())
+    return side;
+  Side narrower = provenSide(access, a, mayBeZero);
+  return narrower == Side::Unknown ? side : narrower;
+}
+
+KernelAnalyzer::Side KernelAnalyzer::provenSide(const Access &access,
+                                                unsigned a, bool mayBeZero) {
+  const Poly &d = access.distance[a];
   collectFacts(access);
   Side side = Side::Unknown;
   if (bounds.nonNegative(d - Poly(1)))

@@ -27,12 +27,17 @@ CORNERS = []
 TOLERANCES = {"f64": 1e-9, "f32": 2e-5, "bf16": 1e-2}
 
 
-def corner(text, **sizes):
-    """Registers a formula; `sizes` are lists, taken together."""
-    def register(formula):
-        CORNERS.append((formula.__name__, text, sizes, formula))
-        return formula
-    return register
+def registry(entries):
+    def corner(text, **sizes):
+        """Registers a formula; `sizes` are lists, taken together."""
+        def register(formula):
+            entries.append((formula.__name__, text, sizes, formula))
+            return formula
+        return register
+    return corner
+
+
+corner = registry(CORNERS)
 
 
 def sigmoid(x):
@@ -444,6 +449,44 @@ def ranges(x, w):
             for k in range(t - 3 if t % 2 else -t, 3)))}
 
 
+@corner("""kernel k(x: [T, D], A: [N, N], W: [E, N], a: [D], b, c: [N], i: [D, N]) -> (y: [T, D, E], z: [T, D]) {
+  state p, q: [D, N]
+  p[-1, d, n] = i[d, n]
+  p[t, d, n] = p[t-1, d, n] / 3 + (sum[m] A[n, m] * q[t-1, d, m]) / N + b[n] * x[t, d]
+  q[t, d, n] = tanh(a[d]) * q[t-1, d, n] - 0.3 * p[t-1, d, n] + c[n] * x[t, d] ^ 2
+  y[t, d, e] = (x[t, d] * sum[n] W[e, n] * p[t-1, d, n]) + sum[n] q[t, d, n]
+  z[t, d] = sum[n | n mod 2 == 0] p[t, d, n]
+}""", T=[0, 1, 15, 16, 17, 37], D=[2, 1, 3, 4, 17, 5], N=[3, 4, 1, 8, 9, 16],
+        E=[1, 2, 3, 2, 1, 5])
+def constant_transitions(x, A, W, a, b, c, i):
+    """Powers of a matrix that mixes two states, by channels."""
+    (T, D), N = x.shape, len(b)
+    p, q, y, z = i.copy(), np.zeros((D, N)), [], []
+    for t in range(T):
+        old = p
+        p = p / 3 + q @ A.T / N + b * x[t, :, None]
+        q = np.tanh(a)[:, None] * q - 0.3 * old + c * x[t, :, None] ** 2
+        y.append(x[t, :, None] * (old @ W.T) + q.sum(-1)[:, None])
+        z.append(p[:, ::2].sum(-1))
+    return {"y": np.reshape(y, (T, D, len(W))), "z": np.reshape(z, (T, D))}
+
+
+@corner("""kernel k(x: [T], A: [N, N], b, w: [N]) -> (y: [T, N], z: [T]) {
+  state s: [N]
+  s[t, n] = (sum[m] A[n, m] * s[t+1, m]) / N + b[n] * x[t]
+  y[t, n] = 2 * s[t, n] + x[t]
+  z[t] = sum[n] w[n] * s[t+1, n]
+}""", T=[0, 1, 16, 35], N=[3, 1, 8, 5])
+def constant_transition_from_the_end(x, A, b, w):
+    T, N = len(x), len(b)
+    s, y, z = np.zeros(N), np.zeros((T, N)), np.zeros(T)
+    for t in range(T)[::-1]:
+        z[t] = w @ s
+        s = A @ s / N + b * x[t]
+        y[t] = 2 * s + x[t]
+    return {"y": y, "z": z}
+
+
 def arguments(text):
     """[(name, dtype, dims)] of kernel `k`"""
     head = text.split("kernel k(")[1].split(") ->")[0]
@@ -501,50 +544,36 @@ def error(found, expected):
     return np.abs(found[finite] - expected[finite]).max(initial=0) / scale
 
 
-@corner("""kernel k(x: [T, D], A: [N, N], W: [E, N], a: [D], b, c: [N], i: [D, N]) -> (y: [T, D, E], z: [T, D]) {
-  state p, q: [D, N]
-  p[-1, d, n] = i[d, n]
-  p[t, d, n] = p[t-1, d, n] / 3 + (sum[m] A[n, m] * q[t-1, d, m]) / N + b[n] * x[t, d]
-  q[t, d, n] = tanh(a[d]) * q[t-1, d, n] - 0.3 * p[t-1, d, n] + c[n] * x[t, d] ^ 2
-  y[t, d, e] = (x[t, d] * sum[n] W[e, n] * p[t-1, d, n]) + sum[n] q[t, d, n]
-  z[t, d] = sum[n | n mod 2 == 0] p[t, d, n]
-}""", T=[0, 1, 15, 16, 17, 37], D=[2, 1, 3, 4, 17, 5], N=[3, 4, 1, 8, 9, 16],
-        E=[1, 2, 3, 2, 1, 5])
-def constant_transitions(x, A, W, a, b, c, i):
-    """Powers of a matrix that mixes two states, by channels."""
-    (T, D), N = x.shape, len(b)
-    p, q, y, z = i.copy(), np.zeros((D, N)), [], []
-    for t in range(T):
-        old = p
-        p = p / 3 + q @ A.T / N + b * x[t, :, None]
-        q = np.tanh(a)[:, None] * q - 0.3 * old + c * x[t, :, None] ** 2
-        y.append(x[t, :, None] * (old @ W.T) + q.sum(-1)[:, None])
-        z.append(p[:, ::2].sum(-1))
-    return {"y": np.reshape(y, (T, D, len(W))), "z": np.reshape(z, (T, D))}
+def runs_of(program, sizes):
+    """[(title, tolerance, options of rondoc; None: interpreted, cases)]"""
+    count = len(next(iter(sizes.values())))
+    runs = [("reference", 1e-6, None, range(count))]
+    for dtype, tolerance in TOLERANCES.items():
+        runs.append((dtype, tolerance, ["--dtype=" + dtype], range(count)))
+    for form in ("sequential", "scan", "chunked", "newton"):
+        runs.append((form, 2e-5, ["--form=" + form], range(count)))
+    last = dims_of(sizes, count - 1)
+    runs.append(("bound", 2e-5, ["--dims=" + last, "--arch=x86-64-v3"],
+                 [count - 1]))
+    return runs
 
 
-@corner("""kernel k(x: [T], A: [N, N], b, w: [N]) -> (y: [T, N], z: [T]) {
-  state s: [N]
-  s[t, n] = (sum[m] A[n, m] * s[t+1, m]) / N + b[n] * x[t]
-  y[t, n] = 2 * s[t, n] + x[t]
-  z[t] = sum[n] w[n] * s[t+1, n]
-}""", T=[0, 1, 16, 35], N=[3, 1, 8, 5])
-def constant_transition_from_the_end(x, A, b, w):
-    T, N = len(x), len(b)
-    s, y, z = np.zeros(N), np.zeros((T, N)), np.zeros(T)
-    for t in range(T)[::-1]:
-        z[t] = w @ s
-        s = A @ s / N + b * x[t]
-        y[t] = 2 * s + x[t]
-    return {"y": y, "z": z}
+def dims_of(sizes, case):
+    return ",".join("%s=%d" % (name, values[case])
+                    for name, values in sizes.items())
 
 
-def check(tool, folder, entry, failures):
+def execute(command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.returncode, done.stderr.strip()
+
+
+def check(bin_, folder, entry, failures):
     name, text, sizes, formula = entry
     program = os.path.join(folder, name + ".rondo")
     with open(program, "w") as file:
         file.write(text + "\n")
-    count = 0
+    cases, count = [], 0
     for case in range(len(next(iter(sizes.values())))):
         here = {size: values[case] for size, values in sizes.items()}
         tensors = draw(text, here, np.random.default_rng(case))
@@ -552,25 +581,32 @@ def check(tool, folder, entry, failures):
             expected = formula(**{
                 k: x.astype(np.float64) if x.dtype == np.float32 else x
                 for k, x in tensors.items()})
-        source, target = (os.path.join(folder, f) for f in ("in", "out"))
+        source = os.path.join(folder, "in%d" % case)
         safetensors.write(source, tensors)
-        dims = ",".join("%s=%d" % size for size in here.items())
-        runs = [("reference", ["--reference"], 1e-6)]
-        for dtype, tolerance in TOLERANCES.items():
-            runs.append((dtype, ["--dtype=" + dtype], tolerance))
-        for form in ("sequential", "scan", "chunked", "newton"):
-            runs.append((form, ["--form=" + form], 2e-5))
-        runs.append(("bound", ["--dims=" + dims, "--arch=x86-64-v3"], 2e-5))
-        for title, options, tolerance in runs:
-            done = subprocess.run(
-                [tool, program, "--kernel=k", "--in", source, "--out", target,
-                 "--dims=" + dims] + options, capture_output=True, text=True)
-            if done.returncode and "compile it with --form=seq" in done.stderr:
+        cases.append((source, expected))
+    target = os.path.join(folder, "out")
+    for title, tolerance, options, which in runs_of(program, sizes):
+        command = [os.path.join(bin_, "rondo-run"), program, "--kernel=k",
+                   "--reference"]
+        if options is not None:
+            library = os.path.join(folder, "lib.so")
+            code, output = execute([os.path.join(bin_, "rondoc"), program,
+                                    "--kernel=k", "-o", library] + options)
+            if code and "compile it with --form=seq" in output:
                 continue  # not a form of this program
+            if code:
+                failures.append("%s, %s: %s" % (name, title, output[:300]))
+                continue
+            command = [os.path.join(bin_, "rondo-run"), library]
+        for case in which:
+            source, expected = cases[case]
+            dims = dims_of(sizes, case)
             count += 1
             what = "%s, %s, %s: " % (name, title, dims)
-            if done.returncode:
-                failures.append(what + done.stderr.strip()[:300])
+            code, output = execute(command + ["--in", source, "--out", target]
+                                   + ["--dims=" + dims] * (options is None))
+            if code:
+                failures.append(what + output[:300])
                 continue
             found = safetensors.read(target)
             for key, value in expected.items():
@@ -580,23 +616,23 @@ def check(tool, folder, entry, failures):
     return count
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(entries, title):
+    parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
     parser.add_argument("--only")
     options = parser.parse_args()
-    tool = os.path.join(os.path.abspath(options.build), "bin", "rondo-run")
+    bin_ = os.path.join(os.path.abspath(options.build), "bin")
     failures, count = [], 0
     with tempfile.TemporaryDirectory() as folder:
-        for entry in CORNERS:
+        for entry in entries:
             if options.only in (None, entry[0]):
-                count += check(tool, folder, entry, failures)
+                count += check(bin_, folder, entry, failures)
     for failure in failures:
         print("FAIL " + failure)
-    print("corners: %d runs of %d programs, %d failed" % (
-        count, len(CORNERS), len(failures)))
+    print("%s: %d runs of %d programs, %d failed" % (
+        title, count, len(entries), len(failures)))
     return 1 if failures or not count else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CORNERS, "corners"))

@@ -10,6 +10,7 @@ with the golden files.
 
     python3 test/numerics/run.py --build build
     python3 test/numerics/run.py --build build --only gla,lstm --modes f32
+    python3 test/numerics/run.py --build build --long 65536
 
 Prints a line, with the command that repeats it, for each case that fails, and a
 summary; exits with 1 when a case failed. Inputs and expected values of failed
@@ -47,11 +48,19 @@ LENGTHS = [0, 1, 2, 15, 16, 17, 31, 37]
 # Around the blocks of attention.
 BLOCKS = [63, 64, 65, 130]
 LONG = 4096
+SMALL = {"B": 1, "G": 1, "H": 1, "K": 5, "V": 3, "D": 9, "N": 4, "P": 5, "M": 3}
 # Around the blocks of rows that share matrices.
 BATCHES = [4, 5, 7, 8, 9, 16, 17, 35]
 SPLITS = [(0, 9), (1, 16), (16, 17), (32, 5)]
 # Every case runs in these; the other modes share their code, and take every
 # third length and one split unless --full asks for more.
+# Formulas whose time or memory grows with the square of the length, or that
+# take one length only: not for --long.
+QUADRATIC = {
+    "attention", "combiner", "forgetting_attention", "gau", "hedgehog", "jrt",
+    "light_net", "log_linear", "lolcats", "ngram_head", "prefix_attention",
+    "rope_attention", "rwkv4", "sigmoid_attention", "universal", "vq_memory"}
+SAME_INPUTS = ("f32", "chunked", "newton", "scan")
 MAIN_MODES = ("reference", "f32", "chunked", "newton")
 
 
@@ -99,6 +108,7 @@ class Suite:
         self.program = os.path.join(ROOT, "examples", name + ".rondo")
         self.folder = os.path.join(options.build, "numerics", name, mode)
         self.passed, self.reports, self.count = 0, [], 0
+        self.expected = {}  # by title, where modes share it
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
 
@@ -200,7 +210,11 @@ class Suite:
     def case(self, title, time, tolerance, **how):
         sizes, inputs = self.draw(title, time, self.options.seed, **how)
         described = " ".join("%s=%d" % entry for entry in sizes.items())
-        expected = self.example.expect(inputs, sizes)
+        expected = self.expected.get(title)
+        if expected is None:
+            expected = self.example.expect(inputs, sizes)
+        if self.options.long:
+            self.expected[title] = expected
         self.run("%s [%s]" % (title, described), inputs, expected, tolerance)
 
     def split(self, first, second, tolerance):
@@ -244,6 +258,18 @@ class Suite:
         if os.path.exists(file) and self.mode in GOLDEN_TOLERANCE:
             self.run("golden file", file, file, GOLDEN_TOLERANCE[self.mode])
 
+    def long(self):
+        """A very long sequence, also with decays from none to complete."""
+        self.command = self.compile()
+        if self.command is None:
+            return
+        tolerance = TOLERANCE[self.mode] * self.example.loosen
+        kinds = [("long", {})]
+        if self.example.override:
+            kinds.append(("long and extreme", {"extreme": True}))
+        for title, how in kinds:
+            self.case(title, self.options.long, tolerance, sizes=SMALL, **how)
+
     def all(self):
         example = self.example
         self.command = self.compile()
@@ -271,9 +297,7 @@ class Suite:
             self.case("initial states", 18, tolerance, initial=True)
         if example.long and self.mode in ("f32", "bf16", "chunked",
                                              "newton", "scan"):
-            self.case("long", LONG, tolerance, sizes={
-                "B": 1, "G": 1, "H": 1, "K": 5, "V": 3, "D": 9, "N": 4, "P": 5,
-                "M": 3})
+            self.case("long", LONG, tolerance, sizes=SMALL)
         if example.split:
             splits = [cut for cut in SPLITS if cut[0] % example.split == 0]
             for first, second in splits if whole else splits[-1:]:
@@ -328,6 +352,25 @@ def work(task):
     return name, mode, suite.passed, suite.reports
 
 
+def work_long(task):
+    """All modes that take the same inputs, one after the other."""
+    options, name, modes = task
+    passed, reports, expected = 0, [], {}
+    for mode in modes:
+        suite = Suite(options, name, mode)
+        suite.expected = expected
+        try:
+            suite.long()
+        except Exception as error:
+            suite.reports.append("FAIL %s (%s): %s: %s" % (
+                name, mode, type(error).__name__, error))
+        passed += suite.passed
+        reports += suite.reports
+        if not suite.reports:
+            shutil.rmtree(suite.folder, ignore_errors=True)
+    return name, "long", passed, reports
+
+
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--build", default=os.path.join(ROOT, "build"),
@@ -340,6 +383,9 @@ def parse_options():
     parser.add_argument("--modes", default=",".join(ALL_MODES))
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--long", type=int, default=0,
+                        help="only sequences of this length, of the examples "
+                        "with formulas that take time in proportion")
     parser.add_argument("--full", action="store_true",
                         help="every case in every mode")
     options = parser.parse_args()
@@ -374,11 +420,19 @@ def main():
     tasks = [(options, name, mode) for name in sorted(only or EXAMPLES)
              for mode in modes if mode in EXAMPLES[name].modes]
     tasks += [(options, name, "formula") for name in sorted(only or EXAMPLES)]
+    function = work
+    if options.long:
+        function = work_long
+        tasks = [(options, name, [mode for mode in SAME_INPUTS if mode in modes
+                                  and mode in EXAMPLES[name].modes])
+                 for name in sorted(only or EXAMPLES)
+                 if EXAMPLES[name].has("T") and name not in QUADRATIC]
     passed, clean = 0, 0
     for failure in failures:
         print(failure)
     with multiprocessing.Pool(options.jobs) as pool:
-        for _, _, good, reports in pool.imap_unordered(work, tasks):
+        for _, _, good, reports in pool.imap_unordered(
+                function, tasks):
             passed += good
             clean += not reports
             for report in reports:

@@ -131,10 +131,12 @@ def continues(kernel):
 
     if not has_one_time(kernel):
         return False
+    if any(e.point is not None for e in kernel.equations):
+        return False
     for e in kernel.equations:
         dims = kernel.inner(kernel.tensors[e.tensor])
         time = e.indices[dims.index("T")] if "T" in dims else None
-        if e.point is not None or not is_local(e.expr, time):
+        if not is_local(e.expr, time):
             return False
     return all(is_local(node, None) for node in [
         *kernel.lets.values(),

@@ -41,9 +41,7 @@ Value rondo::buildExtent(OpBuilder &builder, Location loc,
                          const IndexRange &range) {
   if (!range.lower)
     return range.upper;
-  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-  Value extent = arith::SubIOp::create(builder, loc, range.upper, range.lower);
-  return arith::MaxSIOp::create(builder, loc, extent, zero);
+  return arith::SubIOp::create(builder, loc, range.upper, range.lower);
 }
 
 Value rondo::buildPosition(OpBuilder &builder, Location loc, Value index,
