@@ -285,6 +285,8 @@ llvm::Expected<KernelSignature> KernelSignature::get(mlir::Operation *op) {
   if (auto workspace = op->getAttrOfType<mlir::StringAttr>("rondo.workspace");
       workspace && workspace.getValue() == "whole")
     kernel.flags |= RONDO_KERNEL_WHOLE_WORKSPACE;
+  if (op->hasAttr("rondo.independent"))
+    kernel.flags |= RONDO_KERNEL_INDEPENDENT_STEPS;
   if (op->hasAttr("rondo.rows"))
     kernel.flags |= RONDO_KERNEL_ROWS;
   if (auto form = op->getAttrOfType<mlir::StringAttr>("rondo.form"))

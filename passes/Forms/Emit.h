@@ -148,6 +148,7 @@ private:
   void createWorkerBytes();
   void createBuffers();
   void emitCluster(const Cluster &cluster);
+  bool hasIndependentSteps(const Cluster &cluster);
   void emitLoop(const Cluster &cluster, unsigned level);
   void emitStepBody(const Cluster &cluster);
   void emitInitial(const Node &node);

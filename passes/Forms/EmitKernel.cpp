@@ -219,6 +219,20 @@ void KernelEmitter::emitCluster(const Cluster &cluster) {
         emitFinal(*statement->result);
 }
 
+/// Whether no step needs what another one has left in memory.
+bool KernelEmitter::hasIndependentSteps(const Cluster &cluster) {
+  if (cluster.loops[0].direction != Direction::Any)
+    return false;
+  for (Statement *statement : cluster.schedule) {
+    const TensorStorage &place = storage.of(statement->result);
+    if (place.hasRingDim() || place.prefilled)
+      return false;
+  }
+  return llvm::none_of(storage.snapshots, [&](const Snapshot &snapshot) {
+    return clusters.of(snapshot.tensor->node) == &cluster;
+  });
+}
+
 void KernelEmitter::emitLoop(const Cluster &cluster, unsigned level) {
   if (level == cluster.loops.size())
     return emitStepBody(cluster);
@@ -232,6 +246,8 @@ void KernelEmitter::emitLoop(const Cluster &cluster, unsigned level) {
   auto steps = scf::ForOp::create(b, loc, constant(0), size, constant(1));
   if (level + 1 == cluster.loops.size())
     steps->setAttr("rondo.steps", b.getUnitAttr());
+  if (level == 0 && hasIndependentSteps(cluster))
+    steps->setAttr("rondo.independent", b.getUnitAttr());
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(steps.getBody());
   Value step = steps.getInductionVar(), time = step;

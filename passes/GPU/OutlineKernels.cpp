@@ -9,9 +9,12 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "passes/Common/PackedSequences.h"
 #include "passes/Common/Signature.h"
 #include "passes/GPU/Passes.h"
@@ -62,6 +65,8 @@ private:
   Value index(int64_t value) {
     return arith::ConstantIndexOp::create(b, value);
   }
+  scf::ForOp findPoints();
+  scf::ForOp findSharedLoop(scf::ForOp points);
   mlir::gpu::GPUFuncOp createKernel();
   void emitBody(mlir::gpu::GPUFuncOp kernel, Region &body);
   Value emitTensor(TensorSpecAttr spec, Value argument, Type type);
@@ -72,9 +77,75 @@ private:
   int64_t threads;
   Packing packing;
   ImplicitLocOpBuilder b;
+  /// The loop whose steps several blocks share, or null.
+  scf::ForOp shared;
 };
 
 } // namespace
+
+//===----------------------------------------------------------------------===//
+// What several blocks can share
+//===----------------------------------------------------------------------===//
+
+/// The loop over batch points.
+scf::ForOp Outliner::findPoints() {
+  Block &body = func.getBody().front();
+  unsigned tail = signature.bounds.size() + signature.tensors.size();
+  for (auto loop : body.getOps<scf::ForOp>())
+    if (loop.getLowerBound() == body.getArgument(tail + 1) &&
+        loop.getUpperBound() == body.getArgument(tail + 2))
+      return loop;
+  return nullptr;
+}
+
+/// Whether `op` changes nothing but a block's own slice of the workspace.
+static bool writesSliceOnly(Operation *op, Value workspace) {
+  auto isOwn = [&](Value memref) {
+    while (Operation *def = memref.getDefiningOp()) {
+      if (auto view = dyn_cast<memref::ViewOp>(def))
+        return view.getSource() == workspace;
+      if (!isa<ViewLikeOpInterface, memref::CastOp>(def))
+        return false;
+      memref = def->getOperand(0);
+    }
+    return false;
+  };
+  bool result = true;
+  op->walk([&](Operation *inner) {
+    if (auto store = dyn_cast<memref::StoreOp>(inner))
+      result &= isOwn(store.getMemRef());
+    else if (auto linalgOp = dyn_cast<linalg::LinalgOp>(inner))
+      result &= llvm::all_of(linalgOp.getDpsInits(), isOwn);
+    else if (auto copy = dyn_cast<memref::CopyOp>(inner))
+      result &= isOwn(copy.getTarget());
+    else
+      result &= isMemoryEffectFree(inner) ||
+                inner->hasTrait<OpTrait::HasRecursiveMemoryEffects>() ||
+                isa<memref::LoadOp>(inner);
+  });
+  return result;
+}
+
+/// The last thing that is done for a batch point, if it is a loop whose steps
+/// need nothing of one another and what is before it only fills the slice.
+/// Every block does that, and then its part of the steps.
+scf::ForOp Outliner::findSharedLoop(scf::ForOp points) {
+  if (!points)
+    return nullptr;
+  Value workspace = func.getArgument(signature.bounds.size() +
+                                     signature.tensors.size());
+  scf::ForOp last;
+  for (Operation &op : points.getBody()->without_terminator()) {
+    if (auto loop = dyn_cast<scf::ForOp>(op);
+        loop && loop->hasAttr("rondo.independent") && !last) {
+      last = loop;
+      continue;
+    }
+    if (last ? !isMemoryEffectFree(&op) : !writesSliceOnly(&op, workspace))
+      return nullptr;
+  }
+  return last;
+}
 
 //===----------------------------------------------------------------------===//
 // The kernel
@@ -145,7 +216,14 @@ void Outliner::emitBody(mlir::gpu::GPUFuncOp kernel, Region &body) {
                        old.getArgument(numSizes + i).getType()));
   Value block = mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::x);
   Value blocks = mlir::gpu::GridDimOp::create(b, mlir::gpu::Dimension::x);
-  Value offset = arith::MulIOp::create(b, block, slice);
+  Value number = block, part, parts;
+  if (shared) {
+    part = mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::y);
+    parts = mlir::gpu::GridDimOp::create(b, mlir::gpu::Dimension::y);
+    number = arith::AddIOp::create(
+        b, arith::MulIOp::create(b, part, blocks), block);
+  }
+  Value offset = arith::MulIOp::create(b, number, slice);
   map.map(old.getArgument(numSizes + numTensors),
           memref::ViewOp::create(b, cast<MemRefType>(workspace.getType()),
                                  workspace, offset, ValueRange{slice}));
@@ -186,8 +264,21 @@ void Outliner::emitBody(mlir::gpu::GPUFuncOp kernel, Region &body) {
     }
     // The loop over batch points: this one.
     map.map(loop.getInductionVar(), point);
-    for (Operation &inner : loop.getBody()->without_terminator())
-      b.clone(inner, map);
+    for (Operation &inner : loop.getBody()->without_terminator()) {
+      Operation *clone = b.clone(inner, map);
+      if (&inner != shared)
+        continue;
+      auto steps = cast<scf::ForOp>(clone);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPoint(steps);
+      Value size = steps.getUpperBound();
+      auto bound = [&](Value part) -> Value {
+        return arith::DivUIOp::create(b, arith::MulIOp::create(b, size, part),
+                                      parts);
+      };
+      steps.setLowerBound(bound(part));
+      steps.setUpperBound(bound(arith::AddIOp::create(b, part, index(1))));
+    }
   }
 }
 
@@ -226,15 +317,21 @@ void Outliner::emitLaunch(mlir::gpu::GPUFuncOp kernel) {
                                           tail[6], tail[7]});
   Value points = arith::SubIOp::create(b, end, begin);
   Value blocks = arith::MinSIOp::create(b, points, slices);
-  Value one = this->index(1);
+  Value one = this->index(1), parts = one;
+  if (shared)
+    parts = arith::DivUIOp::create(b, slices,
+                                   arith::MaxSIOp::create(b, blocks, one));
   mlir::gpu::LaunchFuncOp::create(
-      b, kernel, mlir::gpu::KernelDim3{blocks, one, one},
+      b, kernel, mlir::gpu::KernelDim3{blocks, parts, one},
       mlir::gpu::KernelDim3{this->index(threads), one, one},
       /*dynamicSharedMemorySize=*/Value(), operands);
   func::ReturnOp::create(b);
 }
 
 void Outliner::run() {
+  shared = findSharedLoop(findPoints());
+  if (shared)
+    func->setAttr("rondo.independent", b.getUnitAttr());
   mlir::gpu::GPUFuncOp kernel = createKernel();
   emitBody(kernel, func.getBody());
   emitLaunch(kernel);

@@ -18,7 +18,10 @@ def OutlineKernels : Pass<"rondo-outline-kernels", "::mlir::ModuleOp"> {
     one batch point at a time, in its own slice of the workspace.
 
     Words: a *slice* is `@f_worker_bytes(sizes..)` bytes, rounded up to 64; there
-    are as many as blocks. A *sequence* is a part of a packed batch; the kernel
+    are as many as blocks. Where the work for a point ends in one loop whose
+    steps are independent (`rondo.independent`), as in attention and
+    convolutions, blocks beyond the number of points share its steps, and the
+    function of the host gets that attribute. A *sequence* is a part of a packed batch; the kernel
     reads its boundaries from the device's memory and shifts its tensors there.
 
     Pre-condition: the forms' contract (`rondo-verify-forms`), and no

@@ -515,10 +515,16 @@ class Machine:
                 pc[self.active] = here
 
     def hold(self, here, pc, end, held, size):
-        """Lanes wait for those of their warps that took another way."""
-        warps = np.arange(self.lanes) // self.threads * (self.threads // size + 1) + \
-            np.arange(self.lanes) % self.threads // size
-        live = np.bincount(warps, pc < end)
+        """Lanes wait for those of their warps that took another way, and that the
+        instruction names as members."""
+        lanes = np.arange(self.lanes)
+        warps = lanes // self.threads * (self.threads // size + 1) + \
+            lanes % self.threads // size
+        members = np.full(warps.max() + 1, 0xffffffff, np.uint32)
+        if self.current.name == "shfl":
+            members[warps[self.active]] = self.read(self.current.operands[4], np.uint32)
+        wanted = (pc < end) & (members[warps] >> (lanes % self.threads % 32) & 1 != 0)
+        live = np.bincount(warps, wanted)
         present = np.bincount(warps[self.active], minlength=live.size)
         missing = self.active[present[warps[self.active]] < live[warps[self.active]]]
         if not missing.size:

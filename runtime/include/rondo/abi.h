@@ -461,7 +461,10 @@ enum {
   RONDO_KERNEL_WHOLE_WORKSPACE = 1,
   /// Neighbouring batch points are computed together, up to 16: ranges of them
   /// should not be shorter than needed to keep all workers busy.
-  RONDO_KERNEL_ROWS = 2
+  RONDO_KERNEL_ROWS = 2,
+  /// CUDA: more slices of the workspace than batch points are of use, up to one
+  /// for each step of the longest dim.
+  RONDO_KERNEL_INDEPENDENT_STEPS = 4
 };
 
 /// One kernel.

@@ -81,6 +81,23 @@ int64_t rondo_call_points(const rondo_call *call, const int64_t *sizes) {
   return points;
 }
 
+/// Slices for blocks that share the steps of batch points: as many as a device
+/// keeps busy, within 256 MiB.
+static int64_t shareSteps(const rondo_call *call, int64_t points) {
+  int64_t longest = 1;
+  for (int32_t i = 0; i < call->info->num_sizes; ++i)
+    longest = call->sizes[i] > longest ? call->sizes[i] : longest;
+  int64_t most = RONDO_MAX_SLICES;
+  if (call->worker_stride > 0 && call->worker_stride < INT64_MAX / 4) {
+    int64_t fit = (INT64_C(256) << 20) / roundUp(call->worker_stride);
+    most = fit < most ? fit : most;
+  }
+  if (points < 1 || most <= points)
+    return points;
+  int64_t parts = most / points;
+  return points * (parts < longest ? parts : longest);
+}
+
 rondo_status rondo_call_plan(rondo_call *call) {
   const rondo_kernel_info *info = call->info;
   rondo_status status = checkBatch(call);
@@ -99,7 +116,6 @@ rondo_status rondo_call_plan(rondo_call *call) {
     workers = info->flags & RONDO_KERNEL_WHOLE_WORKSPACE ? 1 : RONDO_MAX_SLICES;
     workers = points < workers ? points : workers;
   }
-  call->slices = workers;
 
   int64_t bytes = rondo_on_device(call) && info->num_faults
                       ? RONDO_WORKSPACE_ALIGNMENT
@@ -121,6 +137,9 @@ rondo_status rondo_call_plan(rondo_call *call) {
     if (call->packed)
       call->sizes[time] = whole;
   }
+  if (rondo_on_device(call) && info->flags & RONDO_KERNEL_INDEPENDENT_STEPS)
+    workers = shareSteps(call, workers);
+  call->slices = workers;
   int64_t slices;
   if (bytes > INT64_MAX / 4 || call->worker_stride < 0 ||
       call->worker_stride > INT64_MAX / 4 ||
