@@ -33,6 +33,7 @@ CHANNELS = ["B=4,T=2048,D=2048", "B=2,T=16384,D=2048"]
 FEW = "B=2,T=333,D=72"
 PARA = ["B=8,T=4096,D=256"]
 CELL, FEW_CELLS = ["B=16,T=1024,H=12,D=64"], "B=11,T=77,H=2,D=64"
+DENSE, FEW_DENSE = ["B=16,T=1024,H=1,D=768"], "B=19,T=21,H=1,D=768"
 # name, program, sizes bound, small sizes, sizes, milliseconds asked for (0: none),
 # and options that are not the usual ones
 ROWS = [
@@ -53,6 +54,10 @@ ROWS = [
     ("slstm", "slstm", "D=64", FEW_CELLS, CELL, [1.2]),
     ("gru reset after", "gru_reset_after", "D=64", FEW_CELLS, CELL, [1.2]),
     ("lstm f32", "lstm", "D=64", FEW_CELLS, CELL, [0], "--dtype=f32"),
+    ("lstm dense", "lstm", "D=768", FEW_DENSE, DENSE, [5.0]),
+    ("gru dense", "gru_reset_after", "D=768", FEW_DENSE, DENSE, [5.0]),
+    ("gru before", "gru", "D=768", "B=19,T=21,D=768", ["B=16,T=1024,D=768"], [0]),
+    ("lstm f32 dense", "lstm", "D=768", FEW_DENSE, DENSE, [0], "--dtype=f32"),
     ("para_gru newton", "para_gru", "", FEW, PARA, [0], "--dtype=f32", "--form=newton"),
 ]
 
@@ -118,6 +123,7 @@ def draw(torch, artifact, program, info, sizes):
         elif name == "k" and len(shape) == 4:
             x = torch.nn.functional.normalize(x, dim=-1)
         tensors[name] = x.to(torch.bfloat16 if entry.dtype == 2 else torch.float32)
+    torch.cuda.synchronize()  # calls are on a stream of their own
     return tensors
 
 

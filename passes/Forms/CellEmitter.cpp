@@ -18,8 +18,9 @@ using Values = CellEmitter::Values;
 CellEmitter::CellEmitter(Context &context, CellStructure &structure,
                          CellParameters parameters)
     : PointEmitter(context, structure), s(structure), p(parameters),
-      numPairs(llvm::divideCeil(structure.width, 32)),
-      planeSize(numPairs * p.rowTiles * 256),
+      numPairs(llvm::divideCeil(llvm::divideCeil(structure.width, 32),
+                                parameters.splits)),
+      planeSize(numPairs * p.splits * p.rowTiles * 256),
       numStates(structure.states.size()),
       // A warp may be a barrier ahead of another one, which still reads.
       numBuffers(structure.numLevels == 1 ? 2 : 1) {}
@@ -45,20 +46,34 @@ Value CellEmitter::countHeads(Value points) {
   return arith::MaxSIOp::create(b, heads, constant(1));
 }
 
-/// A block for each head and tiles of its rows.
+/// Teams: each head with tiles of its rows. A team is a block, or `parts` of
+/// them, and as many teams as fit most devices are computed at a time.
 void CellEmitter::createKernel() {
-  int64_t threads = 32 * p.unitTiles;
+  int64_t threads = 32 * p.unitTiles * p.splits;
+  int64_t slots = std::max<int64_t>(1, 96 / p.parts);
   auto launch = [&](Value first, Value stop, ValueRange operands) {
     Value points = sub(stop, first), one = constant(1);
     Value heads = countHeads(points);
     Value groups = arith::CeilDivSIOp::create(b, div(points, heads),
                                               constant(8 * p.rowTiles));
-    mlir::gpu::LaunchFuncOp::create(
-        b, kernel, mlir::gpu::KernelDim3{mul(heads, groups), one, one},
-        mlir::gpu::KernelDim3{constant(threads), one, one},
+    Value teams = mul(heads, groups);
+    mlir::gpu::KernelDim3 grid{teams, one, one};
+    if (p.parts > 1) {
+      grid = {constant(p.parts),
+              arith::MinSIOp::create(b, teams, constant(slots)), one};
+      launchClear(operands.back(), slots * getSlotBytes());
+    }
+    auto call = mlir::gpu::LaunchFuncOp::create(
+        b, kernel, grid, mlir::gpu::KernelDim3{constant(threads), one, one},
         /*dynamicSharedMemorySize=*/Value(), operands);
+    if (p.parts > 1)
+      call->setAttr("rondo.together", b.getUnitAttr());
   };
-  createFunctions({"sequential", threads, launch, nullptr});
+  auto bytes = [&] { return constant(slots * getSlotBytes()); };
+  if (p.parts > 1)
+    createFunctions({"sequential", threads, launch, bytes});
+  else
+    createFunctions({"sequential", threads, launch, nullptr});
   whole = sizes;
   wholeTensors = tensors;
 }
@@ -94,20 +109,15 @@ PointEmitter::Place CellEmitter::emitPlaceOfRow(Value row) {
 
 /// Which elements the thread has. Those beyond the last row or unit compute
 /// what the last one does, and store nothing.
-void CellEmitter::emitPlaces() {
-  Value thread = mlir::gpu::ThreadIdOp::create(b, mlir::gpu::Dimension::x);
-  Value block = mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::x);
-  lane = rem(thread, constant(32));
-  group = div(lane, constant(4));
-  quad = rem(lane, constant(4));
-  Value points = sub(end, begin);
-  numHeads = countHeads(points);
-  numRows = div(points, numHeads);
-  head = rem(block, numHeads);
-  firstRow = mul(div(block, numHeads), constant(8 * p.rowTiles));
-  unit = add(mul(div(thread, constant(32)), constant(8)), group);
+void CellEmitter::emitPlaces(Value team) {
+  head = rem(team, numHeads);
+  firstRow = mul(div(team, numHeads), constant(8 * p.rowTiles));
+  unit = add(mul(add(mul(part, constant(p.unitTiles)),
+                     rem(warp, constant(p.unitTiles))),
+                 constant(8)),
+             group);
   Value wanted = unit;
-  if (8 * p.unitTiles != s.width) {
+  if (8 * p.unitTiles * p.parts != s.width) {
     isUnit = less(unit, constant(s.width));
     unit = select(isUnit, unit, constant(s.width - 1));
   }
@@ -135,12 +145,15 @@ void CellEmitter::emitPlaces() {
     longest = loop.getResult(0);
     longestRow = loop.getResult(1);
   }
-  for (int64_t r = 0; r < p.rowTiles; ++r) {
+  // The first warps of a sum have a tile of rows each.
+  int64_t numOwn = p.splits > 1 ? 1 : p.rowTiles;
+  for (int64_t own = 0; own < numOwn; ++own) {
+    Value r = p.splits > 1 ? split : constant(own);
     for (int64_t i = 0; i < 2; ++i) {
       Element &element = elements.emplace_back();
-      // (r * 8) + 2 * quad + i
       Value column = add(mul(quad, constant(2)), constant(i));
-      Value row = add(firstRow, add(column, constant(8 * r)));
+      Value row = add(firstRow, add(column, mul(r, constant(8))));
+      element.rowTile = r;
       element.own = emitPlaceOfRow(row);
       element.isOwn = both(less(row, numRows), isUnit);
       element.length = lengthOf(element.own);
@@ -161,7 +174,7 @@ void CellEmitter::emitPlaces() {
       // lanes; a lane has two of its column at a distance of 8, in both.
       Value pair = div(wanted, constant(32)), u = rem(wanted, constant(16));
       Value half = rem(div(wanted, constant(16)), constant(2));
-      Value place = add(mul(pair, constant(p.rowTiles)), constant(r));
+      Value place = add(mul(pair, constant(p.rowTiles)), r);
       place = add(mul(place, constant(32)), mul(column, constant(4)));
       place = add(place, div(rem(u, constant(8)), constant(2)));
       place = add(mul(place, constant(8)), mul(half, constant(4)));
@@ -225,57 +238,103 @@ Values CellEmitter::emitRaws(Element &element, Value number) {
   return raws;
 }
 
-/// States are [element][state], raws [element][read]; returns the states.
+/// What the warps compute that hold elements.
+Values CellEmitter::emitOwned(ValueRange otherwise,
+                              llvm::function_ref<Values()> body) {
+  if (p.splits == 1)
+    return body();
+  SmallVector<Type> types(otherwise.getTypes());
+  auto test = scf::IfOp::create(b, types, less(split, constant(p.rowTiles)),
+                                /*withElseRegion=*/!types.empty());
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(test.thenBlock());
+  Values values = body();
+  if (types.empty())
+    return {};
+  scf::YieldOp::create(b, values);
+  b.setInsertionPointToStart(test.elseBlock());
+  scf::YieldOp::create(b, otherwise);
+  return Values(test.getResults());
+}
+
+/// States are [element][state], raws [element][read]; returns both, of the next
+/// step and of that `steps` later.
 Values CellEmitter::emitStep(Value number, unsigned u, ValueRange before,
-                             ValueRange raws, Values &later) {
-  std::deque<Scope> scopes;
-  for (auto [e, element] : llvm::enumerate(elements)) {
-    enter(element.place);
-    Scope &scope = scopes.emplace_back(element.scope);
-    scope.values[s.time] = timeOf(element, number);
-    for (auto [k, state] : llvm::enumerate(s.states))
-      scope.values[state.past] = before[e * numStates + k];
-    for (auto [k, read] : llvm::enumerate(reads))
-      scope.values[read] = finishRead(read, raws[e * reads.size() + k], scope);
-    llvm::append_range(later,
-                       emitRaws(element, add(number, constant(p.steps))));
-  }
+                             ValueRange raws) {
+  std::vector<Values> products(s.contractions.size());
+  // What is known when the contractions below `level` are.
+  auto bind = [&](unsigned level, std::deque<Scope> &scopes) {
+    for (auto [e, element] : llvm::enumerate(elements)) {
+      enter(element.place);
+      Scope &scope = scopes.emplace_back(element.scope);
+      scope.values[s.time] = timeOf(element, number);
+      for (auto [k, state] : llvm::enumerate(s.states))
+        scope.values[state.past] = before[e * numStates + k];
+      for (auto [k, read] : llvm::enumerate(reads))
+        scope.values[read] =
+            finishRead(read, raws[e * reads.size() + k], scope);
+      for (auto [c, each] : llvm::enumerate(s.contractions))
+        if (s.operands[each.operand].level < level)
+          scope.values[each.marker] =
+              p.splits > 1 ? emitSum(c, e) : products[c][e];
+    }
+  };
   unsigned buffer = u % numBuffers;
   for (unsigned level = 0; level < s.numLevels; ++level) {
-    for (auto [o, operand] : llvm::enumerate(s.operands)) {
-      if (operand.level != level)
-        continue;
-      for (auto [element, scope] : llvm::zip(elements, scopes)) {
-        enter(element.place);
-        Value value = select(isUnit, emit(operand.value, scope), real(0));
-        storeOperand(o, buffer, element, value);
+    emitOwned({}, [&] {
+      std::deque<Scope> scopes;
+      bind(level, scopes);
+      for (auto [o, operand] : llvm::enumerate(s.operands)) {
+        if (operand.level != level)
+          continue;
+        for (auto [element, scope] : llvm::zip(elements, scopes)) {
+          enter(element.place);
+          Value value = select(isUnit, emit(operand.value, scope), real(0));
+          storeOperand(o, buffer, element, value);
+        }
       }
-    }
-    barrier();
-    emitProducts(level, buffer, scopes);
-  }
-  Values now;
-  for (auto [e, element] : llvm::enumerate(elements)) {
-    enter(element.place);
-    Scope &scope = scopes[e];
-    Value isStep = less(number, element.length);
-    for (auto [k, state] : llvm::enumerate(s.states))
-      now.push_back(
-          select(isStep, emit(state.value, scope), before[e * numStates + k]));
-    Values results;
-    for (const CellStructure::Result &result : s.results)
-      results.push_back(emit(result.value, scope));
-    emitIf(both(element.isOwn, isStep), [&, &element = element] {
-      Values here;
-      for (Expr index : ArrayRef(s.indices).take_front(s.numBatch))
-        here.push_back(scope.lookup(index));
-      here.push_back(scope.lookup(s.time));
-      here.push_back(unit);
-      for (auto [result, value] : llvm::zip(s.results, results))
-        emitResult(result.output, here, value);
+      return Values();
     });
+    barrier();
+    if (p.parts > 1)
+      emitExchange(
+          add(mul(number, constant(s.numLevels)), constant(level + 1)));
+    emitProducts(level, buffer, products);
+    if (p.splits > 1)
+      barrier();
   }
-  return now;
+  Values otherwise(before);
+  llvm::append_range(otherwise, raws);
+  return emitOwned(otherwise, [&] {
+    std::deque<Scope> scopes;
+    bind(s.numLevels, scopes);
+    Values now, later;
+    for (Element &element : elements)
+      llvm::append_range(later,
+                         emitRaws(element, add(number, constant(p.steps))));
+    for (auto [e, element] : llvm::enumerate(elements)) {
+      enter(element.place);
+      Scope &scope = scopes[e];
+      Value isStep = less(number, element.length);
+      for (auto [k, state] : llvm::enumerate(s.states))
+        now.push_back(select(isStep, emit(state.value, scope),
+                             before[e * numStates + k]));
+      Values results;
+      for (const CellStructure::Result &result : s.results)
+        results.push_back(emit(result.value, scope));
+      emitIf(both(element.isOwn, isStep), [&] {
+        Values here;
+        for (Expr index : ArrayRef(s.indices).take_front(s.numBatch))
+          here.push_back(scope.lookup(index));
+        here.push_back(scope.lookup(s.time));
+        here.push_back(unit);
+        for (auto [result, value] : llvm::zip(s.results, results))
+          emitResult(result.output, here, value);
+      });
+    }
+    llvm::append_range(now, later);
+    return now;
+  });
 }
 
 Values CellEmitter::emitSteps(ValueRange initials) {
@@ -291,19 +350,21 @@ Values CellEmitter::emitSteps(ValueRange initials) {
   Values arguments(loop.getRegionIterArgs());
   Values states(ArrayRef(arguments).take_front(count)), later;
   Value first = mul(loop.getInductionVar(), constant(p.steps));
-  for (int64_t u = 0; u < p.steps; ++u)
-    states = emitStep(
-        add(first, constant(u)), u, states,
-        ArrayRef(arguments).slice(count + u * rawsOfStep, rawsOfStep), later);
+  for (int64_t u = 0; u < p.steps; ++u) {
+    Values next =
+        emitStep(add(first, constant(u)), u, states,
+                 ArrayRef(arguments).slice(count + u * rawsOfStep, rawsOfStep));
+    states.assign(next.begin(), next.begin() + count);
+    later.append(next.begin() + count, next.end());
+  }
   llvm::append_range(states, later);
   scf::YieldOp::create(b, states);
   return Values(loop.getResults().take_front(count));
 }
 
-void CellEmitter::run() {
-  createKernel();
-  planTiles();
-  emitPlaces();
+/// All steps of a team.
+void CellEmitter::emitTeam(Value team) {
+  emitPlaces(team);
   Values initials;
   for (Element &element : elements) {
     enter(element.own);
@@ -323,11 +384,46 @@ void CellEmitter::run() {
     b.setInsertionPointToStart(test.elseBlock());
     scf::YieldOp::create(b, initials);
   }
+  Value isOwner = p.splits > 1 ? less(split, constant(p.rowTiles)) : Value();
   for (auto [e, element] : llvm::enumerate(elements)) {
     enter(element.own);
     for (auto [output, state] : s.finals)
       emitFinal(output, element.ownScope, test.getResult(e * numStates + state),
-                element.isOwn);
+                both(isOwner, element.isOwn));
+  }
+}
+
+void CellEmitter::run() {
+  createKernel();
+  planTiles();
+  Value thread = mlir::gpu::ThreadIdOp::create(b, mlir::gpu::Dimension::x);
+  Value block = mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::x);
+  lane = rem(thread, constant(32));
+  warp = div(thread, constant(32));
+  group = div(lane, constant(4));
+  quad = rem(lane, constant(4));
+  split = div(warp, constant(p.unitTiles));
+  part = p.parts > 1 ? block : constant(0);
+  Value points = sub(end, begin);
+  numHeads = countHeads(points);
+  numRows = div(points, numHeads);
+  if (p.parts == 1) {
+    emitTeam(block);
+  } else {
+    Value slot = mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::y);
+    Value slots = mlir::gpu::GridDimOp::create(b, mlir::gpu::Dimension::y);
+    Value groups =
+        arith::CeilDivSIOp::create(b, numRows, constant(8 * p.rowTiles));
+    findSlot(slot);
+    auto loop =
+        scf::ForOp::create(b, slot, mul(numHeads, groups), slots, constant(0));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    epoch = loop.getRegionIterArg(0);
+    emitTeam(loop.getInductionVar());
+    Value steps = mul(arith::CeilDivUIOp::create(b, longest, constant(p.steps)),
+                      constant(p.steps * s.numLevels));
+    scf::YieldOp::create(b, add(epoch, steps));
   }
   mlir::gpu::ReturnOp::create(b);
   op.erase();

@@ -49,6 +49,7 @@ private:
     Value isOwn;  // it is there
     Value length; // of its sequence
     Value offset; // of its operands in memory
+    Value rowTile;
   };
   struct Tile {
     unsigned operand;
@@ -58,7 +59,9 @@ private:
   // The kernel.
   void createKernel();
   Value countHeads(Value points);
-  void emitPlaces();
+  void launchClear(Value space, int64_t bytes);
+  void emitPlaces(Value team);
+  void emitTeam(Value team);
   Value pointOf(Value row);
   Place emitPlaceOfRow(Value row);
   void collectReads();
@@ -67,8 +70,10 @@ private:
   Value timeOf(const Element &element, Value number);
   Values emitRaws(Element &element, Value number);
   Values emitSteps(mlir::ValueRange initials);
+  Values emitOwned(mlir::ValueRange otherwise,
+                   llvm::function_ref<Values()> body);
   Values emitStep(Value number, unsigned u, mlir::ValueRange before,
-                  mlir::ValueRange raws, Values &later);
+                  mlir::ValueRange raws);
 
   // Products.
   void planTiles();
@@ -80,8 +85,17 @@ private:
   void createBuffers();
   void storeOperand(unsigned operand, unsigned buffer, Element &element,
                     Value value);
+  Values loadOperand(unsigned operand, unsigned buffer, int64_t pair,
+                     int64_t r);
   void emitProducts(unsigned level, unsigned buffer,
-                    std::deque<Scope> &scopes);
+                    std::vector<Values> &products);
+  Value emitSum(unsigned contraction, unsigned element);
+
+  // Between blocks.
+  int64_t getSlotBytes() const;
+  void findSlot(Value slot);
+  Value at(Value pointer, Value bytes);
+  void emitExchange(Value number);
   Value multiply(mlir::ValueRange left, mlir::ValueRange right, Value sums);
 
   CellStructure &s;
@@ -93,7 +107,11 @@ private:
 
   Values whole; // the kernel's sizes
   Values wholeTensors;
-  Value lane, group, quad; // group = lane / 4, quad = lane mod 4
+  Value warp, lane, group, quad; // group = lane / 4, quad = lane mod 4
+  Value split;                   // which part of the sums the warp has
+  Value part;                    // which of the head's blocks this is
+  Value flags, space; // of the team: what its parts have done, and operands
+  Value epoch;        // what they had done before
   Value head, numHeads, firstRow, numRows, longest, longestRow;
   Value unit, isUnit; // isUnit: null: surely
   std::deque<Element> elements;
@@ -101,6 +119,7 @@ private:
   llvm::SmallVector<Tile> tiles;
   llvm::SmallVector<llvm::SmallVector<Values>> weights; // [tile][k][term * 4]
   Values buffers;                                       // of operands
+  Value partial;                                        // sums of warps
 };
 
 } // namespace rondo

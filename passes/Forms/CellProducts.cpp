@@ -22,6 +22,15 @@ using namespace rondo::algebra;
 
 using Values = CellEmitter::Values;
 
+static Value emitAsm(ImplicitLocOpBuilder &b, Type result, StringRef text,
+                     StringRef constraints, ValueRange operands) {
+  Operation *op = LLVM::InlineAsmOp::create(
+      b, result, operands, text, constraints, /*has_side_effects=*/true,
+      /*is_align_stack=*/false, LLVM::tailcallkind::TailCallKind::None,
+      /*asm_dialect=*/LLVM::AsmDialectAttr(), /*operand_attrs=*/ArrayAttr());
+  return result ? op->getResult(0) : Value();
+}
+
 /// Two contractions of one operand are a tile.
 void CellEmitter::planTiles() {
   for (unsigned operand = 0; operand < s.operands.size(); ++operand)
@@ -71,7 +80,7 @@ Value CellEmitter::emitWeight(int contraction, Value k) {
     return real(0);
   Value isInside = isUnit;
   Scope scope(elements[0].scope);
-  if (s.width % 32) {
+  if (s.width != 32 * numPairs * p.splits) {
     Value last = constant(s.width - 1);
     isInside = both(
         isInside, arith::CmpIOp::create(b, arith::CmpIPredicate::sle, k, last));
@@ -91,7 +100,8 @@ void CellEmitter::loadWeights() {
       for (int part = 0; part < 4; ++part) {
         int contraction = part % 2 ? tile.second : tile.first;
         Value column =
-            add(mul(quad, constant(2)), constant(16 * k + 8 * (part / 2)));
+            add(mul(split, constant(32 * numPairs)),
+                add(mul(quad, constant(2)), constant(16 * k + 8 * (part / 2))));
         Values terms = splitPair(
             emitWeight(contraction, column),
             emitWeight(contraction, add(column, constant(1))), s.weightTerms);
@@ -107,11 +117,14 @@ void CellEmitter::loadWeights() {
 // Operands
 //===----------------------------------------------------------------------===//
 
-/// Zero where no unit is.
+/// Zero where no unit is: between blocks, all is cleared before.
 void CellEmitter::createBuffers() {
-  int64_t size = numBuffers * s.operandTerms * planeSize;
   Value thread = mlir::gpu::ThreadIdOp::create(b, mlir::gpu::Dimension::x);
-  for (unsigned i = 0; i < s.operands.size(); ++i) {
+  if (p.splits > 1)
+    partial = shared(b.getF32Type(), {static_cast<int64_t>(tiles.size()) *
+                                      p.splits * p.rowTiles * 128});
+  int64_t size = numBuffers * s.operandTerms * planeSize;
+  for (unsigned i = 0; i < s.operands.size() && p.parts == 1; ++i) {
     Value memory = shared(b.getBF16Type(), {size});
     buffers.push_back(memory);
     if (8 * p.unitTiles == 32 * numPairs)
@@ -131,13 +144,55 @@ void CellEmitter::storeOperand(unsigned operand, unsigned buffer,
                                Element &element, Value value) {
   for (unsigned i = 0; i < s.operandTerms; ++i) {
     Value term = arith::TruncFOp::create(b, b.getBF16Type(), value);
-    int64_t plane = (buffer * s.operandTerms + i) * planeSize;
-    memref::StoreOp::create(b, term, buffers[operand],
-                            ValueRange{add(element.offset, constant(plane))});
+    Value place = add(element.offset,
+                      constant((buffer * s.operandTerms + i) * planeSize));
+    if (p.parts > 1)
+      emitAsm(b, {}, "st.relaxed.gpu.global.b16 [$0], $1;", "l,h,~{memory}",
+              {at(space, mul(add(place, constant(operand * numBuffers *
+                                                 s.operandTerms * planeSize)),
+                             constant(2))),
+               LLVM::BitcastOp::create(b, b.getI16Type(), term)});
+    else
+      memref::StoreOp::create(b, term, buffers[operand], ValueRange{place});
     if (i + 1 < s.operandTerms)
       value = arith::SubFOp::create(
           b, value, arith::ExtFOp::create(b, b.getF32Type(), term));
   }
+}
+
+/// The right operands of two products, one after the other: a lane has them in
+/// one piece of memory.
+Values CellEmitter::loadOperand(unsigned operand, unsigned buffer, int64_t pair,
+                                int64_t r) {
+  Values parts;
+  for (unsigned i = 0; i < s.operandTerms; ++i) {
+    int64_t plane = (buffer * s.operandTerms + i) * planeSize;
+    Value place = add(mul(lane, constant(8)),
+                      constant(plane + (pair * p.rowTiles + r) * 256));
+    if (p.splits > 1)
+      place = add(place, mul(split, constant(numPairs * p.rowTiles * 256)));
+    if (p.parts > 1) {
+      Type i32 = b.getI32Type();
+      Type four = LLVM::LLVMStructType::getLiteral(b.getContext(),
+                                                   {i32, i32, i32, i32});
+      place = add(place,
+                  constant(operand * numBuffers * s.operandTerms * planeSize));
+      Value words = emitAsm(
+          b, four, "ld.relaxed.gpu.global.v4.b32 {$0, $1, $2, $3}, [$4];",
+          "=r,=r,=r,=r,l,~{memory}", {at(space, mul(place, constant(2)))});
+      for (int64_t j = 0; j < 4; ++j)
+        parts.push_back(LLVM::ExtractValueOp::create(b, words, j));
+      continue;
+    }
+    Value eight = vector::LoadOp::create(
+        b, VectorType::get(8, b.getBF16Type()), buffers[operand],
+        ValueRange{place}, /*nontemporal=*/false, llvm::MaybeAlign(16));
+    Value words =
+        vector::BitCastOp::create(b, VectorType::get(4, b.getI32Type()), eight);
+    for (int64_t j = 0; j < 4; ++j)
+      parts.push_back(vector::ExtractOp::create(b, words, j));
+  }
+  return parts;
 }
 
 //===----------------------------------------------------------------------===//
@@ -158,63 +213,175 @@ Value CellEmitter::multiply(ValueRange left, ValueRange right, Value sums) {
                              std::nullopt, std::nullopt, types, layouts);
 }
 
-/// Gives the contractions of a level their values in the elements' scopes.
+/// The contractions of a level, [contraction][element], or the warp's part of
+/// them into shared memory.
 void CellEmitter::emitProducts(unsigned level, unsigned buffer,
-                               std::deque<Scope> &scopes) {
+                               std::vector<Values> &products) {
   Type f32 = b.getF32Type();
   Type four =
       LLVM::LLVMStructType::getLiteral(b.getContext(), {f32, f32, f32, f32});
   unsigned places = std::max(s.operandTerms, s.weightTerms);
   Value zero = LLVM::ZeroOp::create(b, four);
-  // [tile][row tile][place]: sums of one size each.
-  std::vector<std::vector<Values>> sums(
-      tiles.size(), std::vector<Values>(p.rowTiles, Values(places, zero)));
-  for (int64_t pair = 0; pair < numPairs; ++pair)
-    for (int64_t r = 0; r < p.rowTiles; ++r)
-      for (unsigned o = 0; o < s.operands.size(); ++o) {
-        if (s.operands[o].level != level)
-          continue;
-        SmallVector<Values> right;
-        for (unsigned i = 0; i < s.operandTerms; ++i) {
-          int64_t plane = (buffer * s.operandTerms + i) * planeSize;
-          Value place = add(mul(lane, constant(8)),
-                            constant(plane + (pair * p.rowTiles + r) * 256));
-          Value eight = vector::LoadOp::create(
-              b, VectorType::get(8, b.getBF16Type()), buffers[o],
-              ValueRange{place}, /*nontemporal=*/false, llvm::MaybeAlign(16));
-          Value words = vector::BitCastOp::create(
-              b, VectorType::get(4, b.getI32Type()), eight);
-          Values &parts = right.emplace_back();
-          for (int64_t j = 0; j < 4; ++j)
-            parts.push_back(vector::ExtractOp::create(b, words, j));
-        }
-        for (int64_t half = 0; half < 2; ++half)
-          for (auto [t, tile] : llvm::enumerate(tiles)) {
-            if (tile.operand != o)
-              continue;
+  for (unsigned o = 0; o < s.operands.size(); ++o) {
+    if (s.operands[o].level != level)
+      continue;
+    // Loads first: those from other blocks take long.
+    std::vector<Values> right;
+    for (int64_t pair = 0; pair < numPairs; ++pair)
+      for (int64_t r = 0; r < p.rowTiles; ++r)
+        right.push_back(loadOperand(o, buffer, pair, r));
+    for (auto [t, tile] : llvm::enumerate(tiles)) {
+      if (tile.operand != o)
+        continue;
+      for (int64_t r = 0; r < p.rowTiles; ++r) {
+        // [place]: sums of one size each.
+        Values sums(places, zero);
+        for (int64_t pair = 0; pair < numPairs; ++pair)
+          for (int64_t half = 0; half < 2; ++half) {
             ArrayRef<Value> left = weights[t][2 * pair + half];
+            ArrayRef<Value> here = right[pair * p.rowTiles + r];
             for (unsigned i = 0; i < s.weightTerms; ++i)
               for (unsigned j = 0; j < s.operandTerms && i + j < places; ++j)
-                sums[t][r][i + j] = multiply(
-                    left.slice(4 * i, 4), ArrayRef(right[j]).slice(2 * half, 2),
-                    sums[t][r][i + j]);
+                sums[i + j] =
+                    multiply(left.slice(4 * i, 4),
+                             here.slice(4 * j + 2 * half, 2), sums[i + j]);
           }
-      }
-  for (auto [t, tile] : llvm::enumerate(tiles)) {
-    if (s.operands[tile.operand].level != level)
-      continue;
-    for (int64_t r = 0; r < p.rowTiles; ++r)
-      for (int part = 0; part < 4; ++part) {
-        int contraction = part / 2 ? tile.second : tile.first;
-        if (contraction < 0)
-          continue;
-        Value total;
-        for (Value sum : llvm::reverse(sums[t][r])) {
-          Value each = LLVM::ExtractValueOp::create(b, sum, part);
-          total = total ? addf(total, each) : each;
+        Values totals;
+        for (int64_t part = 0; part < 4; ++part) {
+          Value total;
+          for (Value sum : llvm::reverse(sums)) {
+            Value each = LLVM::ExtractValueOp::create(b, sum, part);
+            total = total ? addf(total, each) : each;
+          }
+          totals.push_back(total);
         }
-        scopes[2 * r + part % 2].values[s.contractions[contraction].marker] =
-            total;
+        if (p.splits > 1) {
+          Value place = add(mul(split, constant(p.rowTiles * 128)),
+                            mul(lane, constant(4)));
+          place = add(place, constant((t * p.splits * p.rowTiles + r) * 128));
+          Value all = vector::FromElementsOp::create(b, VectorType::get(4, f32),
+                                                     totals);
+          vector::StoreOp::create(b, all, partial, ValueRange{place},
+                                  /*nontemporal=*/false, llvm::MaybeAlign(16));
+          continue;
+        }
+        for (int contraction : {tile.first, tile.second})
+          if (contraction >= 0)
+            for (int i = 0; i < 2; ++i)
+              products[contraction].push_back(
+                  totals[2 * (contraction == tile.second) + i]);
       }
+    }
   }
+}
+
+/// A contraction from the parts of all warps.
+Value CellEmitter::emitSum(unsigned contraction, unsigned element) {
+  Value total;
+  for (auto [t, tile] : llvm::enumerate(tiles)) {
+    bool isSecond = tile.second == static_cast<int>(contraction);
+    if (!isSecond && tile.first != static_cast<int>(contraction))
+      continue;
+    for (int64_t k = 0; k < p.splits; ++k) {
+      Value place = add(mul(elements[element].rowTile, constant(128)),
+                        mul(lane, constant(4)));
+      place = add(place, constant((t * p.splits + k) * p.rowTiles * 128));
+      Value all = vector::LoadOp::create(
+          b, VectorType::get(4, b.getF32Type()), partial, ValueRange{place},
+          /*nontemporal=*/false, llvm::MaybeAlign(16));
+      Value each = vector::ExtractOp::create(
+          b, all, static_cast<int64_t>(2 * isSecond + element % 2));
+      total = total ? addf(total, each) : each;
+    }
+  }
+  return total;
+}
+
+//===----------------------------------------------------------------------===//
+// Between blocks
+//===----------------------------------------------------------------------===//
+
+/// A team's part of the workspace: how far each of its blocks is, and operands.
+int64_t CellEmitter::getSlotBytes() const {
+  return llvm::alignTo(4 * p.parts, 128) +
+         2 * s.operands.size() * numBuffers * s.operandTerms * planeSize;
+}
+
+Value CellEmitter::at(Value pointer, Value bytes) {
+  bytes = arith::IndexCastOp::create(b, b.getI64Type(), bytes);
+  return LLVM::GEPOp::create(b, pointer.getType(), b.getI8Type(), pointer,
+                             ArrayRef<LLVM::GEPArg>{bytes});
+}
+
+void CellEmitter::findSlot(Value slot) {
+  flags = at(workspace, mul(slot, constant(getSlotBytes())));
+  space = at(flags, constant(llvm::alignTo(4 * p.parts, 128)));
+}
+
+/// Queues a kernel that clears the workspace.
+void CellEmitter::launchClear(Value space, int64_t bytes) {
+  mlir::gpu::GPUFuncOp clear;
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(kernel);
+    clear =
+        mlir::gpu::GPUFuncOp::create(b, (op.getSymName() + "_clear").str(),
+                                     b.getFunctionType(space.getType(), {}));
+    clear->setAttr(mlir::gpu::GPUDialect::getKernelFuncAttrName(),
+                   b.getUnitAttr());
+    clear->setAttr("nvvm.maxntid", b.getDenseI32ArrayAttr({256, 1, 1}));
+    b.setInsertionPointToStart(&clear.getBody().front());
+    Value thread = mlir::gpu::ThreadIdOp::create(b, mlir::gpu::Dimension::x);
+    auto loop =
+        scf::ForOp::create(b, thread, constant(bytes / 4), constant(256));
+    mlir::gpu::ReturnOp::create(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Value zero = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
+    LLVM::StoreOp::create(
+        b, zero,
+        at(clear.getArgument(0), mul(loop.getInductionVar(), constant(4))));
+  }
+  Value one = constant(1);
+  mlir::gpu::LaunchFuncOp::create(
+      b, clear, mlir::gpu::KernelDim3{one, one, one},
+      mlir::gpu::KernelDim3{constant(256), one, one},
+      /*dynamicSharedMemorySize=*/Value(), ValueRange{space});
+}
+
+/// Says that this block has stored its operands, the `number`th time, and waits
+/// for the blocks whose units the warp sums over. A block stores over what it
+/// has stored before only after all others have said that they are done with
+/// the products before, so each has read it.
+void CellEmitter::emitExchange(Value number) {
+  Type i32 = b.getI32Type();
+  Value wanted = arith::IndexCastOp::create(b, i32, add(epoch, number));
+  Value thread = mlir::gpu::ThreadIdOp::create(b, mlir::gpu::Dimension::x);
+  emitIf(equal(thread, constant(0)), [&] {
+    emitAsm(b, {}, "st.release.gpu.global.b32 [$0], $1;", "l,r,~{memory}",
+            {at(flags, mul(part, constant(4))), wanted});
+  });
+  // A lane waits for each.
+  int64_t count = llvm::divideCeil(32 * numPairs, 8 * p.unitTiles);
+  Value first = mul(split, constant(count));
+  auto loop = scf::ForOp::create(b, lane, constant(count), constant(32));
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Value other = add(first, loop.getInductionVar());
+    emitIf(less(other, constant(p.parts)), [&] {
+      Value address = at(flags, mul(other, constant(4)));
+      auto wait = scf::WhileOp::create(b, TypeRange(), ValueRange());
+      OpBuilder::InsertionGuard inner(b);
+      b.createBlock(&wait.getBefore());
+      Value seen = emitAsm(b, i32, "ld.acquire.gpu.global.b32 $0, [$1];",
+                           "=r,l,~{memory}", {address});
+      Value isBehind =
+          arith::CmpIOp::create(b, arith::CmpIPredicate::slt, seen, wanted);
+      scf::ConditionOp::create(b, isBehind, ValueRange());
+      b.createBlock(&wait.getAfter());
+      scf::YieldOp::create(b);
+    });
+  }
+  NVVM::SyncWarpOp::create(
+      b, arith::ConstantOp::create(b, b.getI32IntegerAttr(-1)));
 }

@@ -112,8 +112,7 @@ Expr CellAnalysis::contract(Expr reduction) {
     if (!operand || !checkValue(operand, name))
       return nullptr;
     if (filter)
-      weight =
-          context.select(filter, weight, context.real(0, reduction->type));
+      weight = context.select(filter, weight, context.real(0, reduction->type));
     weight = context.substitute(weight, {{index, s.summed}});
     if (!checkValue(weight, name))
       return nullptr;
@@ -297,7 +296,15 @@ rondo::chooseCellParameters(const CellStructure &cell, std::string &reason) {
     p.unitTiles = tiles;
     return p;
   }
+  // Over blocks: 8 units each, 8 warps that share the sums.
+  constexpr int64_t mostParts = 128;
+  p.rowTiles = 2;
+  p.splits = std::min<int64_t>(8, llvm::divideCeil(cell.width, 32));
+  p.parts = tiles;
+  if (p.parts <= mostParts &&
+      countWeightRegisters(cell, p.splits) + others <= 255)
+    return p;
   reason = "the weights of " + std::to_string(cell.width) +
-           " units do not fit the registers of a multiprocessor";
+           " units do not fit registers";
   return std::nullopt;
 }

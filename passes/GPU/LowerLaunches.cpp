@@ -22,6 +22,7 @@ namespace rondo::gpu {
 using namespace mlir;
 
 static constexpr StringLiteral launchSymbol = "rondo_cuda_launch";
+static constexpr StringLiteral togetherSymbol = "rondo_cuda_launch_together";
 
 namespace {
 class LowerLaunches : public rondo::gpu::impl::LowerLaunchesBase<LowerLaunches> {
@@ -31,21 +32,21 @@ public:
 private:
   LogicalResult lower(mlir::gpu::LaunchFuncOp launch,
                       ArrayRef<std::string> names);
-  LLVM::LLVMFuncOp getLaunchFunction();
+  LLVM::LLVMFuncOp getLaunchFunction(StringRef symbol);
 };
 } // namespace
 
 /// void rondo_cuda_launch(launcher, kernel, grid.., block.., shared, params)
-LLVM::LLVMFuncOp LowerLaunches::getLaunchFunction() {
+LLVM::LLVMFuncOp LowerLaunches::getLaunchFunction(StringRef symbol) {
   ModuleOp module = getOperation();
-  if (auto known = module.lookupSymbol<LLVM::LLVMFuncOp>(launchSymbol))
+  if (auto known = module.lookupSymbol<LLVM::LLVMFuncOp>(symbol))
     return known;
   OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
   auto pointer = LLVM::LLVMPointerType::get(&getContext());
   SmallVector<Type> types(10, b.getI64Type());
   types.front() = types.back() = pointer;
   return LLVM::LLVMFuncOp::create(
-      b, module.getLoc(), launchSymbol,
+      b, module.getLoc(), symbol,
       LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(&getContext()),
                                   types));
 }
@@ -112,8 +113,10 @@ LogicalResult LowerLaunches::lower(mlir::gpu::LaunchFuncOp launch,
   mlir::gpu::KernelDim3 block = launch.getBlockSizeOperandValues();
   Value shared = launch.getDynamicSharedMemorySize();
   Value launcher = func.getArgument(func.getNumArguments() - 4);
+  // Blocks that wait for one another must all run.
+  bool together = launch->hasAttr("rondo.together");
   LLVM::CallOp::create(
-      b, getLaunchFunction(),
+      b, getLaunchFunction(together ? togetherSymbol : launchSymbol),
       ValueRange{launcher, constant(name - names.begin()), toI64(grid.x),
                  toI64(grid.y), toI64(grid.z), toI64(block.x), toI64(block.y),
                  toI64(block.z), shared ? toI64(shared) : constant(0), params});

@@ -114,8 +114,8 @@ def LowerLaunches : Pass<"rondo-lower-launches", "::mlir::ModuleOp"> {
   let description = [{
     `gpu.launch_func` becomes a call of `rondo_cuda_launch` with the function's
     launcher, the kernel's position among all kernels of the module, and the
-    addresses of the arguments, memrefs as the fields of their descriptors.
-    `gpu.module` ops are erased: their code has been made before.
+    addresses of the arguments, memrefs as the fields of their descriptors; with
+    `rondo.together`, of `rondo_cuda_launch_together`. `gpu.module` ops are erased: their code has been made before.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::LLVM::LLVMDialect"];

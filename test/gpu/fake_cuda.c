@@ -118,6 +118,13 @@ int cuLaunchKernel(void *kernel, unsigned gridX, unsigned gridY,
                          blockX, blockY, blockZ, shared, params)
                 : 0;
 }
+int cuLaunchCooperativeKernel(void *kernel, unsigned gridX, unsigned gridY,
+                              unsigned gridZ, unsigned blockX, unsigned blockY,
+                              unsigned blockZ, unsigned shared, void *stream,
+                              void **params) {
+  return cuLaunchKernel(kernel, gridX, gridY, gridZ, blockX, blockY, blockZ,
+                        shared, stream, params, 0);
+}
 int cuMemsetD8Async(uint64_t address, unsigned char value, size_t bytes,
                     void *stream) {
   memset((void *)(uintptr_t)address, value, bytes);

@@ -8,7 +8,8 @@ counter first, so they meet again where paths join; a barrier waits for all
 lanes of its block. It finds what a GPU would not tell: accesses outside of the
 memory that was handed out, misaligned ones, and races, that is, two lanes of a
 block that touch one place without a barrier in between, or two blocks that
-touch one place at all, with at least one write of another value.
+touch one place at all, with at least one write of another value. Accesses that
+blocks make to talk to one another (.relaxed, .acquire, .release) are no races.
 
     kernel = Module(text).kernels["gla"]
     run(kernel, params, grid, block, shared_bytes, memory)
@@ -380,20 +381,20 @@ class Machine:
             raise Fault(f"access outside of {what} memory ({window} bytes)")
         yield region, at, offset + owner[self.active[at]] * window
 
-    def load(self, space, address, dtype):
+    def load(self, space, address, dtype, strong=False):
         size = np.dtype(dtype).itemsize
         result = np.zeros(address.size, dtype)
         for region, at, offset in self.places(space, address, size):
             result[at] = gather(region, offset, dtype)
-            if self.check_races and region is not self.local:
+            if self.check_races and region is not self.local and not strong:
                 self.note_read(region, at, offset)
         return result
 
-    def store(self, space, address, value):
+    def store(self, space, address, value, strong=False):
         size = value.dtype.itemsize
         for region, at, offset in self.places(space, address, size):
             wanted = value[at]
-            if self.check_races and region is not self.local:
+            if self.check_races and region is not self.local and not strong:
                 changed = gather(region, offset, value.dtype).view(UINT[size]) != \
                     wanted.view(UINT[size])
                 self.note_write(region, at[changed], offset[changed])

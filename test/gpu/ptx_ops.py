@@ -16,6 +16,10 @@ def space_of(i):
     return "generic"
 
 
+def is_strong(i):
+    return i.has("relaxed") or i.has("acquire") or i.has("release")
+
+
 def vector(text):
     return [x.strip() for x in text.strip("{} ").split(",")]
 
@@ -36,7 +40,7 @@ def load(m, i):
     if len(targets) > 1 and (address % np.uint64(size * len(targets))).any():
         raise Fault("misaligned vector access")
     for n, target in enumerate(targets):
-        value = m.load(space, address + np.uint64(n * size), dtype)
+        value = m.load(space, address + np.uint64(n * size), dtype, is_strong(i))
         if size == 1:  # registers have at least 16 bits
             value = value.astype(np.int16 if dtype == np.int8 else np.uint16)
         m.write(target, value)
@@ -51,7 +55,7 @@ def store(m, i):
     if len(sources) > 1 and (address % np.uint64(size * len(sources))).any():
         raise Fault("misaligned vector access")
     for n, source in enumerate(sources):
-        m.store(space, address + np.uint64(n * size), m.read(source, dtype))
+        m.store(space, address + np.uint64(n * size), m.read(source, dtype), is_strong(i))
 
 
 @op("mov")

@@ -582,6 +582,13 @@ void rondo_cuda_launch(void *launcher, int64_t kernel, int64_t grid_x,
                        int64_t grid_y, int64_t grid_z, int64_t block_x,
                        int64_t block_y, int64_t block_z, int64_t shared_bytes,
                        void **params);
+/// The same for a kernel whose blocks wait for one another: all of them run at
+/// the same time, or the call fails.
+void rondo_cuda_launch_together(void *launcher, int64_t kernel, int64_t grid_x,
+                                int64_t grid_y, int64_t grid_z,
+                                int64_t block_x, int64_t block_y,
+                                int64_t block_z, int64_t shared_bytes,
+                                void **params);
 /// The body of a library's rondo_library_query.
 const rondo_library_info *
 rondo_artifact_query(const rondo_library_info *library,

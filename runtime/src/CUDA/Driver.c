@@ -38,6 +38,7 @@ static const char *openDriver(void) {
   RONDO_LOAD(cuKernelGetAttribute);
   RONDO_LOAD(cuKernelSetAttribute);
   RONDO_LOAD(cuLaunchKernel);
+  RONDO_LOAD(cuLaunchCooperativeKernel);
   RONDO_LOAD(cuMemsetD8Async);
   RONDO_LOAD(cuMemcpyDtoHAsync_v2);
   RONDO_LOAD(cuStreamSynchronize);

@@ -40,6 +40,11 @@ typedef struct rondo_cuda_driver {
                         unsigned gridZ, unsigned blockX, unsigned blockY,
                         unsigned blockZ, unsigned shared, void *stream,
                         void **params, void **extra);
+  int (*cuLaunchCooperativeKernel)(void *kernel, unsigned gridX, unsigned gridY,
+                                   unsigned gridZ, unsigned blockX,
+                                   unsigned blockY, unsigned blockZ,
+                                   unsigned shared, void *stream,
+                                   void **params);
   int (*cuMemsetD8Async)(uint64_t address, unsigned char value, size_t bytes,
                          void *stream);
   int (*cuMemcpyDtoHAsync_v2)(void *to, uint64_t from, size_t bytes,

@@ -176,12 +176,11 @@ static int allowShared(const Launcher *launcher, void *kernel) {
                                       limit - fixed, kernel, launcher->device);
 }
 
-/// Called by the host's part of kernels, in place of gpu.launch_func.
-void rondo_cuda_launch(void *opaque, int64_t kernel, int64_t gridX,
-                       int64_t gridY, int64_t gridZ, int64_t blockX,
-                       int64_t blockY, int64_t blockZ, int64_t shared,
-                       void **params) {
-  Launcher *launcher = opaque;
+/// `together`: all blocks run at the same time, or none.
+static void launchKernel(Launcher *launcher, int64_t kernel, int64_t gridX,
+                         int64_t gridY, int64_t gridZ, int64_t blockX,
+                         int64_t blockY, int64_t blockZ, int64_t shared,
+                         void **params, bool together) {
   if (launcher->status != RONDO_OK || gridX <= 0 || gridY <= 0 || gridZ <= 0)
     return;
   void *handle;
@@ -197,7 +196,12 @@ void rondo_cuda_launch(void *opaque, int64_t kernel, int64_t gridX,
     return;
   }
   int error = shared > 48 * 1024 ? allowShared(launcher, handle) : 0;
-  if (error == 0)
+  if (error == 0 && together)
+    error = launcher->driver->cuLaunchCooperativeKernel(
+        handle, (unsigned)gridX, (unsigned)gridY, (unsigned)gridZ,
+        (unsigned)blockX, (unsigned)blockY, (unsigned)blockZ, (unsigned)shared,
+        launcher->stream, params);
+  else if (error == 0)
     error = launcher->driver->cuLaunchKernel(
         handle, (unsigned)gridX, (unsigned)gridY, (unsigned)gridZ,
         (unsigned)blockX, (unsigned)blockY, (unsigned)blockZ, (unsigned)shared,
@@ -205,6 +209,24 @@ void rondo_cuda_launch(void *opaque, int64_t kernel, int64_t gridX,
   if (error != 0)
     launcher->status = failDriver(launcher->call, launcher->driver, error,
                                   "the kernel can't be launched");
+}
+
+/// Called by the host's part of kernels, in place of gpu.launch_func.
+void rondo_cuda_launch(void *launcher, int64_t kernel, int64_t gridX,
+                       int64_t gridY, int64_t gridZ, int64_t blockX,
+                       int64_t blockY, int64_t blockZ, int64_t shared,
+                       void **params) {
+  launchKernel(launcher, kernel, gridX, gridY, gridZ, blockX, blockY, blockZ,
+               shared, params, false);
+}
+
+/// The same for blocks that wait for one another.
+void rondo_cuda_launch_together(void *launcher, int64_t kernel, int64_t gridX,
+                                int64_t gridY, int64_t gridZ, int64_t blockX,
+                                int64_t blockY, int64_t blockZ, int64_t shared,
+                                void **params) {
+  launchKernel(launcher, kernel, gridX, gridY, gridZ, blockX, blockY, blockZ,
+               shared, params, true);
 }
 
 /// Fills the packed copies of what is read (`pack`), or brings the packed
