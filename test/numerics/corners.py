@@ -487,6 +487,21 @@ def constant_transition_from_the_end(x, A, b, w):
     return {"y": y, "z": z}
 
 
+@corner("""kernel k(x: [T, D], a: [D], n: i32 [T], emb: [N, D]) -> (y: [T, D], z: [T]) {
+  state m: [D]
+  m[t, d] = sigmoid(a[d]) * m[t-1, d] + (1 - sigmoid(a[d])) * x[t, d]
+  y[t, d] = m[t, d] + emb[n[t], d]
+  z[t] = sum[d] emb[n[t], d] * m[t, d]
+}""", T=[0, 1, 19], D=[2, 1, 5], N=[4, 5, 9])
+def gathering_readers(x, a, n, emb):
+    m, g, y, z = np.zeros(len(a)), sigmoid(a), np.zeros_like(x), []
+    for t in range(len(x)):
+        m = g * m + (1 - g) * x[t]
+        y[t] = m + emb[n[t]]
+        z.append(emb[n[t]] @ m)
+    return {"y": y, "z": z}
+
+
 def arguments(text):
     """[(name, dtype, dims)] of kernel `k`"""
     head = text.split("kernel k(")[1].split(") ->")[0]
