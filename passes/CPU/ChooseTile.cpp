@@ -170,8 +170,8 @@ double TileChooser::getVectorCost(const Lanes &lanes, unsigned dim,
   }
   int64_t extent = std::max<int64_t>(getExtent(dim), 1);
   double steps = llvm::divideCeil(extent, count);
-  if (nest.isReduction(dim)) // the horizontal reduction
-    cost += 2 * llvm::Log2_64(count) / steps;
+  if (nest.isReduction(dim)) // the horizontal reductions
+    cost += 2 * llvm::Log2_64(count) * nest.outputs.size() / steps;
   return cost * steps / extent;
 }
 
@@ -248,6 +248,8 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
     }
     if (tile.rowDim < 0 && nest.isReorderable())
       tile.splits = 2;
+    // Several outputs are chains enough, but their terms may be long ones.
+    tile.chained = nest.outputs.size() >= 4;
   } else {
     // Iterations overlap by themselves, and stores take as long as the loads
     // that rows would share; not so what is computed for all rows.
@@ -263,9 +265,16 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
   while (tile.vectors > 1 &&
          tile.vectors * tile.lanes > getExtent(tile.vectorDim))
     halve(tile.vectors);
-  if (tile.splits > 1 && tile.vectors == 1)
+  if (tile.splits > 1 && tile.vectors == 1 && !tile.chained)
     tile.splits = 4;
-  while (tile.rows * tile.vectors * tile.splits > budget) {
+  auto isTooLarge = [&] {
+    unsigned points = tile.rows * tile.vectors;
+    unsigned accumulators = points * (tile.chained ? 1 : tile.splits);
+    return (tile.chained ? points : points * tile.splits) > budget ||
+           (reduces && accumulators > 1 &&
+            accumulators * nest.outputs.size() > unsigned(target.registers));
+  };
+  while (isTooLarge()) {
     if (tile.splits > 1)
       halve(tile.splits);
     else if (tile.vectors > tile.rows)

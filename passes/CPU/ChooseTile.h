@@ -49,6 +49,9 @@ struct Tile {
   unsigned rows = 1;
   unsigned vectors = 1;
   unsigned splits = 1;
+  /// Splits add to the same accumulators, one after the other, else each has
+  /// its own.
+  bool chained = false;
   /// The row dim is contiguous in the output, the vector dim in the inputs:
   /// `lanes` rows of a vector are transposed and stored along the rows.
   bool transposed = false;

@@ -196,7 +196,16 @@ void BodyEmitter::enterDim(unsigned dim, DimState state, Value newMask,
 
 void BodyEmitter::emitOps(int position) {
   for (Operation *op : opsAt[position + 1])
-    forEachPoint(nest.getDims(op), [&](TilePoint point) { emitOp(op, point); });
+    forEachPoint(nest.getDims(op), [&](TilePoint point) {
+      emitOp(op, point);
+      if (!tile.chained || point.split + 1 >= getCount(tile.splitDim))
+        return;
+      TilePoint next = point;
+      ++next.split;
+      for (const Output &output : nest.outputs)
+        if (output.combiner == op)
+          setAccumulator(output, next, getValue(output.yielded, point));
+    });
 }
 
 bool BodyEmitter::needsGuard() const {

@@ -65,6 +65,7 @@ public:
 
   bool isVector() const { return tile.vectorDim >= 0 && !scalarMode; }
   mlir::Value getIndex(unsigned dim) const { return states[dim].index; }
+  const DimState &getState(unsigned dim) const { return states[dim]; }
   mlir::Value getMask() const { return mask; }
   unsigned getCount(int dim) const { return dim < 0 ? 1 : states[dim].count; }
 

@@ -50,9 +50,15 @@ struct LoopPart {
 class NestEmitter {
 public:
   NestEmitter(OpBuilder &builder, const LoopNest &nest, const Tile &tile,
-              const Lanes *lanes, ArrayRef<RowsAhead> ahead)
+              const Lanes *lanes, ArrayRef<RowsAhead> ahead,
+              const Epilogue *epilogue)
       : builder(builder), nest(nest), tile(tile), ahead(ahead),
-        body(builder, nest, tile, lanes), loc(nest.getLoc()) {}
+        epilogue(epilogue), body(builder, nest, tile, lanes),
+        loc(nest.getLoc()) {
+    if (epilogue)
+      epilogueBody.emplace(builder, epilogue->nest, epilogue->tile,
+                           &*epilogue->lanes);
+  }
 
   scf::IfOp emit();
 
@@ -68,6 +74,7 @@ private:
   }
   scf::IfOp emitGuard();
   void emitParallel(unsigned position);
+  void emitBehindEnds(unsigned position, const LoopPart &part, Value end);
   void fetchAhead(Value first, unsigned count);
   void storeResults();
   void reduceAndStore();
@@ -86,10 +93,12 @@ private:
     return int(tile.triangle->row) == tile.rowDim ? body.getCount(tile.rowDim)
                                                   : 1;
   }
-  SmallVector<Value> dropBehindEnd(SmallVector<Value> values);
+  SmallVector<Value> dropBehindEnd(SmallVector<Value> values,
+                                   ArrayRef<Value> initial);
   SmallVector<Value> getNextValues(ArrayRef<Value> values);
   void setAccumulators(ValueRange values);
   void storeAccumulators(ArrayRef<Value> values);
+  void emitEpilogue(ArrayRef<Accumulator> elements, ArrayRef<Value> results);
   Value combine(const Output &output, Value lhs, Value rhs);
   void reduceLanes(const Output &output, MutableArrayRef<Value> values);
   void enter(unsigned dim, const LoopPart &part, Value index);
@@ -102,7 +111,9 @@ private:
   const LoopNest &nest;
   const Tile &tile;
   ArrayRef<RowsAhead> ahead;
+  const Epilogue *epilogue; // may be null
   BodyEmitter body;
+  std::optional<BodyEmitter> epilogueBody;
   Location loc;
   SmallVector<SmallVector<LoopPart>> parts; // by dim
   SmallVector<LoopPart> restParts;          // of the vector dim, for rest rows
@@ -227,10 +238,33 @@ void NestEmitter::emitParallel(unsigned position) {
     body.clearAccumulators();
     body.emitOps(position);
     emitParallel(position + 1);
+    builder.setInsertionPointAfter(loop);
+    if (nest.startsFresh && tile.triangle && dim == tile.triangle->inner)
+      emitBehindEnds(position, part, limited.upper);
   }
   if (int(dim) == tile.rowDim)
     isRest = false;
   body.enterDim(dim, {});
+}
+
+/// The vectors that no row of a triangle reaches: nothing was added to them.
+void NestEmitter::emitBehindEnds(unsigned position, const LoopPart &part,
+                                 Value end) {
+  assert(position + 1 == getNumParallel() && "vectors are innermost");
+  int64_t step = part.count * part.step;
+  Value done = arith::SubIOp::create(builder, loc, end, part.lower);
+  done = arith::MaxSIOp::create(builder, loc, done, constantIndex(0));
+  done = arith::AddIOp::create(builder, loc, done, constantIndex(step - 1));
+  LoopPart rest = part;
+  rest.lower =
+      arith::AddIOp::create(builder, loc, part.lower, roundDown(done, step));
+  scf::ForOp loop = createLoop(rest);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  enter(tile.order[position], part, loop.getInductionVar());
+  body.clearAccumulators();
+  body.emitOps(position);
+  storeAccumulators(initAccumulators());
 }
 
 /// As many rows as the tile has.
@@ -326,7 +360,8 @@ SmallVector<Value> NestEmitter::initAccumulators() {
     }
     for (point.row = 0; point.row < body.getCount(tile.rowDim); ++point.row)
       for (point.vector = 0; point.vector < vectors; ++point.vector)
-        for (point.split = 0; point.split < tile.splits; ++point.split) {
+        for (point.split = 0; point.split < (tile.chained ? 1 : tile.splits);
+             ++point.split) {
           accumulators.push_back({&output, point});
           bool fromMemory =
               !reducesVector() && point.split == 0 && !nest.startsFresh;
@@ -347,12 +382,14 @@ void NestEmitter::setAccumulators(ValueRange values) {
 SmallVector<Value> NestEmitter::getNextValues(ArrayRef<Value> values) {
   SmallVector<Value> next;
   for (auto [accumulator, value] : llvm::zip(accumulators, values)) {
-    const TilePoint &point = accumulator.point;
+    TilePoint point = accumulator.point;
     if (point.vector >= body.getCount(tile.vectorDim) ||
         point.split >= body.getCount(tile.splitDim)) {
       next.push_back(value);
       continue;
     }
+    if (tile.chained)
+      point.split = body.getCount(tile.splitDim) - 1;
     Value result = body.getValue(accumulator.output->yielded, point);
     if (reducesVector() && body.getMask())
       result =
@@ -370,8 +407,10 @@ Value NestEmitter::getRowEnd(unsigned row) {
       constantIndex(int64_t(row) + tile.triangle->offset + 1));
 }
 
-/// Keeps what memory holds where vectors reach beyond the ends of their rows.
-SmallVector<Value> NestEmitter::dropBehindEnd(SmallVector<Value> values) {
+/// Keeps what the accumulators started from where vectors reach beyond the ends
+/// of their rows.
+SmallVector<Value> NestEmitter::dropBehindEnd(SmallVector<Value> values,
+                                              ArrayRef<Value> initial) {
   unsigned dim = tile.triangle->inner;
   unsigned numVectors = body.getCount(tile.vectorDim);
   int64_t step = body.isVector() ? tile.lanes : 1;
@@ -389,7 +428,8 @@ SmallVector<Value> NestEmitter::dropBehindEnd(SmallVector<Value> values) {
   builder.setInsertionPointToStart(test.thenBlock());
   bool hasRows = int(tile.triangle->row) == tile.rowDim;
   SmallVector<Value> kept;
-  for (auto [accumulator, value] : llvm::zip(accumulators, values)) {
+  for (auto [accumulator, value, before] :
+       llvm::zip(accumulators, values, initial)) {
     const TilePoint &point = accumulator.point;
     Value start = arith::AddIOp::create(builder, loc, first,
                                         constantIndex(point.vector * step));
@@ -405,9 +445,11 @@ SmallVector<Value> NestEmitter::dropBehindEnd(SmallVector<Value> values) {
       condition = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sgt,
                                         count, constantIndex(0));
     }
+    // Memory still holds it, and need not be in a register meanwhile.
+    Value old =
+        nest.startsFresh ? before : body.loadOutput(*accumulator.output, point);
     kept.push_back(
-        arith::SelectOp::create(builder, loc, condition, value,
-                                body.loadOutput(*accumulator.output, point)));
+        arith::SelectOp::create(builder, loc, condition, value, old));
   }
   scf::YieldOp::create(builder, loc, kept);
   builder.setInsertionPointToStart(test.elseBlock());
@@ -499,6 +541,8 @@ void NestEmitter::storeAccumulators(ArrayRef<Value> values) {
     reduceLanes(*elements[i].output, MutableArrayRef(results).slice(i, count));
     i += count;
   }
+  if (epilogue)
+    return emitEpilogue(elements, results);
   for (auto [element, result] : llvm::zip_equal(elements, results)) {
     if (reducesVector() && !nest.startsFresh)
       result = combine(*element.output,
@@ -507,10 +551,31 @@ void NestEmitter::storeAccumulators(ArrayRef<Value> values) {
   }
 }
 
+/// At the points of the tile whose sums these are.
+void NestEmitter::emitEpilogue(ArrayRef<Accumulator> elements,
+                               ArrayRef<Value> results) {
+  BodyEmitter &own = *epilogueBody;
+  const Output &sum = epilogue->nest.outputs.back();
+  for (auto [dim, of] : llvm::enumerate(epilogue->dims))
+    own.enterDim(dim, body.getState(of), body.getMask(), !body.isVector());
+  own.clearAccumulators();
+  for (auto [element, result] : llvm::zip_equal(elements, results))
+    own.setAccumulator(sum, element.point, result);
+  DimSet all = dimBit(epilogue->nest.getNumDims()) - 1;
+  for (unsigned position = 0; position < epilogue->dims.size(); ++position)
+    own.emitOps(position);
+  for (const Output &output : epilogue->nest.outputs)
+    if (&output != &sum || epilogue->keepsSum)
+      own.forEachPoint(all, [&](TilePoint point) {
+        own.storeOutput(output, point, own.getValue(output.yielded, point));
+      });
+}
+
 void NestEmitter::reduceAndStore() {
-  SmallVector<Value> values = reduce(getNumParallel(), initAccumulators());
+  SmallVector<Value> initial = initAccumulators();
+  SmallVector<Value> values = reduce(getNumParallel(), initial);
   if (tile.triangle && !nest.isReduction(tile.triangle->inner))
-    values = dropBehindEnd(values);
+    values = dropBehindEnd(values, initial);
   storeAccumulators(values);
 }
 
@@ -521,8 +586,8 @@ void NestEmitter::reduceAndStore() {
 /// Continues inside of `if every dim has an iteration`.
 scf::IfOp NestEmitter::emitGuard() {
   Value condition;
-  for (auto [extent, constant] : llvm::zip(nest.extents, nest.staticExtents)) {
-    if (constant > 0)
+  for (Value extent : nest.extents) {
+    if (getConstantIntValue(extent).value_or(0) > 0)
       continue;
     Value some = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sgt,
                                        extent, constantIndex(0));
@@ -546,12 +611,15 @@ scf::IfOp NestEmitter::emit() {
   if (tile.vectorDim >= 0)
     restParts = splitDim(tile.vectorDim, /*narrow=*/true);
   body.emitPrologue();
+  if (epilogueBody)
+    epilogueBody->emitPrologue();
   emitParallel(0);
   return guard;
 }
 
 scf::IfOp rondo::cpu::emitLoops(OpBuilder &builder, const LoopNest &nest,
                                 const Tile &tile, const Lanes *lanes,
-                                ArrayRef<RowsAhead> ahead) {
-  return NestEmitter(builder, nest, tile, lanes, ahead).emit();
+                                ArrayRef<RowsAhead> ahead,
+                                const Epilogue *epilogue) {
+  return NestEmitter(builder, nest, tile, lanes, ahead, epilogue).emit();
 }

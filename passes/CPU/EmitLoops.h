@@ -14,12 +14,26 @@
 
 namespace rondo::cpu {
 
+/// What is computed of each element of a reduction when it is complete.
+struct Epilogue {
+  /// Its last output is the sum.
+  LoopNest nest;
+  Tile tile;
+  std::optional<Lanes> lanes;
+  /// Dims of the reduction behind its own.
+  llvm::SmallVector<unsigned> dims;
+  /// The sum is stored, too.
+  bool keepsSum;
+};
+
 /// Emits the nest before its op. `lanes` is null if the tile has no vector dim.
-/// With each row of the row dim, one of `ahead` is fetched. Returns the test
-/// that every dim has an iteration, if one is around the nest.
+/// With each row of the row dim, one of `ahead` is fetched. `epilogue` may be
+/// null. Returns the test that every dim has an iteration, if one is around the
+/// nest.
 mlir::scf::IfOp emitLoops(mlir::OpBuilder &builder, const LoopNest &nest,
                           const Tile &tile, const Lanes *lanes,
-                          llvm::ArrayRef<RowsAhead> ahead);
+                          llvm::ArrayRef<RowsAhead> ahead,
+                          const Epilogue *epilogue = nullptr);
 
 } // namespace rondo::cpu
 

@@ -19,7 +19,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "passes/CPU/Buffers.h"
 #include "passes/CPU/Passes.h"
 
 namespace rondo::cpu {
@@ -29,30 +29,10 @@ namespace rondo::cpu {
 
 using namespace mlir;
 using namespace rondo;
+using namespace rondo::cpu;
 
 /// Fused bodies have at most so many operands: each is a stream of addresses.
 static constexpr unsigned kMaxOperands = 20;
-
-/// The buffer or argument behind a view, or those between which it is chosen.
-static void collectRoots(Value memref, SmallVectorImpl<Value> &roots) {
-  if (auto select = memref.getDefiningOp<arith::SelectOp>()) {
-    collectRoots(select.getTrueValue(), roots);
-    collectRoots(select.getFalseValue(), roots);
-    return;
-  }
-  auto view = memref.getDefiningOp<ViewLikeOpInterface>();
-  if (view && !isa<memref::ViewOp>(view))
-    return collectRoots(view.getViewSource(), roots);
-  roots.push_back(memref);
-}
-
-static bool mayOverlap(Value a, Value b) {
-  SmallVector<Value> first, second;
-  collectRoots(a, first);
-  collectRoots(b, second);
-  return llvm::any_of(
-      first, [&](Value root) { return llvm::is_contained(second, root); });
-}
 
 /// The sizes of a view, as far as they are known.
 static SmallVector<OpFoldResult> getShape(Value memref) {

@@ -77,7 +77,7 @@ public:
   mlir::Operation *op; // the linalg.generic
   llvm::SmallVector<bool> reduction;
   /// Number of iterations of each dim: an index value before the op, and its
-  /// constant value if it has one, else -1.
+  /// constant value if it has one (or what it is at most), else -1.
   llvm::SmallVector<mlir::Value> extents;
   llvm::SmallVector<int64_t> staticExtents;
   llvm::SmallVector<Output> outputs;

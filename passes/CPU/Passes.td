@@ -43,6 +43,33 @@ def ForwardCopies : Pass<"rondo-forward-copies", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numForwarded", "forwarded", "copies left out">];
 }
 
+def JoinSteps : Pass<"rondo-join-steps", "::mlir::ModuleOp"> {
+  let summary = "Compute a short recurrence and the sums over it in one nest";
+  let description = [{
+    A loop over at most 16 steps, each with one pointwise op that computes a
+    buffer x from the x before and one reduction that reads x, becomes one
+    reduction with an output for every step. Elements of x live in registers
+    and are not stored; they must not be needed after the loop.
+
+    ```mlir
+    scf.for %r = %c0 to %c16 step %c1 {
+      linalg.generic ins(%x_before, %a_r) outs(%x) { x_before * a }
+      linalg.fill ins(%zero) outs(%y_r)
+      linalg.generic ins(%q_r, %x) outs(%y_r) { y + q * x }
+    }
+    // becomes
+    linalg.fill ins(%zero) outs(%y_0) ..
+    linalg.generic ins(%a_0, %q_0, %a_1, ..) outs(%y_0, %y_1, ..) { .. }
+    ```
+
+    Pre-condition: as for rondo-fuse-pointwise.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::memref::MemRefDialect"];
+  let statistics = [Statistic<"numJoined", "joined", "loops that became one nest">];
+}
+
 def FusePointwise : Pass<"rondo-fuse-pointwise", "::mlir::ModuleOp"> {
   let summary = "Compute the pointwise ops of a step in one loop";
   let description = [{
@@ -101,6 +128,9 @@ def VectorizeLoops : Pass<"rondo-vectorize-loops", "::mlir::ModuleOp"> {
     An op with `rondo.rare`, which computes the ends of a sequence, takes one
     vector at a time.
 
+    A pointwise op that reads the result of a reduction is computed where the
+    reduction's accumulators are in registers (Epilogue.h).
+
     Pre-condition: operands are memrefs or scalars; bodies hold scalar code
     (elementwise ops, memref.load) and regions only in ops that do not depend
     on every dim, such as the report of an index out of range.
@@ -119,6 +149,7 @@ def VectorizeLoops : Pass<"rondo-vectorize-loops", "::mlir::ModuleOp"> {
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
   let statistics = [
     Statistic<"numVectorized", "vectorized", "nests computed by vectors">,
+    Statistic<"numEpilogues", "epilogues", "ops computed with a reduction">,
     Statistic<"numScalar", "scalar", "nests computed one element at a time">];
 }
 

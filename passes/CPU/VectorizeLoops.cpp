@@ -16,6 +16,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "passes/CPU/Ahead.h"
 #include "passes/CPU/EmitLoops.h"
+#include "passes/CPU/Epilogue.h"
 #include "passes/CPU/Passes.h"
 
 namespace rondo::cpu {
@@ -48,6 +49,12 @@ private:
   llvm::SetVector<func::FuncOp> streaming;
   /// Rows that no product fetches yet.
   SmallVector<CopiedRows> copiedRows;
+  /// By reduction.
+  struct Candidate {
+    linalg::GenericOp op;
+    bool keepsSum;
+  };
+  llvm::DenseMap<Operation *, Candidate> epilogues;
 };
 } // namespace
 
@@ -180,6 +187,25 @@ LogicalResult VectorizeLoops::lower(linalg::LinalgOp op, linalg::FillOp fill,
     hasTerms &= !nest->isReduction(dim) || nest->staticExtents[dim] > 0;
   builder.setInsertionPoint(generic);
   SmallVector<RowsAhead> ahead = takeRowsAhead(builder, generic, *nest, tile);
+  if (Candidate candidate = epilogues.lookup(generic); candidate.op) {
+    linalg::GenericOp other = withSumAsOutput(candidate.op, generic);
+    builder.setInsertionPoint(other);
+    FailureOr<Epilogue> epilogue =
+        createEpilogue(builder, *nest, tile, other, candidate.keepsSum);
+    if (succeeded(epilogue)) {
+      builder.setInsertionPoint(other);
+      emitLoops(builder, *nest, tile, &*lanes, ahead, &*epilogue);
+      ++numEpilogues;
+      other.erase();
+      generic.erase();
+      if (fill)
+        fill.erase();
+      return success();
+    }
+    if (failed(lower(other, {}, target)))
+      return failure();
+    builder.setInsertionPoint(generic);
+  }
   tile.streamed = findStreamed(*nest, tile);
   if (!tile.streamed.empty()) {
     auto test = scf::IfOp::create(builder, generic.getLoc(),
@@ -221,9 +247,25 @@ void VectorizeLoops::runOnOperation() {
         fills[generic] = fill;
         filled.insert(fill);
       }
-  for (linalg::LinalgOp op : ops)
-    if (!filled.contains(op) && failed(lower(op, fills.lookup(op), target)))
+  // The last reduction before a pointwise op is computed with it.
+  llvm::DenseSet<Operation *> taken;
+  for (linalg::LinalgOp op : llvm::reverse(ops)) {
+    auto generic = dyn_cast<linalg::GenericOp>(op.getOperation());
+    if (!generic)
+      continue;
+    Candidate candidate{{}, false};
+    candidate.op = findEpilogue(generic, taken, candidate.keepsSum);
+    if (!candidate.op)
+      continue;
+    epilogues[generic] = candidate;
+    taken.insert(candidate.op);
+  }
+  for (linalg::LinalgOp op : ops) {
+    if (filled.contains(op) || taken.contains(op))
+      continue;
+    if (failed(lower(op, fills.lookup(op), target)))
       return signalPassFailure();
+  }
   // Such writes are in no order with others but for this.
   for (func::FuncOp func : streaming) {
     OpBuilder builder(func.getBody().back().getTerminator());

@@ -159,6 +159,7 @@ private:
   Scores emitScores(OpBuilder &at, Query query, unsigned write);
   Value emitDots(OpBuilder &at, Query query, unsigned write);
   Value emitEarlier(OpBuilder &at, Query query, unsigned write);
+  Value emitBlockColumns(OpBuilder &at, unsigned write);
   Value emitRunning(OpBuilder &at, Query query, unsigned write);
   Value emitHalving(OpBuilder &at, Query query, unsigned write);
   Value emitSlice(OpBuilder &at, const Scores &scores, Expr c);

@@ -12,7 +12,7 @@
 //   with i      s in block S < R of r: q[r] prod a [start of R, r]   meets
 //                                      x[s] prod a (s, start of R)
 //               s in the block of r, one of
-//     running   x[s] decays along with r and meets the query at every step
+//     running   x[s] decays along with r > s and meets the query at every step
 //     halving   for h = b/2, .., 1: r in the second half of a group of 2 h
 //               steps, decayed from its middle, meets s in the first half,
 //               decayed to the middle; and r = s
@@ -325,15 +325,39 @@ Value ChunkEmitter::emitEarlier(OpBuilder &at, Query query, unsigned write) {
       });
 }
 
-/// X[r, i, s] = X[r-1, i, s] a[r, i], started by x[r, i] at s = r.
+/// The writes of each block as columns.
+Value ChunkEmitter::emitBlockColumns(OpBuilder &at, unsigned write) {
+  Value left = lefts[write];
+  return equation(
+      at, "block.columns", sizes({numChunks, blockCount, leftSizes, blockSize}),
+      [&](ArrayRef<Expr> at) {
+        ArrayRef<Expr> outer = at.take_front(numBatch + 1);
+        ArrayRef<Expr> i = at.drop_front(numBatch + 2).drop_back();
+        return read(left,
+                    concat({outer, {inChunk(at[numBatch + 1], at.back())}, i}));
+      });
+}
+
+/// X[r, i, s] = X[r-1, i, s] a[r, i] for s < r; it starts as x[s, i]. What
+/// stands at s > r is not used.
 Value ChunkEmitter::emitRunning(OpBuilder &at, Query query, unsigned write) {
   unsigned rank = s.left.size();
   std::string number = std::to_string(write);
+  Value columns = emitBlockColumns(at, write);
+  Value rows = query.tensor;
+  if (numBlocks > 1)
+    rows = equation(
+        at, "block.rows", sizes({numChunks, blockCount, blockSize, leftSizes}),
+        [&](ArrayRef<Expr> at) {
+          Expr step = inChunk(at[numBatch + 1], at[numBatch + 2]);
+          return read(query.tensor, concat({at.take_front(numBatch + 1),
+                                            {step},
+                                            at.drop_front(numBatch + 3)}));
+        });
   RecurrenceOp op = inner(at, blockSize, {"x" + number, "inside" + number},
                           {rank + 1, 1}, numBatch + 2);
   OpBuilder inside = OpBuilder::atBlockEnd(&op.getBlock());
   Expr r = context.leaf(op.getAlongIndices()[0]);
-  Value left = lefts[write];
   Value decayed = equation(
       inside, "x", sizes({numChunks, blockCount, leftSizes, blockSize}),
       [&](ArrayRef<Expr> at) {
@@ -342,10 +366,12 @@ Value ChunkEmitter::emitRunning(OpBuilder &at, Query query, unsigned write) {
         ArrayRef<Expr> i = at.drop_front(numBatch + 2).drop_back();
         Expr past =
             read(op.getPast(0), concat({outer, {R, previous(r)}, i, {from}}));
+        past = context.select(context.equal(r, integer(0)),
+                              read(columns, concat({outer, {R}, i, {from}})),
+                              past);
         return context.select(
-            context.equal(from, r),
-            read(left, concat({outer, {inChunk(R, r)}, i})),
-            context.mul(past, read(decay, concat({outer, {R, r}, i}))));
+            less(from, r),
+            context.mul(past, read(decay, concat({outer, {R, r}, i}))), past);
       });
   Value row = sum(
       inside, "inside", sizes({numChunks, blockCount, blockSize}), leftSizes,
@@ -356,7 +382,8 @@ Value ChunkEmitter::emitRunning(OpBuilder &at, Query query, unsigned write) {
                      ? read(op.getPast(0),
                             concat({outer, {R, previous(r)}, i, {from}}))
                      : read(decayed, concat({outer, {R}, i, {from}}));
-        Expr q = read(query.tensor, concat({outer, {inChunk(R, r)}, i}));
+        Expr q = numBlocks > 1 ? read(rows, concat({outer, {R, r}, i}))
+                               : read(rows, concat({outer, {r}, i}));
         return {context.mul(q, x), nullptr};
       });
   YieldOp::create(inside, loc, ValueRange{decayed, row});

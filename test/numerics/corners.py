@@ -49,6 +49,17 @@ def softmax(x, mask):
     return e / e.sum() if e.sum() else e
 
 
+@corner("""kernel k(q, k: [N, K]) -> (y: [N, N], z: [N]) {
+  a[t, s] = sum[i | s <= t] q[t, i] * k[s, i]
+  y[t, s] = a[t, s] + 1.0
+  b[t, s] = sum[i | s < t] q[t, i] * k[s, i]
+  z[t]    = sum[s] b[t, s]
+}""", N=[1, 5, 16, 40], K=[3, 8, 16, 7])
+def triangles_in_full(q, k):
+    products = q @ k.T
+    return {"y": np.tril(products) + 1.0, "z": np.tril(products, -1).sum(1)}
+
+
 @corner("""kernel k(x: [T, D]) -> (m: [T], p: [T], lo: [T], n: [T]) {
   m[t] = max[d | d mod 2 == 1] x[t, d]
   p[t] = prod[d in 1..3] x[t, d]
