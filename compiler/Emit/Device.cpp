@@ -23,7 +23,6 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/Program.h"
-#include "llvm/Support/Regex.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Target/TargetOptions.h"
@@ -100,8 +99,8 @@ llvm::Expected<std::string> rondo::emitPTX(const DeviceVariant &variant,
   std::string text;
   for (auto kernels : parent.getOps<mlir::gpu::GPUModuleOp>()) {
     llvm::LLVMContext context;
-    std::unique_ptr<llvm::Module> module =
-        mlir::translateModuleToLLVMIR(kernels, context, "rondo." + variant.chip);
+    std::unique_ptr<llvm::Module> module = mlir::translateModuleToLLVMIR(
+        kernels, context, "rondo." + variant.chip);
     if (!module)
       return createStringError("error in the compiler: the code for " +
                                variant.chip +
@@ -147,71 +146,73 @@ std::optional<std::string> rondo::findAssembler() {
   return std::nullopt;
 }
 
-/// "Function properties for gla" .. "Used 40 registers, .." and so on.
-static void parseUsage(StringRef log,
-                       llvm::SmallVectorImpl<KernelUsage> &usage) {
-  llvm::Regex name("Compiling entry function '([^']*)'");
-  llvm::Regex spills("([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads");
-  llvm::Regex registers("Used ([0-9]+) registers");
-  llvm::Regex shared("([0-9]+) bytes smem");
-  for (StringRef line : llvm::split(log, '\n')) {
-    llvm::SmallVector<StringRef> match;
-    if (name.match(line, &match)) {
-      usage.emplace_back().kernel = match[1].str();
-      continue;
-    }
-    if (usage.empty())
-      continue;
-    if (spills.match(line, &match)) {
-      match[1].getAsInteger(10, usage.back().spillStores);
-      match[2].getAsInteger(10, usage.back().spillLoads);
-    }
-    if (registers.match(line, &match))
-      match[1].getAsInteger(10, usage.back().registers);
-    if (shared.match(line, &match))
-      match[1].getAsInteger(10, usage.back().sharedBytes);
+namespace {
+/// One run of the assembler, which goes on beside this process.
+class Assembly {
+public:
+  Assembly() = default;
+  Assembly(const Assembly &) = delete;
+  Assembly &operator=(const Assembly &) = delete;
+  ~Assembly() {
+    if (process.Pid)
+      wait();
+    for (const llvm::SmallString<128> &path : paths)
+      if (!path.empty())
+        llvm::sys::fs::remove(path);
   }
-}
 
-llvm::Expected<std::string>
-rondo::assemble(StringRef assembler, StringRef ptx, StringRef chip,
-                llvm::SmallVectorImpl<KernelUsage> *usage, std::string *notes) {
-  llvm::SmallString<128> paths[3];
+  llvm::Error start(StringRef assembler, StringRef ptx, StringRef chip);
+  /// The cubin.
+  llvm::Expected<std::string> finish();
+
+private:
+  int wait() {
+    llvm::sys::ProcessInfo running = std::exchange(process, {});
+    return llvm::sys::Wait(running, assemblerTimeout, &problem).ReturnCode;
+  }
+
+  std::string assembler, chip, problem;
+  llvm::SmallString<128> paths[3]; // PTX, cubin, log
+  llvm::sys::ProcessInfo process;
+};
+} // namespace
+
+llvm::Error Assembly::start(StringRef program, StringRef ptx, StringRef name) {
+  assembler = program.str();
+  chip = name.str();
   const char *endings[] = {"ptx", "cubin", "log"};
   for (int i = 0; i < 3; ++i)
     if (std::error_code error =
             llvm::sys::fs::createTemporaryFile("rondo", endings[i], paths[i]))
       return createStringError("no temporary file can be made: " +
                                error.message());
-  llvm::FileRemover removers[3] = {llvm::FileRemover(paths[0]),
-                                   llvm::FileRemover(paths[1]),
-                                   llvm::FileRemover(paths[2])};
   if (llvm::Error error = llvm::writeToOutput(
           paths[0], [&](llvm::raw_ostream &os) -> llvm::Error {
             os << ptx;
             return llvm::Error::success();
           }))
     return error;
-  std::string arch = ("-arch=" + chip).str();
-  StringRef arguments[] = {assembler, "-v",     arch,    "-O3",
-                           paths[0],  "-o", paths[1]};
-  std::string problem;
+  std::string arch = "-arch=" + chip;
+  StringRef arguments[] = {assembler, arch, "-O3", paths[0], "-o", paths[1]};
   std::optional<StringRef> redirects[] = {StringRef(""), StringRef(paths[2]),
                                           StringRef(paths[2])};
-  int code = llvm::sys::ExecuteAndWait(assembler, arguments, std::nullopt,
-                                       redirects, assemblerTimeout,
-                                       /*MemoryLimit=*/0, &problem);
+  bool failed = false;
+  process =
+      llvm::sys::ExecuteNoWait(assembler, arguments, std::nullopt, redirects,
+                               /*MemoryLimit=*/0, &problem, &failed);
+  if (failed)
+    return createStringError(assembler + " can't be run: " + problem);
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::string> Assembly::finish() {
+  int code = wait();
   auto log = llvm::MemoryBuffer::getFile(paths[2]);
   StringRef text = log ? (*log)->getBuffer() : "";
   if (code != 0)
     return createStringError(
-        assembler + " failed for " + chip + " (exit code " +
-        llvm::Twine(code) + ")" + (problem.empty() ? "" : ": " + problem) +
-        "\n" + text);
-  if (usage)
-    parseUsage(text, *usage);
-  if (notes)
-    *notes = text.str();
+        assembler + " failed for " + chip + " (exit code " + llvm::Twine(code) +
+        ")" + (problem.empty() ? "" : ": " + problem) + "\n" + text);
   auto cubin = llvm::MemoryBuffer::getFile(paths[1], /*IsText=*/false);
   if (!cubin)
     return createStringError("ptxas wrote no file");
@@ -224,13 +225,24 @@ rondo::emitDeviceCode(llvm::ArrayRef<DeviceVariant> variants,
   DeviceCode code;
   code.kernels.assign(kernels.begin(), kernels.end());
   std::optional<std::string> assembler = findAssembler();
+  // Each chip's code is assembled while that of the next one is made.
+  llvm::SmallVector<std::string> texts;
+  llvm::SmallVector<std::unique_ptr<Assembly>> assemblies;
   for (const DeviceVariant &variant : variants) {
     llvm::Expected<std::string> ptx = emitPTX(variant);
     if (!ptx)
       return ptx.takeError();
+    texts.push_back(std::move(*ptx));
+    if (!assembler)
+      continue;
+    assemblies.push_back(std::make_unique<Assembly>());
+    if (llvm::Error error =
+            assemblies.back()->start(*assembler, texts.back(), variant.chip))
+      return error;
+  }
+  for (auto [i, variant] : llvm::enumerate(variants)) {
     if (assembler) {
-      llvm::Expected<std::string> cubin =
-          assemble(*assembler, *ptx, variant.chip);
+      auto cubin = assemblies[i]->finish();
       if (!cubin)
         return cubin.takeError();
       code.images.push_back({variant.chip, /*isPTX=*/false, variant.capability,
@@ -238,7 +250,7 @@ rondo::emitDeviceCode(llvm::ArrayRef<DeviceVariant> variants,
     }
     code.images.push_back({variant.chip + " (PTX)", /*isPTX=*/true,
                            variant.capability, variant.exact,
-                           std::move(*ptx)});
+                           std::move(texts[i])});
   }
   return code;
 }

@@ -46,24 +46,12 @@ struct DeviceCode {
   llvm::SmallVector<std::string> kernels; // in the order of the launches
 };
 
-/// What the assembler says of one kernel.
-struct KernelUsage {
-  std::string kernel;
-  int64_t registers = 0, spillStores = 0, spillLoads = 0, sharedBytes = 0;
-};
-
 /// The code of a variant's kernels as PTX, or as LLVM IR.
 llvm::Expected<std::string> emitPTX(const DeviceVariant &variant,
                                     bool asLLVM = false);
 
 /// The path of ptxas, if there is one.
 std::optional<std::string> findAssembler();
-
-/// Assembles; `usage` and `notes` (if given) receive what -v tells.
-llvm::Expected<std::string>
-assemble(llvm::StringRef assembler, llvm::StringRef ptx, llvm::StringRef chip,
-         llvm::SmallVectorImpl<KernelUsage> *usage = nullptr,
-         std::string *notes = nullptr);
 
 /// Everything that a library carries for these variants.
 llvm::Expected<DeviceCode>
