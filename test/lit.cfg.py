@@ -12,6 +12,7 @@
 # Features: golden, numpy, avx512, avx2, slow (set RONDO_SLOW_TESTS=1).
 
 import os
+import shutil
 import subprocess
 
 import lit.formats
@@ -65,6 +66,8 @@ if "avx2" in flags:
     config.available_features.add("avx2")
 if "avx512f" in flags:
     config.available_features.add("avx512")
+if shutil.which("ptxas"):
+    config.available_features.add("ptxas")
 if os.environ.get("RONDO_SLOW_TESTS"):
     config.available_features.add("slow")
 
