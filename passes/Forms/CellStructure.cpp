@@ -271,8 +271,8 @@ std::optional<CellStructure> rondo::findCellStructure(Context &context,
 // Parameters
 //===----------------------------------------------------------------------===//
 
-/// Registers of a thread that hold weights.
-static int64_t countWeightRegisters(const CellStructure &cell, int64_t splits) {
+/// Products of 16 rows, each of two contractions of one operand.
+static int64_t countTiles(const CellStructure &cell) {
   int64_t tiles = 0;
   for (unsigned operand = 0; operand < cell.operands.size(); ++operand)
     tiles += llvm::divideCeil(llvm::count_if(cell.contractions,
@@ -280,31 +280,50 @@ static int64_t countWeightRegisters(const CellStructure &cell, int64_t splits) {
                                                return each.operand == operand;
                                              }),
                               2);
-  int64_t pairs = llvm::divideCeil(llvm::divideCeil(cell.width, 32), splits);
-  return tiles * pairs * 2 * 4 * cell.weightTerms;
+  return tiles;
+}
+
+/// Registers of a thread that hold weights.
+static int64_t countWeightRegisters(const CellStructure &cell,
+                                    const CellParameters &p) {
+  int64_t pairs = llvm::divideCeil(llvm::divideCeil(cell.width, 32), p.splits);
+  return countTiles(cell) * pairs * 2 * 4 * cell.weightTerms;
+}
+
+/// Bytes for operands of a block, and for sums of its warps.
+static int64_t countSharedBytes(const CellStructure &cell,
+                                const CellParameters &p) {
+  int64_t pairs = llvm::divideCeil(cell.width, 32);
+  int64_t operands = 2 * cell.operands.size() * cell.operandTerms * pairs *
+                     p.rowTiles * 256 * 2;
+  int64_t sums = countTiles(cell) * p.splits * p.rowTiles * 128 * 4;
+  return (p.parts > 1 ? 0 : operands) + (p.splits > 1 ? sums : 0);
 }
 
 std::optional<CellParameters>
 rondo::chooseCellParameters(const CellStructure &cell, std::string &reason) {
-  CellParameters p;
   int64_t tiles = llvm::divideCeil(cell.width, 8);
   // What a thread needs beside weights.
-  constexpr int64_t others = 96;
-  int64_t threads = 32 * tiles;
-  if (threads <= 1024 && countWeightRegisters(cell, 1) + others <=
-                             std::min<int64_t>(255, 65536 / threads)) {
-    p.unitTiles = tiles;
+  constexpr int64_t others = 96, mostShared = 48 * 1024;
+  auto fits = [&](const CellParameters &p) {
+    int64_t threads = 32 * p.unitTiles * p.splits;
+    return threads <= 1024 && countSharedBytes(cell, p) <= mostShared &&
+           countWeightRegisters(cell, p) + others <=
+               std::min<int64_t>(255, 65536 / threads);
+  };
+  CellParameters p;
+  p.unitTiles = tiles;
+  if (fits(p))
     return p;
-  }
   // Over blocks: 8 units each, 8 warps that share the sums.
   constexpr int64_t mostParts = 128;
+  p.unitTiles = 1;
   p.rowTiles = 2;
   p.splits = std::min<int64_t>(8, llvm::divideCeil(cell.width, 32));
   p.parts = tiles;
-  if (p.parts <= mostParts &&
-      countWeightRegisters(cell, p.splits) + others <= 255)
+  if (p.parts <= mostParts && fits(p))
     return p;
   reason = "the weights of " + std::to_string(cell.width) +
-           " units do not fit registers";
+           " units do not fit registers, or their sums shared memory";
   return std::nullopt;
 }
