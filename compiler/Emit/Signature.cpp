@@ -287,6 +287,12 @@ llvm::Expected<KernelSignature> KernelSignature::get(mlir::Operation *op) {
     kernel.flags |= RONDO_KERNEL_WHOLE_WORKSPACE;
   if (op->hasAttr("rondo.independent"))
     kernel.flags |= RONDO_KERNEL_INDEPENDENT_STEPS;
+  if (auto channels =
+          op->getAttrOfType<mlir::DenseI64ArrayAttr>("rondo.channels");
+      channels && channels.size() == 2) {
+    kernel.channels = channels[0];
+    kernel.channelBlock = channels[1];
+  }
   if (op->hasAttr("rondo.rows"))
     kernel.flags |= RONDO_KERNEL_ROWS;
   if (auto form = op->getAttrOfType<mlir::StringAttr>("rondo.form"))

@@ -78,6 +78,9 @@ struct KernelSignature {
   llvm::SmallVector<SizeSignature, 8> sizes;
   /// Indices of sizes, outermost first.
   llvm::SmallVector<int32_t, 4> batch;
+  /// The size of which points are blocks, by `rondo.channels`, or -1.
+  int32_t channels = -1;
+  int64_t channelBlock = 0;
   /// The inputs, then the outputs.
   llvm::SmallVector<TensorSignature, 8> tensors;
   llvm::SmallVector<FaultSignature, 2> faults;

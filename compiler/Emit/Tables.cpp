@@ -192,6 +192,9 @@ TableBuilder::addSizeOps(mlir::AffineExpr expr, const KernelSignature &kernel,
   case mlir::AffineExprKind::FloorDiv:
     op = RONDO_SIZE_DIV;
     break;
+  case mlir::AffineExprKind::CeilDiv:
+    op = RONDO_SIZE_CEIL_DIV;
+    break;
   default:
     return unsupported();
   }
@@ -221,10 +224,15 @@ llvm::Constant *TableBuilder::sizes(const KernelSignature &kernel) {
 llvm::Expected<llvm::Constant *>
 TableBuilder::batch(const KernelSignature &kernel) {
   llvm::SmallVector<llvm::Constant *> rows;
-  for (int32_t size : kernel.batch) {
-    // There is a shape, so there is a context to make an expression in.
-    mlir::AffineExpr expr = mlir::getAffineSymbolExpr(
-        size, kernel.tensors.front().shape.getContext());
+  // There is a shape, so there is a context to make an expression in.
+  mlir::MLIRContext *context = kernel.tensors.front().shape.getContext();
+  llvm::SmallVector<mlir::AffineExpr> exprs;
+  for (int32_t size : kernel.batch)
+    exprs.push_back(mlir::getAffineSymbolExpr(size, context));
+  if (kernel.channels >= 0)
+    exprs.push_back(mlir::getAffineSymbolExpr(kernel.channels, context)
+                        .ceilDiv(kernel.channelBlock));
+  for (mlir::AffineExpr expr : exprs) {
     llvm::Expected<llvm::Constant *> row = sizeExpr(expr, kernel);
     if (!row)
       return row;
@@ -381,7 +389,7 @@ TableBuilder::addKernel(const KernelSignature &kernel,
                                      i32(kernel.accumulationDtype),
                                      i32(kernel.sizes.size()),
                                      i32(kernel.tensors.size()),
-                                     i32(kernel.batch.size()),
+                                     i32(kernel.batch.size() + (kernel.channels >= 0)),
                                      i32(kernel.faults.size()),
                                      i32(variants.size()),
                                      i32(kernel.flags),

@@ -117,6 +117,76 @@ RowsAhead rondo::cpu::moveAhead(OpBuilder &builder, CopiedRows &rows) {
   return result;
 }
 
+/// Whether a view is a row of an argument that the loop moves over.
+static bool isPiece(memref::SubViewOp view, scf::ForOp loop) {
+  Value source = view.getSource();
+  while (auto outer = source.getDefiningOp<memref::SubViewOp>())
+    source = outer.getSource();
+  auto argument = dyn_cast<BlockArgument>(source);
+  unsigned last = view.getSourceType().getRank() - 1;
+  if (!argument || !isa<func::FuncOp>(argument.getOwner()->getParentOp()) ||
+      view.getType().getRank() != 1 || view.getDroppedDims().test(last) ||
+      !view.getSourceType().isLastDimUnitStride() ||
+      !loop.isDefinedOutsideOfLoop(view.getSource()))
+    return false;
+  bool changes = false;
+  return llvm::all_of(view.getOffsets(),
+                      [&](Value offset) {
+                        return canRepeat(offset, loop, changes);
+                      }) &&
+         changes;
+}
+
+static void fetchPiece(OpBuilder &builder, memref::SubViewOp view,
+                       scf::ForOp loop) {
+  Location loc = view.getLoc();
+  IRMapping map;
+  Value step = loop.getInductionVar();
+  map.map(step, arith::AddIOp::create(builder, loc, step, loop.getStep()));
+  SmallVector<Value> at;
+  for (OpFoldResult offset : view.getMixedOffsets())
+    at.push_back(
+        repeat(builder, getValueOrCreateConstantIndexOp(builder, loc, offset),
+               loop, map));
+  int64_t elementBytes = view.getType().getElementTypeBitWidth() / 8;
+  Value length = getValueOrCreateConstantIndexOp(
+      builder, loc, view.getMixedSizes().back());
+  auto lines = scf::ForOp::create(
+      builder, loc, arith::ConstantIndexOp::create(builder, loc, 0), length,
+      arith::ConstantIndexOp::create(builder, loc, kLineBytes / elementBytes));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(lines.getBody());
+  at.back() = arith::AddIOp::create(builder, loc, at.back(),
+                                    lines.getInductionVar());
+  memref::PrefetchOp::create(builder, loc, view.getSource(), at,
+                             /*isWrite=*/false, /*localityHint=*/3,
+                             /*isDataCache=*/true);
+}
+
+void rondo::cpu::fetchNextPieces(func::FuncOp func) {
+  if (!func->hasAttr("rondo.channels"))
+    return;
+  func.walk([&](scf::ForOp loop) {
+    // Steps that do little with what they read are better off without.
+    bool hasWork = llvm::any_of(
+        loop.getBody()->getOps<linalg::LinalgOp>(),
+        [](linalg::LinalgOp op) { return op.getNumLoops() > 1; });
+    if (!loop->hasAttr("rondo.steps") || !hasWork)
+      return;
+    OpBuilder builder = OpBuilder::atBlockBegin(loop.getBody());
+    SmallVector<memref::SubViewOp> views(
+        loop.getBody()->getOps<memref::SubViewOp>());
+    for (memref::SubViewOp view : views) {
+      bool isRead = llvm::any_of(view->getUses(), [](OpOperand &use) {
+        auto op = dyn_cast<linalg::LinalgOp>(use.getOwner());
+        return op && op.isDpsInput(&use);
+      });
+      if (isRead && isPiece(view, loop))
+        fetchPiece(builder, view, loop);
+    }
+  });
+}
+
 void rondo::cpu::fetchRow(OpBuilder &builder, const RowsAhead &rows,
                           Value row) {
   Location loc = row.getLoc();

@@ -20,6 +20,7 @@
 #ifndef RONDO_PASSES_CPU_AHEAD_H
 #define RONDO_PASSES_CPU_AHEAD_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -40,6 +41,11 @@ mlir::scf::ForOp getLoop(mlir::Operation *op);
 
 /// All of them in a function that the products of the same loop can fetch.
 llvm::SmallVector<CopiedRows> findCopiedRows(mlir::Operation *root);
+
+/// Where some steps of a block of channels come before those of the next block,
+/// rows are read in pieces, far apart from one step to the next: every step
+/// fetches those of the one after it.
+void fetchNextPieces(mlir::func::FuncOp func);
 
 /// Rows of the step after this one, or rows that this one will write.
 struct RowsAhead {

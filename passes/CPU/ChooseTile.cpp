@@ -7,6 +7,7 @@
 
 #include "passes/CPU/ChooseTile.h"
 #include "dialects/Rondo/IR/RondoDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/Support/MathExtras.h"
@@ -282,20 +283,26 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
     else
       halve(tile.rows);
   }
-  if (tile.rows == 1)
+  if (tile.rows == 1) {
+    auto func = nest.op->getParentOfType<func::FuncOp>();
+    if (!reduces && func && func->hasAttr("rondo.channels"))
+      tile.innerDim = tile.rowDim;
     tile.rowDim = -1;
+  }
 }
 
 void TileChooser::chooseOrder(Tile &tile) const {
   for (bool reduction : {false, true}) {
     for (unsigned dim = 0; dim < nest.getNumDims(); ++dim)
       if (nest.isReduction(dim) == reduction && int(dim) != tile.vectorDim &&
-          int(dim) != tile.rowDim)
+          int(dim) != tile.rowDim && int(dim) != tile.innerDim)
         tile.order.push_back(dim);
     if (!reduction && tile.rowDim >= 0)
       tile.order.push_back(tile.rowDim);
     if (tile.vectorDim >= 0 && nest.isReduction(tile.vectorDim) == reduction)
       tile.order.push_back(tile.vectorDim);
+    if (!reduction && tile.innerDim >= 0)
+      tile.order.push_back(tile.innerDim);
   }
   if (tile.splits > 1)
     tile.splitDim = tile.order.back();

@@ -19,6 +19,9 @@
 // the same in all lanes, and 1 per lane otherwise. Of equal dims a parallel one
 // is better than a reduction dim, which ends in a horizontal reduction.
 //
+// Where a step computes a block of channels, all is in the first-level cache,
+// and vectors are the outer loop if some are the same along another dim.
+//
 // Where a reduction is a triangle, loops end where its rows end: the vectors of
 // the rows of a tile with the last of them, the reduction with the first, which
 // is followed by the steps that fewer and fewer rows have left.
@@ -44,6 +47,8 @@ struct Tile {
   int vectorDim = -1;
   int rowDim = -1;
   int splitDim = -1;
+  /// A parallel dim inside of the vector dim.
+  int innerDim = -1;
   /// Elements of a vector.
   int64_t lanes = 1;
   unsigned rows = 1;

@@ -236,6 +236,8 @@ LogicalResult VectorizeLoops::lower(linalg::LinalgOp op, linalg::FillOp fill,
 void VectorizeLoops::runOnOperation() {
   Target target = getTarget(getOperation());
   replaceMemRefCopies(getOperation());
+  for (auto func : getOperation().getOps<func::FuncOp>())
+    fetchNextPieces(func);
   copiedRows = findCopiedRows(getOperation());
   SmallVector<linalg::LinalgOp> ops;
   getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });

@@ -146,10 +146,15 @@ private:
   void createFunction();
   llvm::SmallVector<mlir::Value> emitLayout(mlir::Value &total);
   void createWorkerBytes();
+  void limitChannels();
   void createBuffers();
   void emitCluster(const Cluster &cluster);
   bool hasIndependentSteps(const Cluster &cluster);
+  void emitPrefills(const Cluster &cluster, unsigned level);
   void emitLoop(const Cluster &cluster, unsigned level);
+  void emitSteps(const Cluster &cluster, unsigned level, mlir::Value lower,
+                 mlir::Value upper);
+  void emitFinals(const Cluster &cluster);
   void emitStepBody(const Cluster &cluster);
   void emitInitial(const Node &node);
   void emitPrefill(const Tensor &tensor);
@@ -169,6 +174,12 @@ private:
   // EmitRows.cpp
   mlir::Value emitMostRows();
   void emitPoints(mlir::Value begin, mlir::Value end);
+  void emitPointLoop(mlir::Value begin, mlir::Value end);
+  void emitParts(mlir::Value begin, mlir::Value end);
+  void sliceChannels(mlir::Value first);
+  mlir::Value emitMostBlocks();
+  void forEachBlock(llvm::function_ref<void()> emit);
+  void emitInBlocks(const Cluster &cluster);
   void emitBlock(mlir::Value begin, mlir::Value count);
   void emitPoint();
   void unravel(mlir::Value point);
@@ -203,6 +214,8 @@ private:
   /// Replacements of inputs and outputs that may be empty where they are read.
   llvm::DenseMap<mlir::Value, mlir::Value> standIns;
   llvm::SmallVector<Buffer> standInBuffers;
+  /// Of channels: those of the range at hand, in parts of a block.
+  mlir::Value numBlocks;
   mlir::Operation *entryEnd = nullptr; // the function's entry ends before it
 
   // The current point of the loops.

@@ -52,7 +52,10 @@ Value KernelEmitter::getStandIn(const TensorStorage &place) {
   if (known)
     return known;
   OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPoint(entryEnd);
+  if (memref.getDefiningOp()) // of a block of channels
+    b.setInsertionPointAfterValue(memref);
+  else
+    b.setInsertionPoint(entryEnd);
   auto type = cast<MemRefType>(memref.getType());
   ArrayRef<AffineExpr> shape;
   SmallVector<AffineExpr> inMemory;
@@ -78,8 +81,15 @@ Value KernelEmitter::getStandIn(const TensorStorage &place) {
   Value row = memref::ViewOp::create(
       b, loc, MemRefType::get({ShapedType::kDynamic}, type.getElementType()),
       workspace, zero, ValueRange(toValue(extents.back())));
-  Value standIn = memref::ReinterpretCastOp::create(
-      b, loc, type, row, OpFoldResult(b.getIndexAttr(0)), extents, strides);
+  // The memref may begin within an argument.
+  SmallVector<int64_t> layout;
+  int64_t offset;
+  (void)type.getStridesAndOffset(layout, offset);
+  OpFoldResult start = b.getIndexAttr(0);
+  if (ShapedType::isDynamic(offset))
+    start = zero;
+  Value standIn = memref::ReinterpretCastOp::create(b, loc, type, row, start,
+                                                    extents, strides);
   known = arith::SelectOp::create(b, loc, isEmpty, standIn, memref);
   return known;
 }

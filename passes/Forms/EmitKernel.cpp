@@ -81,7 +81,15 @@ void KernelEmitter::createFunction() {
   workspace = rest[0];
   fault = rest[3];
 
+  // Buffers are as large as the longest block.
+  Value numChannels;
+  if (storage.channels) {
+    numChannels = sizes[storage.channels->number];
+    limitChannels();
+  }
   createBuffers();
+  if (numChannels)
+    sizes[storage.channels->number] = numChannels;
   for (Operation &op : source) {
     if (auto size = dyn_cast<SizeOp>(op))
       map.map(size.getResult(), sizes[kernel.getSizeIndex(size.getName())]);
@@ -97,6 +105,12 @@ void KernelEmitter::createFunction() {
   func->setAttr("rondo.form", b.getStringAttr("sequential"));
   if (storage.rows)
     func->setAttr("rondo.rows", b.getUnitAttr());
+  if (const ChannelBlocks *channels = storage.channels) {
+    func->setAttr("rondo.rows", b.getUnitAttr());
+    func->setAttr("rondo.channels",
+                  b.getDenseI64ArrayAttr(
+                      {channels->number, channels->getPart()}));
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -109,6 +123,8 @@ SmallVector<Value> KernelEmitter::emitLayout(Value &total) {
   auto bytesOf = [&](const Buffer &buffer) {
     int64_t bytes = llvm::divideCeil(buffer.element.getIntOrFloatBitWidth(), 8);
     SmallVector<Value> dynamic;
+    if (buffer.isOfBlocks)
+      dynamic.push_back(emitMostBlocks());
     for (AffineExpr size : buffer.sizes) {
       if (!size)
         dynamic.push_back(emitMostRows());
@@ -155,6 +171,10 @@ void KernelEmitter::createBuffers() {
   for (auto [buffer, offset] : llvm::zip(storage.buffers, offsets)) {
     SmallVector<int64_t> shape;
     SmallVector<Value> dynamic;
+    if (buffer.isOfBlocks) {
+      shape.push_back(ShapedType::kDynamic);
+      dynamic.push_back(emitMostBlocks());
+    }
     for (AffineExpr size : buffer.sizes) {
       auto value = dyn_cast_if_present<AffineConstantExpr>(size);
       // A dim of a known size of 0 has room for one, as in the layout.
@@ -172,6 +192,19 @@ void KernelEmitter::createBuffers() {
   }
 }
 
+/// From here on there are as many channels as in the longest block.
+void KernelEmitter::limitChannels() {
+  Value &size = sizes[storage.channels->number];
+  Value block = constant(storage.channels->block);
+  numBlocks = b.createOrFold<arith::CeilDivUIOp>(loc, size, block);
+  size = b.createOrFold<arith::MinSIOp>(loc, size, block);
+}
+
+/// Blocks of all channels, at least one.
+Value KernelEmitter::emitMostBlocks() {
+  return b.createOrFold<arith::MaxSIOp>(loc, numBlocks, constant(1));
+}
+
 void KernelEmitter::createWorkerBytes() {
   unsigned numSizes = sizes.size();
   SmallVector<Type> types(numSizes, b.getIndexType());
@@ -182,6 +215,8 @@ void KernelEmitter::createWorkerBytes() {
   Block *entry = bytes.addEntryBlock();
   b.setInsertionPointToStart(entry);
   sizes.assign(entry->args_begin(), entry->args_end());
+  if (storage.channels)
+    limitChannels();
   Value total;
   emitLayout(total);
   func::ReturnOp::create(b, loc, total);
@@ -213,6 +248,10 @@ void KernelEmitter::emitCluster(const Cluster &cluster) {
       if (group.cluster == &cluster)
         emitPacked(i);
   emitLoop(cluster, 0);
+  emitFinals(cluster);
+}
+
+void KernelEmitter::emitFinals(const Cluster &cluster) {
   for (Node *node : cluster.nodes)
     for (Statement *statement : node->statements)
       if (statement->result->final && !statement->isCarried())
@@ -233,17 +272,26 @@ bool KernelEmitter::hasIndependentSteps(const Cluster &cluster) {
   });
 }
 
-void KernelEmitter::emitLoop(const Cluster &cluster, unsigned level) {
-  if (level == cluster.loops.size())
-    return emitStepBody(cluster);
+void KernelEmitter::emitPrefills(const Cluster &cluster, unsigned level) {
   for (Statement *statement : cluster.schedule) {
     const TensorStorage &place = storage.of(statement->result);
     if (place.isContracted() && place.prefilled && place.level == level)
       emitPrefill(*statement->result);
   }
+}
+
+void KernelEmitter::emitLoop(const Cluster &cluster, unsigned level) {
+  if (level == cluster.loops.size())
+    return emitStepBody(cluster);
+  emitPrefills(cluster, level);
+  emitSteps(cluster, level, constant(0), emitExpr(cluster.loops[level].size));
+}
+
+void KernelEmitter::emitSteps(const Cluster &cluster, unsigned level,
+                              Value lower, Value upper) {
   const Loop &loop = cluster.loops[level];
   Value size = emitExpr(loop.size);
-  auto steps = scf::ForOp::create(b, loc, constant(0), size, constant(1));
+  auto steps = scf::ForOp::create(b, loc, lower, upper, constant(1));
   if (level + 1 == cluster.loops.size())
     steps->setAttr("rondo.steps", b.getUnitAttr());
   if (level == 0 && hasIndependentSteps(cluster))

@@ -49,17 +49,119 @@ void KernelEmitter::unravel(Value point) {
   }
 }
 
+void KernelEmitter::emitPointLoop(Value begin, Value end) {
+  OpBuilder::InsertionGuard guard(b);
+  auto points = scf::ForOp::create(b, loc, begin, end, constant(1));
+  entryEnd = points;
+  b.setInsertionPointToStart(points.getBody());
+  unravel(points.getInductionVar());
+  emitPoint();
+}
+
+/// Arguments and results from channel `first` on.
+void KernelEmitter::sliceChannels(Value first) {
+  auto slice = [&](Value &memref, TensorSpecAttr spec) {
+    SmallVector<AffineExpr> shape;
+    for (AffineExpr size : spec.getShape().getResults())
+      shape.push_back(program.exprs.getOfSizes(size));
+    std::optional<unsigned> dim = storage.channels->getDim(shape);
+    if (!dim)
+      return;
+    SmallVector<OpFoldResult> offsets(shape.size(), b.getIndexAttr(0));
+    SmallVector<OpFoldResult> ones(shape.size(), b.getIndexAttr(1)), extents;
+    offsets[*dim] = first;
+    for (AffineExpr size : shape)
+      extents.push_back(emitExtent(size));
+    memref = memref::SubViewOp::create(b, loc, memref, offsets, extents, ones);
+  };
+  for (auto [i, input] : llvm::enumerate(inputs))
+    slice(input, program.kernel.getInput(i));
+  for (auto [i, output] : llvm::enumerate(outputs))
+    slice(output, program.kernel.getOutput(i));
+}
+
+/// Points are the parts of the first batch point, of the next one, and so on.
+void KernelEmitter::emitParts(Value begin, Value end) {
+  OpBuilder::InsertionGuard guard(b);
+  Value zero = constant(0), one = constant(1);
+  Value part = constant(storage.channels->getPart());
+  Value &size = sizes[storage.channels->number];
+  Value numParts = b.createOrFold<arith::CeilDivUIOp>(loc, size, part);
+  numParts = b.createOrFold<arith::MaxSIOp>(loc, numParts, one);
+  Value first = b.createOrFold<arith::DivUIOp>(loc, begin, numParts);
+  Value last = b.createOrFold<arith::CeilDivUIOp>(loc, end, numParts);
+  auto points = scf::ForOp::create(b, loc, first, last, one);
+  entryEnd = points;
+  b.setInsertionPointToStart(points.getBody());
+  Value point = points.getInductionVar();
+  Value start = arith::MulIOp::create(b, loc, point, numParts);
+  Value lower = arith::SubIOp::create(b, loc, begin, start);
+  lower = arith::MaxSIOp::create(b, loc, lower, zero);
+  Value upper = arith::SubIOp::create(b, loc, end, start);
+  upper = arith::MinSIOp::create(b, loc, upper, numParts);
+  Value firstChannel = arith::MulIOp::create(b, loc, lower, part);
+  Value lastChannel = arith::MulIOp::create(b, loc, upper, part);
+  lastChannel = arith::MinSIOp::create(b, loc, lastChannel, size);
+  size = arith::SubIOp::create(b, loc, lastChannel, firstChannel);
+  Value block = constant(storage.channels->block);
+  numBlocks = arith::CeilDivUIOp::create(b, loc, size, block);
+  sliceChannels(firstChannel);
+  unravel(point);
+  emitPoint();
+}
+
+/// A block is a kernel of its own, of fewer channels.
+void KernelEmitter::forEachBlock(llvm::function_ref<void()> emit) {
+  OpBuilder::InsertionGuard guard(b);
+  auto allSizes = sizes, allInputs = inputs, allOutputs = outputs,
+       allBuffers = buffers;
+  IRMapping before = map;
+  auto blocks =
+      scf::ForOp::create(b, loc, constant(0), numBlocks, constant(1));
+  b.setInsertionPointToStart(blocks.getBody());
+  Value number = blocks.getInductionVar();
+  Value length = constant(storage.channels->block);
+  Value &size = sizes[storage.channels->number];
+  Value first = arith::MulIOp::create(b, loc, number, length);
+  size = arith::SubIOp::create(b, loc, size, first);
+  size = arith::MinSIOp::create(b, loc, size, length);
+  sliceChannels(first);
+  for (auto [buffer, view] : llvm::zip_equal(storage.buffers, buffers))
+    if (buffer.isOfBlocks)
+      view = sliceSlot(view, number);
+  emit();
+  sizes = allSizes;
+  inputs = allInputs;
+  outputs = allOutputs;
+  buffers = allBuffers;
+  map = before;
+}
+
+void KernelEmitter::emitInBlocks(const Cluster &cluster) {
+  if (cluster.loops.size() != 1)
+    return forEachBlock([&] { emitCluster(cluster); });
+  loc = cluster.nodes[0]->op->getLoc();
+  forEachBlock([&] { emitPrefills(cluster, 0); });
+  OpBuilder::InsertionGuard guard(b);
+  Value size = emitExpr(cluster.loops[0].size);
+  Value most = constant(ChannelBlocks::kSteps);
+  auto some = scf::ForOp::create(b, loc, constant(0), size, most);
+  b.setInsertionPointToStart(some.getBody());
+  Value lower = some.getInductionVar();
+  Value upper = arith::AddIOp::create(b, loc, lower, most);
+  upper = arith::MinSIOp::create(b, loc, upper, size);
+  forEachBlock([&] { emitSteps(cluster, 0, lower, upper); });
+  b.setInsertionPointAfter(some);
+  forEachBlock([&] { emitFinals(cluster); });
+}
+
 void KernelEmitter::emitPoints(Value begin, Value end) {
+  if (storage.channels)
+    return emitParts(begin, end);
+  if (!storage.rows)
+    return emitPointLoop(begin, end);
   Value one = constant(1);
   OpBuilder::InsertionGuard guard(b);
-  if (!storage.rows) {
-    auto points = scf::ForOp::create(b, loc, begin, end, one);
-    entryEnd = points;
-    b.setInsertionPointToStart(points.getBody());
-    unravel(points.getInductionVar());
-    emitPoint();
-    return;
-  }
   Value size = emitExpr(program.batchSizes[storage.rows->dim]);
   size = b.createOrFold<arith::MaxSIOp>(loc, size, one);
   Value first = b.createOrFold<arith::DivUIOp>(loc, begin, size);
@@ -99,7 +201,7 @@ void KernelEmitter::emitBlock(Value begin, Value count) {
 void KernelEmitter::emitPoint() {
   positive.assign(program.batchSizes.begin(), program.batchSizes.end());
   for (const std::unique_ptr<Cluster> &cluster : clusters.list)
-    emitCluster(*cluster);
+    storage.channels ? emitInBlocks(*cluster) : emitCluster(*cluster);
 }
 
 /// The dim in a buffer for the rows.

@@ -47,6 +47,14 @@ void EquationEmitter::collectFree() {
                       result.shape[dim]});
     }
   }
+  // Channels are the last dim in memory.
+  if (const ChannelBlocks *channels = kernel.storage.channels) {
+    auto place = llvm::find_if(free, [&](const FreeIndex &index) {
+      return index.upper == channels->size;
+    });
+    if (place != free.end())
+      std::rotate(place, place + 1, free.end());
+  }
   for (auto [i, index] : llvm::enumerate(op.getReductionIndices()))
     free.push_back({index,
                     /*isReduction=*/true,

@@ -271,7 +271,7 @@ def ToSequential : Pass<"rondo-to-sequential", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"rows", "rows", "bool", "false",
-           "Compute blocks of batch points together where they share matrices">];
+           "Compute blocks of batch points together where they share matrices, and blocks of channels through some steps">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",

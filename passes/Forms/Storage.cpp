@@ -31,13 +31,58 @@ MemRefType Storage::getMemRefType(TensorSpecAttr spec) {
       StridedLayoutAttr::get(spec.getContext(), /*offset=*/0, strides));
 }
 
-Storage::Storage(Program &program, const Clusters &clusters, const Rows *rows)
-    : rows(rows), program(program), clusters(clusters) {
+Storage::Storage(Program &program, const Clusters &clusters, const Rows *rows,
+                 ChannelBlocks *channels)
+    : rows(rows), channels(channels), program(program), clusters(clusters) {
   if (rows)
     addGroups();
   for (std::unique_ptr<Tensor> &tensor : program.tensors)
     place(tensor.get());
   placeInitials();
+  if (!channels)
+    return;
+  separateBlocks();
+  channels->block = chooseBlock();
+}
+
+/// Blocks take turns: each has its own of what they leave behind.
+void Storage::separateBlocks() {
+  for (const auto &[tensor, place] : byTensor)
+    if (place.kind == TensorStorage::Kind::Buffer) {
+      Buffer &buffer = buffers[place.number];
+      buffer.isOfBlocks |=
+          place.isContracted()
+              ? place.prefilled
+              : channels->getDim(buffer.sizes).has_value();
+    }
+  for (const Snapshot &snapshot : snapshots)
+    buffers[snapshot.buffer].isOfBlocks = true;
+}
+
+/// As many channels as keep what lasts for more than a step in the first-level
+/// cache.
+int64_t Storage::chooseBlock() const {
+  constexpr int64_t typicalExtent = 16; // where it is not known
+  int64_t bytes = 1;                    // of a channel
+  llvm::DenseSet<unsigned> counted;
+  for (const auto &[tensor, place] : byTensor) {
+    if (place.kind != TensorStorage::Kind::Buffer ||
+        (place.isContracted() && !place.prefilled) ||
+        !counted.insert(place.number).second)
+      continue;
+    const Buffer &buffer = buffers[place.number];
+    if (!channels->getDim(buffer.sizes))
+      continue;
+    int64_t here = llvm::divideCeil(buffer.element.getIntOrFloatBitWidth(), 8);
+    for (AffineExpr size : buffer.sizes) {
+      auto known = dyn_cast<AffineConstantExpr>(size);
+      if (size != channels->size)
+        here *= known ? std::max<int64_t>(known.getValue(), 1) : typicalExtent;
+    }
+    bytes += here;
+  }
+  int64_t block = llvm::PowerOf2Ceil(ChannelBlocks::kBytes / bytes + 1) / 2;
+  return std::clamp(block, ChannelBlocks::kLeast, ChannelBlocks::kMost);
 }
 
 LogicalResult Storage::verify() const {
@@ -65,6 +110,21 @@ unsigned Storage::addBuffer(SmallVector<AffineExpr> sizes, Type element,
   return buffers.size() - 1;
 }
 
+/// The dims that are not batch dims, channels last.
+SmallVector<unsigned> Storage::getOrder(const Tensor &tensor) const {
+  SmallVector<unsigned> order;
+  for (unsigned dim = tensor.numBatch; dim < tensor.getRank(); ++dim)
+    order.push_back(dim);
+  if (!channels)
+    return order;
+  auto place = llvm::find_if(order, [&](unsigned dim) {
+    return tensor.shape[dim] == channels->size;
+  });
+  if (place != order.end())
+    std::rotate(place, place + 1, order.end());
+  return order;
+}
+
 /// Gives a tensor a buffer with the dims that its contraction leaves.
 void Storage::makeBuffer(Tensor *tensor, TensorStorage &storage, int cluster) {
   storage.kind = TensorStorage::Kind::Buffer;
@@ -80,7 +140,7 @@ void Storage::makeBuffer(Tensor *tensor, TensorStorage &storage, int cluster) {
     storage.dims.push_back(rows->dim);
     sizes.push_back({});
   }
-  for (unsigned dim = tensor->numBatch; dim < tensor->getRank(); ++dim) {
+  for (unsigned dim : getOrder(*tensor)) {
     auto loop = llvm::find(timeDims, dim);
     if (tensor->producer && tensor->producer->isCarriedDim(dim))
       continue;
@@ -212,8 +272,7 @@ void Storage::placeInitials() {
     storage.number = of(states[0]).number;
     if (rows)
       storage.dims.push_back(rows->dim);
-    for (unsigned dim = tensor->numBatch; dim < tensor->getRank(); ++dim)
-      storage.dims.push_back(dim);
+    llvm::append_range(storage.dims, getOrder(*tensor));
     // It is written before the loop, maybe by an earlier cluster.
     buffers[storage.number].cluster = -1;
   }

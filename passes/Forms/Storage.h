@@ -7,7 +7,9 @@
 
 //
 // Everything is stored for one batch point at a time: batch dims take no place.
-// Where points are computed as rows (Rows.h), buffers have a dim for these.
+// Where points are computed as rows (Rows.h), buffers have a dim for these; where
+// channels are computed in blocks (ChannelBlocks.h), they are the last dim, and
+// what lasts for more than a step has a place for each block.
 //
 // A tensor is *contracted* when all its readers stand in the cluster of its
 // equation and the distances at which they read are bounded. Let `level` be the
@@ -45,6 +47,7 @@
 #ifndef RONDO_PASSES_FORMS_STORAGE_H
 #define RONDO_PASSES_FORMS_STORAGE_H
 
+#include "passes/Forms/ChannelBlocks.h"
 #include "passes/Forms/Rows.h"
 
 namespace rondo {
@@ -54,6 +57,7 @@ struct Buffer {
   llvm::SmallVector<mlir::AffineExpr> sizes; // null: the rows of a block
   mlir::Type element;
   int cluster; // that alone uses it, or -1
+  bool isOfBlocks = false; // has a leading dim for the blocks of channels
 };
 
 struct TensorStorage {
@@ -85,8 +89,10 @@ struct Snapshot {
 
 class Storage {
 public:
-  /// `rows` may be null.
-  Storage(Program &program, const Clusters &clusters, const Rows *rows);
+  /// `rows` and `channels` may be null; the length of a block of channels is
+  /// decided here.
+  Storage(Program &program, const Clusters &clusters, const Rows *rows,
+          ChannelBlocks *channels = nullptr);
   /// Reports a tensor of an inner recurrence that needs more than a step.
   mlir::LogicalResult verify() const;
 
@@ -101,6 +107,8 @@ public:
 
   /// The rows that are computed together, or null.
   const Rows *rows;
+  /// The channels that are computed in blocks, or null.
+  const ChannelBlocks *channels;
   llvm::SmallVector<Buffer> buffers;
   llvm::SmallVector<Snapshot> snapshots;
   /// Of each group of products: the buffers of the packed matrices and of the
@@ -130,6 +138,9 @@ private:
                      mlir::Type element, int cluster);
   void makeBuffer(Tensor *tensor, TensorStorage &storage, int cluster);
   void addGroups();
+  llvm::SmallVector<unsigned> getOrder(const Tensor &tensor) const;
+  void separateBlocks();
+  int64_t chooseBlock() const;
 
   Program &program;
   const Clusters &clusters;

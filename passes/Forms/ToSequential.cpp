@@ -56,22 +56,35 @@ private:
     std::unique_ptr<Program> program = Program::create(kernel);
     if (!program)
       return failure();
-    Clusters clusters(*program);
+    auto clusters = std::make_unique<Clusters>(*program);
     std::optional<Rows> found;
     if (rows)
-      found = findRows(*program, clusters);
-    auto storage = std::make_unique<Storage>(*program, clusters,
-                                             found ? &*found : nullptr);
+      found = findRows(*program, *clusters);
+    std::optional<ChannelBlocks> channels;
+    if (rows && !found)
+      if (std::optional<unsigned> number = findChannelSize(kernel)) {
+        channels = findChannelBlocks(*program, *clusters, *number);
+        if (channels && packInvariants(kernel, *number)) {
+          program = Program::create(kernel);
+          if (!program)
+            return failure();
+          clusters = std::make_unique<Clusters>(*program);
+          channels = findChannelBlocks(*program, *clusters, *number);
+        }
+      }
+    auto storage = std::make_unique<Storage>(*program, *clusters,
+                                             found ? &*found : nullptr,
+                                             channels ? &*channels : nullptr);
     // Snapshots are taken at single points.
     if (found && !storage->snapshots.empty())
-      storage = std::make_unique<Storage>(*program, clusters, nullptr);
+      storage = std::make_unique<Storage>(*program, *clusters, nullptr);
     if (failed(storage->verify()))
       return failure();
     OpBuilder builder(kernel);
-    KernelEmitter(*program, clusters, *storage, builder).run();
+    KernelEmitter(*program, *clusters, *storage, builder).run();
     kernel.erase();
 
-    numClusters += clusters.list.size();
+    numClusters += clusters->list.size();
     for (const std::unique_ptr<Tensor> &tensor : program->tensors) {
       const TensorStorage &place = storage->of(tensor.get());
       if (place.isContracted())

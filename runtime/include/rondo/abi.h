@@ -313,7 +313,9 @@ enum {
   RONDO_SIZE_SUB = 3,
   RONDO_SIZE_MUL = 4,
   /// a / b; a shape is refused when b <= 0 or b does not divide a.
-  RONDO_SIZE_DIV = 5
+  RONDO_SIZE_DIV = 5,
+  /// a / b, rounded up; only of `rondo_kernel_info::batch`, with b > 0.
+  RONDO_SIZE_CEIL_DIV = 6
 };
 
 typedef struct rondo_size_op {
@@ -495,8 +497,9 @@ typedef struct rondo_kernel_info {
   const rondo_size_info *sizes;
   /// In the order of the generic entry.
   const rondo_tensor_info *tensors;
-  /// The parallel dims, outermost first. Their product is the number of batch
-  /// points; none means one point. They do not use the time size.
+  /// The parallel dims. Their product is the number of points; none means one
+  /// point. They do not use the time size. The last one may be the number of
+  /// blocks of a dim whose indices are independent of one another.
   const rondo_size_expr *batch;
   const rondo_fault_info *faults;
   /// Best last.

@@ -269,7 +269,9 @@ rondo_status rondo_call_run(rondo_call *call, char *workspace) {
   if (ctx && ctx->parallel_for) {
     // Several ranges per worker even out their times.
     int64_t grain = run.points / ((int64_t)run.workers * 8);
-    if (info->flags & RONDO_KERNEL_ROWS)
+    if (run.workers == 1)
+      grain = run.points;
+    else if (info->flags & RONDO_KERNEL_ROWS)
       grain = getRowsGrain(run.points, run.workers);
     ctx->parallel_for(ctx->user, runTask, &run, run.points,
                       grain > 1 ? grain : 1);

@@ -31,6 +31,11 @@ static rondo_eval apply(int64_t op, int64_t a, int64_t b, int64_t *outValue) {
   case RONDO_SIZE_MUL:
     overflow = __builtin_mul_overflow(a, b, outValue);
     break;
+  case RONDO_SIZE_CEIL_DIV:
+    if (b <= 0)
+      return RONDO_EVAL_NOT_DIVIDED;
+    *outValue = a / b + (a % b > 0);
+    break;
   default:
     if (b <= 0 || a % b != 0)
       return RONDO_EVAL_NOT_DIVIDED;
