@@ -52,17 +52,19 @@ SMALL = {"B": 1, "G": 1, "H": 1, "K": 5, "V": 3, "D": 9, "N": 4, "P": 5, "M": 3}
 # Around the blocks of rows that share matrices.
 BATCHES = [4, 5, 7, 8, 9, 16, 17, 35]
 SPLITS = [(0, 9), (1, 16), (16, 17), (32, 5)]
-# Every case runs in these; the other modes share their code, and take every
-# third length and one split unless --full asks for more.
 # Not for --long: formulas whose time or memory grows with the square of the
 # length, or that take one length only; a system with random weights that grows
-# without end (lssl); sines of angles of 65536, which f32 holds to 4e-3
-# (embedding).
+# without end (lssl); one in which rounding grows tenfold every thirty steps
+# (moneta); sines of angles of 65536, which f32 holds to 4e-3 (embedding).
 SHORT = {
-    "embedding", "lssl", "attention", "combiner", "forgetting_attention", "gau", "hedgehog", "jrt",
-    "light_net", "log_linear", "lolcats", "ngram_head", "prefix_attention",
-    "rope_attention", "rwkv4", "sigmoid_attention", "universal", "vq_memory"}
+    "attention", "combiner", "embedding", "forgetting_attention", "gau",
+    "hedgehog", "jrt", "light_net", "log_linear", "lolcats", "lssl", "moneta",
+    "ngram_head", "prefix_attention", "rope_attention", "rwkv4",
+    "sigmoid_attention", "universal", "vq_memory"}
+# Of the modes, those that take the same inputs.
 SAME_INPUTS = ("f32", "chunked", "newton", "scan")
+# Every case runs in these; the other modes share their code, and take every
+# third length and one split unless --full asks for more.
 MAIN_MODES = ("reference", "f32", "chunked", "newton")
 
 
