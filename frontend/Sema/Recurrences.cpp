@@ -359,11 +359,13 @@ void KernelAnalyzer::addFact(const Expr *condition, bool truth) {
 
 void KernelAnalyzer::collectFacts(const Access &access) {
   bounds.facts.clear();
-  for (auto &[condition, truth] : access.path)
+  for (auto &[condition, truth] : access.path) {
+    size_t before = bounds.facts.size();
     addFact(condition, truth);
-  // From conditions that never hold together, anything would follow.
-  if (bounds.nonNegative(Poly(-1)))
-    bounds.facts.clear();
+    // From conditions that never hold together, anything would follow.
+    if (bounds.nonNegative(Poly(-1)))
+      bounds.facts.resize(before);
+  }
 }
 
 /// Where a read lies along one dim, as far as it can be proved: for all sizes,

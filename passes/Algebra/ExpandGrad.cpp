@@ -63,6 +63,7 @@ bool Inliner::depends(Value tensor) {
   }
   bool found = false;
   equation.walk([&](ReadOp read) { found |= depends(read.getSource()); });
+  equation.walk([&](GatherOp read) { found |= depends(read.getSource()); });
   return dependence[tensor] = found;
 }
 
@@ -70,6 +71,12 @@ Expr Inliner::inlineRead(Expr read) {
   if (read->value == variable->value || !depends(read->value))
     return read;
   auto equation = read->value.getDefiningOp<EquationOp>();
+  if (read->op) {
+    // At a place out of range it is an error of the kernel, not 0.
+    reason = "it reads '" + read->op.str() + "', which depends on it, at places "
+             "that data gives";
+    return read;
+  }
   SmallVector<Expr> subscripts;
   for (Expr subscript : read->subscripts())
     subscripts.push_back(inlineReads(subscript));

@@ -126,6 +126,17 @@ Expr Context::read(Value source, ArrayRef<Expr> subscripts, Value fallback,
   return unique(std::move(node));
 }
 
+Expr Context::gather(Value source, ArrayRef<Expr> subscripts, StringAttr name,
+                     Type type) {
+  Node node;
+  node.kind = Kind::Read;
+  node.type = type;
+  node.value = source;
+  node.op = name;
+  node.args.assign(subscripts.begin(), subscripts.end());
+  return unique(std::move(node));
+}
+
 Expr Context::reduce(Combiner combiner, ArrayRef<const Variable *> variables,
                      Expr body, Expr filter) {
   if (combiner == Combiner::Sum && body->isReal(0))
@@ -276,6 +287,10 @@ static Expr substituteImpl(Context &context, Expr expr,
   if (ArrayRef<Expr>(args) != ArrayRef<Expr>(expr->args)) {
     switch (expr->kind) {
     case Kind::Read: {
+      if (expr->op) {
+        result = context.gather(expr->value, args, expr->op, expr->type);
+        break;
+      }
       unsigned rank = expr->subscripts().size();
       result = context.read(expr->value, ArrayRef(args).take_front(rank),
                             expr->fallback, ArrayRef(args).drop_front(rank),
@@ -334,6 +349,12 @@ Expr Importer::import(Value scalar) {
       fallback.push_back(import(subscript));
     result = context.read(read.getSource(), subscripts, read.getFallback(),
                           fallback, scalar.getType());
+  } else if (auto gather = dyn_cast_or_null<GatherOp>(op)) {
+    SmallVector<Expr> subscripts;
+    for (Value subscript : gather.getSubscripts())
+      subscripts.push_back(import(subscript));
+    result = context.gather(gather.getSource(), subscripts,
+                            gather.getNameAttr(), scalar.getType());
   } else if (auto reduce = dyn_cast_or_null<ReduceOp>(op)) {
     SmallVector<const Variable *> variables;
     for (auto [index, lower, upper] :
@@ -347,7 +368,7 @@ Expr Importer::import(Value scalar) {
     result = context.reduce(reduce.getCombiner(), variables,
                             import(yield.getValues()[0]), filter);
   } else if (op && op->getNumRegions() == 0 && op->getNumResults() == 1 &&
-             op->getNumOperands() > 0 && !isa<GatherOp, GradOp>(op) &&
+             op->getNumOperands() > 0 && !isa<GradOp>(op) &&
              llvm::all_of(op->getOperandTypes(), [](Type type) {
                return type.isIntOrIndexOrFloat();
              })) {
@@ -423,6 +444,11 @@ Value Exporter::emit(OpBuilder &builder, Expr expr, Scope &scope) {
     SmallVector<Value> args;
     for (Expr arg : expr->args)
       args.push_back(emit(builder, arg, scope));
+    if (expr->op) {
+      result = GatherOp::create(builder, loc, expr->type, expr->value, args,
+                                expr->op);
+      break;
+    }
     unsigned rank = expr->subscripts().size();
     result = ReadOp::create(builder, loc, expr->type, expr->value,
                             ArrayRef(args).take_front(rank), expr->fallback,

@@ -39,7 +39,8 @@ enum class Kind {
   Integer,  // an index constant (conditions: 0 or 1 of type i1)
   Value,    // a scalar of the IR that is not looked into: an index, a size
   Variable, // the index of an enclosing Reduce
-  Read,     // rondo.read; args: subscripts, then fallback subscripts
+  Read,     // rondo.read, rondo.gather; args: subscripts, then those of the
+            // fallback
   Apply,    // an op of arith, math or rondo on args
   Reduce,   // combiner over `variables` of args[0] where args[1] (may be null)
 };
@@ -52,7 +53,7 @@ struct Node : llvm::FoldingSetNode {
   mlir::Value value;    // Value: the scalar; Read: the tensor
   mlir::Value fallback; // Read
   const rondo::algebra::Variable *variable = nullptr;
-  mlir::StringAttr op;             // Apply
+  mlir::StringAttr op; // Apply; Read: of a rondo.gather, its name
   mlir::DictionaryAttr attributes; // Apply: e.g. a comparison's predicate
   Combiner combiner = Combiner::Sum;
   llvm::SmallVector<const rondo::algebra::Variable *, 1> variables;
@@ -87,6 +88,9 @@ public:
   Expr read(mlir::Value source, llvm::ArrayRef<Expr> subscripts,
             mlir::Value fallback, llvm::ArrayRef<Expr> fallbackSubscripts,
             mlir::Type type);
+  /// A read at places that data gives.
+  Expr gather(mlir::Value source, llvm::ArrayRef<Expr> subscripts,
+              mlir::StringAttr name, mlir::Type type);
   Expr apply(llvm::StringRef op, llvm::ArrayRef<Expr> args, mlir::Type type,
              mlir::DictionaryAttr attributes = {});
   Expr reduce(Combiner combiner,

@@ -95,6 +95,45 @@ def gathers(emb, n, w):
     return {"y": emb[n] @ w + emb[n[::-1], 0]}
 
 
+@corner("""kernel k(x: [T, D], n: i32 [T], emb: [N, D]) -> (y: [T, D], z: [T]) {
+  state S: [D]
+  state m: []
+  S[t, d] = 0.7 * S[t-1, d] - 0.1 * grad(sum[i] S[t-1, i] * (emb[n[t], i] * x[t, i] + S[t-1, i]), S[t-1, d])
+  y[t, d] = S[t, d]
+  m[t] = max[j in 0..2 | j + 1 < j] sum[p | p < t] m[p]
+  z[t] = max(m[t], -1)
+}""", T=[0, 1, 19], D=[2, 1, 5], N=[4, 5, 9])
+def gradient_beside_a_gather(x, n, emb):
+    """And a filter that never holds."""
+    S, y = np.zeros(x.shape[1]), np.zeros_like(x)
+    for t in range(len(x)):
+        S = 0.7 * S - 0.1 * (emb[n[t]] * x[t] + 2 * S)
+        y[t] = S
+    return {"y": y, "z": -np.ones(len(x))}
+
+
+@corner("""kernel k(q, k: [T, K], n: i32 [T], emb: [N, V], key: [N, K], g: [T]) -> (o, p: [T, V], c: [T, V]) {
+  state S, R: [K, V]
+  state h: [V]
+  S[t, i, j] = sigmoid(g[t]) * S[t-1, i, j] + k[t, i] * emb[n[t], j]
+  R[t, i, j] = sigmoid(g[t]) * R[t-1, i, j] + k[t, i] * emb[t mod 4, j]
+  o[t, j] = sum[i] q[t, i] * S[t, i, j]
+  p[t, j] = sum[i] key[n[t], i] * R[t, i, j]
+  h[t, j] = tanh(0.7 * h[t-1, j] - emb[n[t], j])
+  c[t, j] = h[t, j]
+}""", T=[0, 1, 15, 16, 17, 37], K=[2, 1, 5, 8, 4, 17], V=[3, 1, 4, 9, 16, 5], N=[4, 5, 9, 4, 7, 6])
+def gathers_in_recurrences(q, k, n, emb, key, g):
+    (T, K), V = q.shape, emb.shape[1]
+    S, R, h, f = np.zeros((K, V)), np.zeros((K, V)), np.zeros(V), sigmoid(g)
+    o, p, c = (np.zeros((T, V)) for _ in range(3))
+    for t in range(T):
+        S = f[t] * S + np.outer(k[t], emb[n[t]])
+        R = f[t] * R + np.outer(k[t], emb[t % 4])
+        h = np.tanh(0.7 * h - emb[n[t]])
+        o[t], p[t], c[t] = q[t] @ S, key[n[t]] @ R, h
+    return {"o": o, "p": p, "c": c}
+
+
 @corner("""kernel k(x, a: [T, D]) -> (y: [T, D]) {
   state h: [D]
   h[t, d] = sigmoid(a[t, d]) * h[t+1, d] + x[t, d]
