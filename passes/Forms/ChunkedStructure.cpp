@@ -206,6 +206,9 @@ bool Finder::addConsumer(EquationOp consumer) {
   for (const LinearTerm &term : affine->terms)
     if (!findTimeIndex(readout, term.read) || !addReadoutTerm(readout, term))
       return false;
+  if (readout.terms.empty())
+    return fail("'" + consumer.getName() +
+                "' reads the state where no condition holds");
   result.readouts.push_back(readout);
   return true;
 }

@@ -425,6 +425,9 @@ bool Finder::addReadout(EquationOp consumer, Affine affine) {
     if (!addTerm(readout, term))
       return false;
   }
+  if (readout.terms.empty())
+    return fail("'" + consumer.getName() +
+                "' reads the state where no condition holds");
   result.readouts.push_back(std::move(readout));
   return true;
 }
