@@ -579,3 +579,44 @@ Value Exporter::emitReduce(OpBuilder &builder, Expr expr, Scope &scope) {
   return ReadOp::create(builder, scope.equation.getLoc(), expr->type,
                         created.getResult(), subscripts);
 }
+
+//===----------------------------------------------------------------------===//
+// New equations
+//===----------------------------------------------------------------------===//
+
+static SmallVector<Expr> leaves(Context &context,
+                                ArrayRef<BlockArgument> indices) {
+  SmallVector<Expr> result;
+  for (BlockArgument each : indices)
+    result.push_back(context.leaf(each));
+  return result;
+}
+
+Value rondo::algebra::emitEquation(
+    Context &context, OpBuilder &at, Location loc, const Twine &name, Type type,
+    ValueRange sizes, llvm::function_ref<Expr(ArrayRef<Expr>)> body) {
+  auto equation = EquationOp::create(at, loc, name.str(), type, sizes);
+  OpBuilder inside = OpBuilder::atBlockEnd(&equation.getBlock());
+  Expr value = body(leaves(context, equation.getParallelIndices()));
+  YieldOp::create(inside, loc, Exporter(equation).emit(inside, value));
+  return equation.getResult();
+}
+
+Value rondo::algebra::emitReduction(
+    Context &context, OpBuilder &at, Location loc, const Twine &name, Type type,
+    ValueRange sizes, Combiner combiner, Value zero, ValueRange extents,
+    llvm::function_ref<std::pair<Expr, Expr>(ArrayRef<Expr>, ArrayRef<Expr>)>
+        body) {
+  SmallVector<Value> lowers(extents.size(), zero);
+  auto equation = EquationOp::create(at, loc, name.str(), type, sizes, lowers,
+                                     extents, combiner);
+  OpBuilder inside = OpBuilder::atBlockEnd(&equation.getBlock());
+  auto [term, filter] = body(leaves(context, equation.getParallelIndices()),
+                             leaves(context, equation.getReductionIndices()));
+  // One block of code: the filter is emitted with the term.
+  Value value = Exporter(equation).emit(inside, term);
+  Value condition =
+      filter ? Exporter(equation).emit(inside, filter) : Value();
+  YieldOp::create(inside, loc, value, condition);
+  return equation.getResult();
+}

@@ -165,6 +165,22 @@ private:
   EquationOp equation;
 };
 
+/// A new equation: what `body` says at its indices.
+mlir::Value
+emitEquation(Context &context, mlir::OpBuilder &at, mlir::Location loc,
+             const llvm::Twine &name, mlir::Type type, mlir::ValueRange sizes,
+             llvm::function_ref<Expr(llvm::ArrayRef<Expr>)> body);
+
+/// A new reduction over indices from `zero` to `extents`: the term and the
+/// filter (or null) that `body` gives at its parallel and reduction indices.
+mlir::Value
+emitReduction(Context &context, mlir::OpBuilder &at, mlir::Location loc,
+              const llvm::Twine &name, mlir::Type type, mlir::ValueRange sizes,
+              Combiner combiner, mlir::Value zero, mlir::ValueRange extents,
+              llvm::function_ref<std::pair<Expr, Expr>(llvm::ArrayRef<Expr>,
+                                                       llvm::ArrayRef<Expr>)>
+                  body);
+
 /// d value / d variable, where `variable` is a Read. Other reads of the same
 /// tensor whose first `numFixed` subscripts are the same expressions are the
 /// same array; their remaining subscripts may differ, which gives Kronecker

@@ -37,34 +37,13 @@ ChunkEmitter::ChunkEmitter(Context &context, ChunkedStructure &structure,
 
 Value ChunkEmitter::equation(OpBuilder &at, const Twine &suffix,
                              ValueRange sizes, Body body) {
-  auto op =
-      EquationOp::create(at, loc, (name + "." + suffix).str(), type, sizes);
-  Exprs indices;
-  for (BlockArgument each : op.getParallelIndices())
-    indices.push_back(context.leaf(each));
-  OpBuilder inside = OpBuilder::atBlockEnd(&op.getBlock());
-  Value value = Exporter(op).emit(inside, body(indices));
-  YieldOp::create(inside, loc, value);
-  return op.getResult();
+  return emitEquation(context, at, loc, name + "." + suffix, type, sizes, body);
 }
 
 Value ChunkEmitter::sum(OpBuilder &at, const Twine &suffix, ValueRange sizes,
                         ValueRange extents, SumBody body) {
-  SmallVector<Value> lowers(extents.size(), zero);
-  auto op = EquationOp::create(at, loc, (name + "." + suffix).str(), type,
-                               sizes, lowers, extents, Combiner::Sum);
-  Exprs indices, summed;
-  for (BlockArgument each : op.getParallelIndices())
-    indices.push_back(context.leaf(each));
-  for (BlockArgument each : op.getReductionIndices())
-    summed.push_back(context.leaf(each));
-  OpBuilder inside = OpBuilder::atBlockEnd(&op.getBlock());
-  auto [term, filter] = body(indices, summed);
-  // One block of code: the filter is emitted with the term.
-  Value value = Exporter(op).emit(inside, term);
-  Value condition = filter ? Exporter(op).emit(inside, filter) : Value();
-  YieldOp::create(inside, loc, value, condition);
-  return op.getResult();
+  return emitReduction(context, at, loc, name + "." + suffix, type, sizes,
+                       Combiner::Sum, zero, extents, body);
 }
 
 ChunkEmitter::Values

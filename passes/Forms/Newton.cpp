@@ -198,14 +198,7 @@ private:
 
 Value NewtonEmitter::equation(OpBuilder &at, const Twine &suffix,
                               ValueRange sizes, Body body) {
-  auto equation = EquationOp::create(at, loc, suffix.str(), type, sizes);
-  Exprs indices;
-  for (BlockArgument each : equation.getParallelIndices())
-    indices.push_back(context.leaf(each));
-  OpBuilder inside = OpBuilder::atBlockEnd(&equation.getBlock());
-  Value value = Exporter(equation).emit(inside, body(indices));
-  YieldOp::create(inside, loc, value);
-  return equation.getResult();
+  return emitEquation(context, at, loc, suffix, type, sizes, body);
 }
 
 /// A recurrence with an empty region. `types` are those of the histories.

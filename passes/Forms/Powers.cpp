@@ -165,15 +165,7 @@ private:
 
 Value PowersEmitter::equation(OpBuilder &at, const Twine &suffix,
                               ValueRange sizes, Body body) {
-  auto created =
-      EquationOp::create(at, loc, (name + "." + suffix).str(), type, sizes);
-  Exprs indices;
-  for (BlockArgument each : created.getParallelIndices())
-    indices.push_back(context.leaf(each));
-  OpBuilder inside = OpBuilder::atBlockEnd(&created.getBlock());
-  Value value = Exporter(created).emit(inside, body(indices));
-  YieldOp::create(inside, loc, value);
-  return created.getResult();
+  return emitEquation(context, at, loc, name + "." + suffix, type, sizes, body);
 }
 
 /// A sum over extents, or an equation if there are none.
@@ -182,22 +174,12 @@ Value PowersEmitter::sum(OpBuilder &at, const Twine &suffix, ValueRange sizes,
   if (extents.empty())
     return equation(at, suffix, sizes,
                     [&](Point point) { return body(point, {}); });
-  Values lowers(extents.size(), zero);
-  auto created =
-      EquationOp::create(at, loc, (name + "." + suffix).str(), type, sizes,
-                         lowers, extents, Combiner::Sum);
-  Exprs indices, summed;
-  for (BlockArgument each : created.getParallelIndices())
-    indices.push_back(context.leaf(each));
-  for (BlockArgument each : created.getReductionIndices())
-    summed.push_back(context.leaf(each));
-  OpBuilder inside = OpBuilder::atBlockEnd(&created.getBlock());
-  Value value = Exporter(created).emit(inside, body(indices, summed));
-  Value condition =
-      filter ? Exporter(created).emit(inside, filter(indices, summed))
-             : Value();
-  YieldOp::create(inside, loc, value, condition);
-  return created.getResult();
+  return emitReduction(
+      context, at, loc, name + "." + suffix, type, sizes, Combiner::Sum, zero,
+      extents, [&](Point point, Point summed) {
+        return std::pair<Expr, Expr>(
+            body(point, summed), filter ? filter(point, summed) : nullptr);
+      });
 }
 
 /// A recurrence of one member with an empty region; the member has `rank` dims

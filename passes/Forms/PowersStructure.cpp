@@ -169,16 +169,9 @@ bool Finder::findMixedDims() {
     SmallVector<Expr> points;
     for (BlockArgument index : reader.getParallelIndices())
       points.push_back(context.leaf(index));
-    Expr value = Importer(context).instantiate(reader, points);
-    if (contains(value, [&](Expr node) {
-          Operation *def = node->kind == Kind::Value
-                               ? node->value.getDefiningOp()
-                               : nullptr;
-          return def && reader->isAncestor(def);
-        }))
-      return fail("'" + reader.getName() + "' gathers");
     std::optional<Affine> affine = linearize(
-        context, value, [&](Expr e) { return historyOf(e).has_value(); });
+        context, Importer(context).instantiate(reader, points),
+        [&](Expr e) { return historyOf(e).has_value(); });
     if (!affine)
       return fail("'" + reader.getName() + "' is not linear in the state");
     if (!markSummed(affine->terms))

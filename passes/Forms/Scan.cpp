@@ -269,14 +269,7 @@ bool ScanBuilder::analyze(Group &group) {
 
 Value ScanBuilder::makeEquation(const Twine &name, Type type, ValueRange sizes,
                                 llvm::function_ref<Expr(ArrayRef<Expr>)> body) {
-  auto equation = EquationOp::create(builder, loc, name.str(), type, sizes);
-  SmallVector<Expr> indices;
-  for (BlockArgument each : equation.getParallelIndices())
-    indices.push_back(context.leaf(each));
-  OpBuilder inside = OpBuilder::atBlockEnd(&equation.getBlock());
-  Value value = Exporter(equation).emit(inside, body(indices));
-  YieldOp::create(inside, loc, value);
-  return equation.getResult();
+  return emitEquation(context, builder, loc, name, type, sizes, body);
 }
 
 SmallVector<Value> ScanBuilder::historySizes(unsigned member) {

@@ -148,31 +148,18 @@ private:
 
 Value TileEmitter::equation(OpBuilder &at, const Twine &suffix,
                             ValueRange sizes, Body body, Type scalar) {
-  auto op = EquationOp::create(at, loc, (s.op.getName() + suffix).str(),
-                               getElementType(scalar ? scalar : type), sizes);
-  Exprs indices;
-  for (BlockArgument each : op.getParallelIndices())
-    indices.push_back(context.leaf(each));
-  OpBuilder inside = OpBuilder::atBlockEnd(&op.getBlock());
-  YieldOp::create(inside, loc, Exporter(op).emit(inside, body(indices)));
-  return op.getResult();
+  return emitEquation(context, at, loc, s.op.getName() + suffix,
+                      getElementType(scalar ? scalar : type), sizes, body);
 }
 
 Value TileEmitter::reduction(OpBuilder &at, const Twine &suffix,
                              Combiner combiner, ValueRange sizes,
                              ValueRange extents, ReductionBody body) {
-  SmallVector<Value> lowers(extents.size(), zero);
-  auto op = EquationOp::create(at, loc, (s.op.getName() + suffix).str(), type,
-                               sizes, lowers, extents, combiner);
-  Exprs indices, reduced;
-  for (BlockArgument each : op.getParallelIndices())
-    indices.push_back(context.leaf(each));
-  for (BlockArgument each : op.getReductionIndices())
-    reduced.push_back(context.leaf(each));
-  OpBuilder inside = OpBuilder::atBlockEnd(&op.getBlock());
-  YieldOp::create(inside, loc,
-                  Exporter(op).emit(inside, body(indices, reduced)));
-  return op.getResult();
+  return emitReduction(
+      context, at, loc, s.op.getName() + suffix, type, sizes, combiner, zero,
+      extents, [&](ArrayRef<Expr> point, ArrayRef<Expr> reduced) {
+        return std::pair<Expr, Expr>(body(point, reduced), nullptr);
+      });
 }
 
 /// A recurrence with an empty region, of members [batch.., step, rest..].
