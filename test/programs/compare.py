@@ -21,7 +21,7 @@ import tempfile
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path += [os.path.join(HERE, "..", part) for part in ("random", "numerics")]
+sys.path[:0] = [os.path.join(HERE, "..", part) for part in ("random", "numerics")]
 
 import artifact  # noqa: E402
 import safetensors  # noqa: E402

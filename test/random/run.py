@@ -27,7 +27,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
-sys.path.append(os.path.join(ROOT, "test", "numerics"))
+sys.path.insert(0, os.path.join(ROOT, "test", "numerics"))
 
 from check import Checker, Failure, Plan  # noqa: E402
 from generate import FEATURES, generate  # noqa: E402
