@@ -16,6 +16,9 @@ using namespace rondo;
 using namespace rondo::cpu;
 
 static constexpr int64_t kLineBytes = 64;
+/// What is fetched for the next step of a loop over chunks stays out of the
+/// first-level cache, which this step's matrices need.
+static constexpr uint32_t kSecondLevel = 2;
 
 scf::ForOp rondo::cpu::getLoop(Operation *op) {
   Operation *parent = op->getParentOp();
@@ -199,7 +202,6 @@ void rondo::cpu::fetchRow(OpBuilder &builder, const RowsAhead &rows,
         builder, loc, rows.offsets.back(),
         arith::ConstantIndexOp::create(builder, loc, byte / elementBytes));
     memref::PrefetchOp::create(builder, loc, rows.memref, at, rows.isWritten,
-                               /*localityHint=*/3,
-                               /*isDataCache=*/true);
+                               kSecondLevel, /*isDataCache=*/true);
   }
 }

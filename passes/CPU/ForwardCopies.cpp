@@ -24,7 +24,7 @@ using namespace rondo;
 
 namespace {
 
-/// if whole { buffer = rows of an argument } else { .. }
+/// if whole { buffer = rows of an argument; .. } else { .. }
 struct Copy {
   scf::IfOp test;
   linalg::GenericOp op;
@@ -40,28 +40,17 @@ struct ForwardCopies : rondo::cpu::impl::ForwardCopiesBase<ForwardCopies> {
 
 } // namespace
 
-/// The copy of the `then` block, if that does nothing else.
-static std::optional<Copy> matchCopy(scf::IfOp test) {
-  if (test.getNumResults() > 0 || !test.elseBlock())
-    return std::nullopt;
-  Copy copy{test, {}, {}, {}, {}};
-  for (Operation &op : test.thenBlock()->without_terminator()) {
-    if (isPure(&op))
-      continue;
-    auto generic = dyn_cast<linalg::GenericOp>(op);
-    if (!generic || copy.op)
-      return std::nullopt;
-    copy.op = generic;
-  }
-  if (!copy.op || copy.op.getInputs().size() != 1 ||
-      copy.op.getOutputs().size() != 1 || copy.op.getNumReductionLoops() > 0 ||
-      !llvm::all_of(copy.op.getIndexingMapsArray(),
+/// The copy that `op` is, in the `then` block of `test`.
+static std::optional<Copy> matchCopy(scf::IfOp test, linalg::GenericOp op) {
+  if (op.getInputs().size() != 1 || op.getOutputs().size() != 1 ||
+      op.getNumReductionLoops() > 0 ||
+      !llvm::all_of(op.getIndexingMapsArray(),
                     [](AffineMap map) { return map.isIdentity(); }) ||
-      copy.op.getBody()->getTerminator()->getOperand(0) !=
-          copy.op.getBody()->getArgument(0))
+      op.getBody()->getTerminator()->getOperand(0) !=
+          op.getBody()->getArgument(0))
     return std::nullopt;
-  copy.buffer = copy.op.getOutputs()[0];
-  copy.rows = copy.op.getInputs()[0].getDefiningOp<memref::SubViewOp>();
+  Copy copy{test, op, {}, op.getOutputs()[0], {}};
+  copy.rows = op.getInputs()[0].getDefiningOp<memref::SubViewOp>();
   if (!copy.rows || !copy.buffer.getDefiningOp<memref::ViewOp>())
     return std::nullopt;
   auto argument = dyn_cast<BlockArgument>(copy.rows.getSource());
@@ -72,6 +61,24 @@ static std::optional<Copy> matchCopy(scf::IfOp test) {
       type.getElementType() != copy.rows.getType().getElementType())
     return std::nullopt;
   return copy;
+}
+
+/// The copies of the `then` block, if it does nothing else.
+static SmallVector<Copy> matchCopies(scf::IfOp test) {
+  if (test.getNumResults() > 0 || !test.elseBlock())
+    return {};
+  SmallVector<Copy> copies;
+  for (Operation &op : test.thenBlock()->without_terminator()) {
+    if (isPure(&op))
+      continue;
+    auto generic = dyn_cast<linalg::GenericOp>(op);
+    std::optional<Copy> copy =
+        generic ? matchCopy(test, generic) : std::nullopt;
+    if (!copy)
+      return {};
+    copies.push_back(std::move(*copy));
+  }
+  return copies;
 }
 
 /// Whether a linalg op reads its operand once: products read it again and
@@ -118,7 +125,7 @@ static void forward(Copy &copy) {
   Location loc = copy.op.getLoc();
   for (Operation &op :
        llvm::make_early_inc_range(copy.test.thenBlock()->without_terminator()))
-    if (&op != copy.op.getOperation())
+    if (isPure(&op))
       op.moveBefore(copy.test);
   auto type = MemRefType::get(
       copy.rows.getType().getShape(), copy.rows.getType().getElementType(),
@@ -155,9 +162,9 @@ static void forward(Copy &copy) {
 void ForwardCopies::runOnOperation() {
   SmallVector<Copy> copies;
   getOperation().walk([&](scf::IfOp test) {
-    std::optional<Copy> copy = matchCopy(test);
-    if (copy && collectReads(*copy, copy->buffer))
-      copies.push_back(std::move(*copy));
+    for (Copy &copy : matchCopies(test))
+      if (collectReads(copy, copy.buffer))
+        copies.push_back(std::move(copy));
   });
   for (Copy &copy : copies)
     forward(copy);

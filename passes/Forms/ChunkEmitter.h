@@ -153,6 +153,7 @@ private:
                       bool before);
   Expr toBlockEnd(ArrayRef<Expr> outer, Expr S, Expr from, ArrayRef<Expr> i);
   Value fromChunkStart(OpBuilder &at, Query query);
+  Expr scaleStart(Expr sum, ArrayRef<Expr> outer, Expr r, bool before);
   void emitEnds();
   Expr wholeChunk(ArrayRef<Expr> outer, ArrayRef<Expr> i);
   void emitColumns();
@@ -178,6 +179,7 @@ private:
   void emitStates();
   /// The sums that make up a term of a readout without its scale.
   struct TermParts {
+    Value start;     // [batch.., c, r, j..]
     Values sums;     // [batch.., c, r, j..]
     Values inBlocks; // [batch.., c, R, r, j..]
   };
@@ -229,7 +231,7 @@ private:
   /// rows: the c_n.
   std::optional<unsigned> solved; // the write of the system
   llvm::SmallVector<Query> queries;
-  Values fromStart; // the queries, decayed from the start of the chunk
+  Values fromStart; // the queries as they meet the start of the chunk
   llvm::SmallVector<llvm::SmallVector<Scores>> scores; // [query][write]
   Values frozenQueries; // by read, null where it is not frozen
   Value history;        // S [batch.., c, i.., j..]

@@ -241,13 +241,14 @@ ChunkEmitter::Values ChunkEmitter::emitValues(OpBuilder &at, Expr c,
 Value ChunkEmitter::emitSystem(OpBuilder &at, Expr c, Value past,
                                ArrayRef<Value> known) {
   Values extents = sizes({chunkSize, rightSizes});
-  Values terms{
+  Value start =
       sum(at, "start", extents, leftSizes,
           [&](ArrayRef<Expr> at, ArrayRef<Expr> i) -> std::pair<Expr, Expr> {
             return {meetsStart(fromStart[0], past, at.take_front(numBatch), c,
                                at[numBatch], i, at.drop_front(numBatch + 1)),
                     nullptr};
-          })};
+          });
+  Values terms;
   for (unsigned m = 0; m < lefts.size(); ++m) {
     if (m == *solved)
       continue;
@@ -265,7 +266,10 @@ Value ChunkEmitter::emitSystem(OpBuilder &at, Expr c, Value past,
         }));
   }
   Value right = equation(at, "right", extents, [&](ArrayRef<Expr> at) {
-    Expr total = read(known[*solved], at);
+    Exprs outer = concat({at.take_front(numBatch), {c}});
+    Expr total =
+        context.sub(read(known[*solved], at),
+                    scaleStart(read(start, at), outer, at[numBatch], true));
     for (Value term : terms)
       total = context.sub(total, read(term, at));
     return total;
@@ -331,6 +335,8 @@ ChunkEmitter::Values ChunkEmitter::emitRows(OpBuilder &at, Expr c, Value past,
             if (!feedback[m][n])
               continue;
             Expr p = read(start[n], concat({batch, {r}, j}));
+            if (!s.reads[n].frozen)
+              p = scaleStart(p, concat({batch, {c}}), r, /*before=*/true);
             for (Value part : within[n])
               p = context.add(p, read(part, at));
             Expr factor = read(feedback[m][n], concat({batch, {c, r}, j}));
@@ -449,14 +455,14 @@ ChunkEmitter::emitTerm(OpBuilder &at, ReadoutTerm &term,
               term.before};
   Value start = fromChunkStart(at, query);
   TermParts parts;
-  parts.sums.push_back(
+  parts.start =
       sum(at, "out.start", extents, leftSizes,
           [&](ArrayRef<Expr> at, ArrayRef<Expr> i) -> std::pair<Expr, Expr> {
             return {meetsStart(start, history, at.take_front(numBatch),
                                at[numBatch], at[numBatch + 1], i,
                                at.drop_front(numBatch + 2)),
                     nullptr};
-          }));
+          });
   for (auto [m, value] : llvm::enumerate(values)) {
     Scores scores = emitScores(at, query, m);
     if (scores.full) {
@@ -537,7 +543,8 @@ void ChunkEmitter::emitReadout(Readout &readout) {
     j.push_back(context.leaf(op.getParallelIndices()[i]));
   Expr total = context.substitute(readout.constant, here);
   for (auto [term, part] : llvm::zip_equal(readout.terms, parts)) {
-    Expr value = real(0);
+    Expr value = scaleStart(read(part.start, concat({outer, {r}, j})), outer, r,
+                            term.before);
     for (Value each : part.sums)
       value = context.add(value, read(each, concat({outer, {r}, j})));
     for (Value each : part.inBlocks)

@@ -145,31 +145,35 @@ Expr ChunkEmitter::toBlockEnd(ArrayRef<Expr> outer, Expr S, Expr from,
                         read(suffix, concat({outer, {S, next(from)}, i})));
 }
 
-/// A query decayed from the start of the chunk to where it meets the state.
+/// A query decayed from the start of the chunk to where it meets the state; by
+/// what does not depend on i, the sum over i is scaled.
 Value ChunkEmitter::fromChunkStart(OpBuilder &at, Query query) {
-  if (!decay)
+  if (!isDiagonal())
     return query.tensor;
   return equation(
       at, "decayed", sizes({numChunks, chunkSize, leftSizes}),
       [&](ArrayRef<Expr> at) {
         ArrayRef<Expr> outer = at.take_front(numBatch + 1);
         ArrayRef<Expr> i = at.drop_front(numBatch + 2);
-        Expr r = at[numBatch + 1], value = read(query.tensor, at);
-        if (!isDiagonal()) {
-          Expr when = query.before ? previous(r) : r;
-          Expr factor = read(product, concat({outer, {when}}));
-          if (query.before)
-            factor =
-                context.select(context.equal(r, integer(0)), real(1), factor);
-          return context.mul(value, factor);
-        }
+        Expr r = at[numBatch + 1];
         Expr factor =
             fromBlockStart(outer, blockOf(r), inBlock(r), i, query.before);
         if (blocksBefore)
           factor = context.mul(
               factor, read(blocksBefore, concat({outer, {blockOf(r)}, i})));
-        return context.mul(value, factor);
+        return context.mul(read(query.tensor, at), factor);
       });
+}
+
+/// The sum over i of what a query meets at the start of the chunk.
+Expr ChunkEmitter::scaleStart(Expr sum, ArrayRef<Expr> outer, Expr r,
+                              bool before) {
+  if (!decay || isDiagonal())
+    return sum;
+  Expr factor = read(product, concat({outer, {before ? previous(r) : r}}));
+  if (before)
+    factor = context.select(context.equal(r, integer(0)), real(1), factor);
+  return context.mul(sum, factor);
 }
 
 /// The writes decayed to the end of the chunk.

@@ -87,3 +87,60 @@ func.func @product(%x: memref<?x16xf32, strided<[?, 1]>>, %a: memref<16x16xf32>,
   }
   return
 }
+
+// Of two copies under one test, each goes its own way: the first is read once,
+// the second by a product.
+// CHECK-LABEL: func.func @together(
+// CHECK-SAME:    %[[X:[^:]*]]: memref
+// CHECK:           %[[ROWS:.*]] = memref.subview %[[X]]
+// CHECK:           %[[EITHER:.*]] = arith.select %{{.*}}, %[[ROWS]], %{{.*}} : memref<16x16xf32, strided<[?, 1], offset: ?>>
+// CHECK:           scf.if
+// CHECK:             linalg.generic {{.*}} outs(%[[COPY:.*]] : memref<16x16xf32>)
+// CHECK-NOT:         linalg.generic
+// CHECK:           } else {
+// CHECK:           linalg.generic {{.*}} ins(%[[EITHER]] :
+// CHECK:           linalg.generic {{.*}} ins(%{{.*}}, %[[COPY]] :
+func.func @together(%x: memref<?x16xf32, strided<[?, 1]>>, %v: memref<?x16xf32, strided<[?, 1]>>, %a: memref<16x16xf32>, %y: memref<16x16xf32>, %z: memref<16x16xf32>, %workspace: memref<?xi8>, %n: index) {
+  %zero = arith.constant 0.0 : f32
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c16 = arith.constant 16 : index
+  %c1024 = arith.constant 1024 : index
+  %buffer = memref.view %workspace[%c0][] : memref<?xi8> to memref<16x16xf32>
+  %other = memref.view %workspace[%c1024][] : memref<?xi8> to memref<16x16xf32>
+  scf.for %c = %c0 to %n step %c1 {
+    %first = arith.muli %c, %c16 : index
+    %end = arith.addi %first, %c16 : index
+    %whole = arith.cmpi sle, %end, %n : index
+    scf.if %whole {
+      %rows = memref.subview %x[%first, 0] [16, 16] [1, 1] : memref<?x16xf32, strided<[?, 1]>> to memref<16x16xf32, strided<[?, 1], offset: ?>>
+      linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+          ins(%rows : memref<16x16xf32, strided<[?, 1], offset: ?>>) outs(%buffer : memref<16x16xf32>) {
+      ^bb0(%0: f32, %old: f32):
+        linalg.yield %0 : f32
+      }
+      %values = memref.subview %v[%first, 0] [16, 16] [1, 1] : memref<?x16xf32, strided<[?, 1]>> to memref<16x16xf32, strided<[?, 1], offset: ?>>
+      linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+          ins(%values : memref<16x16xf32, strided<[?, 1], offset: ?>>) outs(%other : memref<16x16xf32>) {
+      ^bb0(%0: f32, %old: f32):
+        linalg.yield %0 : f32
+      }
+    } else {
+      linalg.fill ins(%zero : f32) outs(%buffer : memref<16x16xf32>)
+      linalg.fill ins(%zero : f32) outs(%other : memref<16x16xf32>)
+    }
+    linalg.generic {indexing_maps = [#across, #id], iterator_types = ["parallel", "parallel"]}
+        ins(%buffer : memref<16x16xf32>) outs(%y : memref<16x16xf32>) {
+    ^bb0(%0: f32, %old: f32):
+      linalg.yield %0 : f32
+    }
+    linalg.generic {indexing_maps = [#row, #column, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+        ins(%a, %other : memref<16x16xf32>, memref<16x16xf32>) outs(%z : memref<16x16xf32>) {
+    ^bb0(%0: f32, %1: f32, %sum: f32):
+      %2 = arith.mulf %0, %1 : f32
+      %3 = arith.addf %sum, %2 : f32
+      linalg.yield %3 : f32
+    }
+  }
+  return
+}
