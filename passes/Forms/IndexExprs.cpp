@@ -224,10 +224,13 @@ std::optional<int64_t> IndexExprs::extremeLowerBound(AffineExpr expr,
                                                      Operation *op,
                                                      int depth) const {
   SmallVector<std::optional<int64_t>, 2> bounds;
-  for (Value operand : op->getOperands())
-    bounds.push_back(lowerBound(expr + (known.lookup(operand) - term.atom) *
-                                           term.coefficient,
-                                depth + 1));
+  for (Value operand : op->getOperands()) {
+    AffineExpr other = known.lookup(operand);
+    bounds.push_back(other ? lowerBound(expr + (other - term.atom) *
+                                                   term.coefficient,
+                                        depth + 1)
+                           : std::nullopt);
+  }
   // One operand bounds a maximum from below, and a minimum from above.
   if (isa<arith::MaxSIOp>(op) == (term.coefficient > 0))
     return std::max(bounds[0], bounds[1]);

@@ -287,6 +287,21 @@ def records(x):
             "count": np.cumsum(x > before)}
 
 
+@corner("""kernel k(x: [T], w: [V]) -> (y: [T], z: [T]) {
+  state s: []
+  s[t] = (if x[t] > 0 then s[t-1] else x[t]) * s[t-1] * 0.5 + x[t]
+  y[t] = max(min[m in 0..V | t == 1] (w[m] - s[t]), -9)
+  z[t] = min(y[t], 9)
+}""", T=[0, 1, 2, 19], V=[2, 0, 5, 3])
+def filters_of_time_beside_a_state(x, w):
+    s, y = 0.0, np.full_like(x, np.inf)
+    for t in range(len(x)):
+        s = (s if x[t] > 0 else x[t]) * s * 0.5 + x[t]
+        if t == 1 and len(w):
+            y[t] = max((w - s).min(), -9)
+    return {"y": y, "z": np.minimum(y, 9)}
+
+
 @corner("""kernel k(x: [T, 2*D]) -> (y: [T, D], z: [D]) {
   y[t, d] = x[t, 2 * d] * x[t, 2 * d + 1] - x[t, D + d]
   z[d] = sum[t in 1..T] (y[t, d] - y[t - 1, d])

@@ -342,8 +342,13 @@ class Generator:
         dims = self.shape() or self.features[:1]
         if self.chance(0.5):
             dims = self.times + dims
-        indices = self.left(dims)
+        indices, lets = self.left(dims), self.kernel.lets
+        names = {t.name for t in plain}
+        self.kernel.lets = {name: value for name, value in lets.items()
+                            if all(node.name in names for node in value.walk()
+                                   if node.op == "read")}
         expr = self.e.real(Scope(zip(indices, dims), plain), 2)
+        self.kernel.lets = lets
         tensor = Tensor(self.name("y"), "result", dims, REAL, "",
                         bound=max(expr.bound, 1.0))
         self.kernel.equations.append(Equation(tensor.name, indices, expr))
