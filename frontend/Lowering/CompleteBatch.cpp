@@ -186,6 +186,8 @@ const Expr *BatchCompleter::rewrite(const Expr *expr) {
       copy.tensor = holder;
     for (const Insertion &each : added.lookup(expr->tensor)) {
       changed = true;
+      if (copy.isGather())
+        copy.data.insert(copy.data.begin() + each.position, false);
       copy.args.insert(copy.args.begin() + each.position,
                        make(Expr::Kind::Index, expr->loc, [&](Expr &index) {
                          index.index = here[each.batch];

@@ -47,9 +47,9 @@ Value ExprEmitter::emitNode(const Expr &expr, Value guard) {
     return indices.lookup(expr.index);
   case Expr::Kind::Read: {
     SmallVector<Value> subscripts;
-    for (const Expr *arg : expr.args) {
+    for (auto [i, arg] : llvm::enumerate(expr.args)) {
       Value subscript = emit(arg, guard);
-      if (expr.gather && guard) {
+      if (guard && expr.isGather() && expr.data[i]) {
         Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
         subscript = arith::SelectOp::create(builder, loc, guard, subscript,
                                             zero);

@@ -36,7 +36,7 @@ public:
 
   /// Real -> realType, Int -> index, Bool -> i1. Equal nodes give one value.
   /// `guard`, if not null, is a condition without which the value does not
-  /// count: gathers below it read row 0 when it is false.
+  /// count: gathers below it read at 0 when it is false.
   mlir::Value emit(const model::Expr *expr, mlir::Value guard = {});
 
 private:

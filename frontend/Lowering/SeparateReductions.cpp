@@ -120,7 +120,7 @@ bool usesIndices(const Expr *expr) {
 }
 
 bool hasGather(const Expr *expr) {
-  return any(expr, [](const Expr *e) { return e->gather; });
+  return any(expr, [](const Expr *e) { return e->isGather(); });
 }
 
 /// Whether an integer expression over sizes may be a dim of a tensor.

@@ -534,8 +534,12 @@ Value KernelLowering::emitRead(
   const Tensor &tensor = *read.tensor;
   const Place &place = places[&tensor];
   SmallVector<Value> ordered;
-  for (unsigned dim : place.order)
+  SmallVector<int64_t> data;
+  for (auto [position, dim] : llvm::enumerate(place.order)) {
     ordered.push_back(subscripts[dim]);
+    if (read.isGather() && read.data[dim])
+      data.push_back(position);
+  }
 
   bool isState = tensor.role == Tensor::Role::State;
   Value source = place.value;
@@ -563,6 +567,10 @@ Value KernelLowering::emitRead(
   if (member != members.end() && isHere) {
     source = slices.lookup(&tensor);
     ordered = rest;
+    // The subscripts of the along dims, which are left out, are indices.
+    for (int64_t &dim : data)
+      if (dim >= alongBegin)
+        dim -= alongCount;
   } else if (isState && !isHere) {
     fallback = place.initial;
   }
@@ -579,9 +587,10 @@ Value KernelLowering::emitRead(
   if (narrows)
     scalar = memory;
   Value result;
-  if (read.gather)
-    result = GatherOp::create(builder, at, scalar, source, ordered,
-                              builder.getStringAttr(tensor.name));
+  if (read.isGather())
+    result = GatherOp::create(builder, at, scalar, source, ordered, fallback,
+                              fallback ? ValueRange(rest) : ValueRange(),
+                              tensor.name, data);
   else
     result = ReadOp::create(builder, at, scalar, source, ordered, fallback,
                             fallback ? ValueRange(rest) : ValueRange());

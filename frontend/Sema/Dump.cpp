@@ -166,7 +166,7 @@ void Dumper::print(const Expr *e) {
   case Expr::Kind::Read:
     os << e->tensor->name;
     if (!e->args.empty()) {
-      os << (e->gather ? "@[" : "[");
+      os << (e->isGather() ? "@[" : "[");
       list(e->args);
       os << "]";
     }

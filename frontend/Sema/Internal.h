@@ -373,7 +373,6 @@ private:
   Side sideOf(const Access &access, unsigned a, bool mayBeZero);
   void reportDistance(Graph &graph, Recurrence &rec, const Access &access,
                       unsigned a);
-  void reportGather(Graph &graph, const Access &access);
   void reportBothWays(Graph &graph, const Access &access, const Access &first,
                       bool later);
   bool decideDirections(Graph &graph, Recurrence &rec);

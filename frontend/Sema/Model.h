@@ -98,9 +98,10 @@ struct Expr {
   std::string name;
   const Index *index = nullptr;
   const Tensor *tensor = nullptr;
-  /// Read: some subscript is the value of an integer tensor, so an index out
-  /// of range is a run-time error instead of 0.
-  bool gather = false;
+  /// Read: which subscripts use values of tensors, so that out of range is a
+  /// run-time error instead of 0; empty when none does.
+  std::vector<bool> data;
+  bool isGather() const { return !data.empty(); }
   Op op = Op::Add;
   Reduction reduction = Reduction::Sum;
   /// Reduce and Softmax: the bound indices.

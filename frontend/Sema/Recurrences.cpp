@@ -429,17 +429,6 @@ void KernelAnalyzer::reportDistance(Graph &graph, Recurrence &rec,
              "in the equation of `" + nameOf(graph, access.reader) + "`");
 }
 
-void KernelAnalyzer::reportGather(Graph &graph, const Access &access) {
-  std::string name = nameOf(graph, access.target).str();
-  reporter
-      .error(llvm::SMRange(access.read->loc, access.read->loc),
-             "`" + name + "` is read from its past at a place that data gives")
-      .expected("subscripts of indices, dims and constants where a recurrence "
-                "reads its own past")
-      .hint("compare with an index instead: `sum[i | i == n[t]] " + name +
-            "[t-1, i]`");
-}
-
 void KernelAnalyzer::reportBothWays(Graph &graph, const Access &access,
                                     const Access &first, bool later) {
   reporter
@@ -482,11 +471,6 @@ bool KernelAnalyzer::decideDirections(Graph &graph, Recurrence &rec) {
       bool later = side == Side::Later || side == Side::LaterOrSame;
       if (decidedBy && rec.reversed[a] != later) {
         reportBothWays(graph, *entry.access, *decidedBy, later);
-        good = false;
-        continue;
-      }
-      if (entry.access->read->gather) {
-        reportGather(graph, *entry.access);
         good = false;
         continue;
       }

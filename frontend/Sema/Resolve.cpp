@@ -368,7 +368,10 @@ const Expr *KernelAnalyzer::readTensor(View &view,
                  i >= view.info->tensor->alongBegin &&
                  i < view.info->tensor->alongBegin + view.alongCount,
              {nullptr, view.info, i, range}});
-      read.gather |= readsTensor(subscript);
+      if (readsTensor(subscript)) {
+        read.data.resize(view.slots.size());
+        read.data[i] = true;
+      }
       read.args.push_back(subscript);
       continue;
     }

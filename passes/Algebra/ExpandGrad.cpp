@@ -71,10 +71,10 @@ Expr Inliner::inlineRead(Expr read) {
   if (read->value == variable->value || !depends(read->value))
     return read;
   auto equation = read->value.getDefiningOp<EquationOp>();
-  if (read->op) {
+  if (read->isGather()) {
     // At a place out of range it is an error of the kernel, not 0.
-    reason = "it reads '" + read->op.str() + "', which depends on it, at places "
-             "that data gives";
+    reason = "it reads '" + read->attributes.getAs<StringAttr>("name").str() +
+             "', which depends on it, at places that data gives";
     return read;
   }
   SmallVector<Expr> subscripts;

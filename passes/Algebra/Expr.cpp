@@ -115,25 +115,16 @@ Expr Context::variable(const Variable *variable) {
 }
 
 Expr Context::read(Value source, ArrayRef<Expr> subscripts, Value fallback,
-                   ArrayRef<Expr> fallbackSubscripts, Type type) {
+                   ArrayRef<Expr> fallbackSubscripts, Type type,
+                   DictionaryAttr gather) {
   Node node;
   node.kind = Kind::Read;
+  node.attributes = gather;
   node.type = type;
   node.value = source;
   node.fallback = fallback;
   node.args.assign(subscripts.begin(), subscripts.end());
   node.args.append(fallbackSubscripts.begin(), fallbackSubscripts.end());
-  return unique(std::move(node));
-}
-
-Expr Context::gather(Value source, ArrayRef<Expr> subscripts, StringAttr name,
-                     Type type) {
-  Node node;
-  node.kind = Kind::Read;
-  node.type = type;
-  node.value = source;
-  node.op = name;
-  node.args.assign(subscripts.begin(), subscripts.end());
   return unique(std::move(node));
 }
 
@@ -287,14 +278,10 @@ static Expr substituteImpl(Context &context, Expr expr,
   if (ArrayRef<Expr>(args) != ArrayRef<Expr>(expr->args)) {
     switch (expr->kind) {
     case Kind::Read: {
-      if (expr->op) {
-        result = context.gather(expr->value, args, expr->op, expr->type);
-        break;
-      }
       unsigned rank = expr->subscripts().size();
       result = context.read(expr->value, ArrayRef(args).take_front(rank),
                             expr->fallback, ArrayRef(args).drop_front(rank),
-                            expr->type);
+                            expr->type, expr->attributes);
       break;
     }
     case Kind::Apply:
@@ -323,6 +310,16 @@ Expr Context::substitute(Expr expr,
 // Importer
 //===----------------------------------------------------------------------===//
 
+template <typename Op> Expr Importer::importRead(Op op, DictionaryAttr gather) {
+  SmallVector<Expr> subscripts, fallback;
+  for (Value subscript : op.getSubscripts())
+    subscripts.push_back(import(subscript));
+  for (Value subscript : op.getFallbackSubscripts())
+    fallback.push_back(import(subscript));
+  return context.read(op.getSource(), subscripts, op.getFallback(), fallback,
+                      op.getType(), gather);
+}
+
 Expr Importer::import(Value scalar) {
   auto it = known.find(scalar);
   if (it != known.end())
@@ -342,19 +339,15 @@ Expr Importer::import(Value scalar) {
     else
       result = context.leaf(scalar);
   } else if (auto read = dyn_cast_or_null<ReadOp>(op)) {
-    SmallVector<Expr> subscripts, fallback;
-    for (Value subscript : read.getSubscripts())
-      subscripts.push_back(import(subscript));
-    for (Value subscript : read.getFallbackSubscripts())
-      fallback.push_back(import(subscript));
-    result = context.read(read.getSource(), subscripts, read.getFallback(),
-                          fallback, scalar.getType());
+    result = importRead(read);
   } else if (auto gather = dyn_cast_or_null<GatherOp>(op)) {
-    SmallVector<Expr> subscripts;
-    for (Value subscript : gather.getSubscripts())
-      subscripts.push_back(import(subscript));
-    result = context.gather(gather.getSource(), subscripts,
-                            gather.getNameAttr(), scalar.getType());
+    Builder builder(context.getContext());
+    result =
+        importRead(gather, builder.getDictionaryAttr(
+                               {builder.getNamedAttr(gather.getDimsAttrName(),
+                                                     gather.getDimsAttr()),
+                                builder.getNamedAttr(gather.getNameAttrName(),
+                                                     gather.getNameAttr())}));
   } else if (auto reduce = dyn_cast_or_null<ReduceOp>(op)) {
     SmallVector<const Variable *> variables;
     for (auto [index, lower, upper] :
@@ -412,6 +405,19 @@ Expr Importer::instantiate(EquationOp equation, ArrayRef<Expr> subscripts) {
 // Exporter
 //===----------------------------------------------------------------------===//
 
+Value algebra::emitRead(OpBuilder &builder, Location loc, Expr expr,
+                        ValueRange args) {
+  unsigned rank = expr->subscripts().size();
+  ValueRange subscripts = args.take_front(rank), other = args.drop_front(rank);
+  if (!expr->isGather())
+    return ReadOp::create(builder, loc, expr->type, expr->value, subscripts,
+                          expr->fallback, other);
+  return GatherOp::create(builder, loc, expr->type, expr->value, subscripts,
+                          expr->fallback, other,
+                          expr->attributes.getAs<StringAttr>("name"),
+                          expr->attributes.getAs<DenseI64ArrayAttr>("dims"));
+}
+
 Value Exporter::emit(OpBuilder &builder, Expr expr) {
   Scope scope{equation, Bindings()};
   return emit(builder, expr, scope);
@@ -444,15 +450,7 @@ Value Exporter::emit(OpBuilder &builder, Expr expr, Scope &scope) {
     SmallVector<Value> args;
     for (Expr arg : expr->args)
       args.push_back(emit(builder, arg, scope));
-    if (expr->op) {
-      result = GatherOp::create(builder, loc, expr->type, expr->value, args,
-                                expr->op);
-      break;
-    }
-    unsigned rank = expr->subscripts().size();
-    result = ReadOp::create(builder, loc, expr->type, expr->value,
-                            ArrayRef(args).take_front(rank), expr->fallback,
-                            ArrayRef(args).drop_front(rank));
+    result = emitRead(builder, loc, expr, args);
     break;
   }
   case Kind::Apply: {

@@ -53,8 +53,9 @@ struct Node : llvm::FoldingSetNode {
   mlir::Value value;    // Value: the scalar; Read: the tensor
   mlir::Value fallback; // Read
   const rondo::algebra::Variable *variable = nullptr;
-  mlir::StringAttr op; // Apply; Read: of a rondo.gather, its name
-  mlir::DictionaryAttr attributes; // Apply: e.g. a comparison's predicate
+  mlir::StringAttr op;             // Apply
+  mlir::DictionaryAttr attributes; // Apply: e.g. a comparison's predicate;
+                                   // Read: of a rondo.gather, its name and dims
   Combiner combiner = Combiner::Sum;
   llvm::SmallVector<const rondo::algebra::Variable *, 1> variables;
   llvm::SmallVector<Expr, 2> args;
@@ -68,6 +69,7 @@ struct Node : llvm::FoldingSetNode {
   bool isInteger(int64_t number) const {
     return kind == Kind::Integer && integer == number;
   }
+  bool isGather() const { return kind == Kind::Read && attributes; }
   llvm::ArrayRef<Expr> subscripts() const;
   void Profile(llvm::FoldingSetNodeID &id) const;
 };
@@ -87,10 +89,7 @@ public:
   const Variable *fresh(mlir::Value lower, mlir::Value upper);
   Expr read(mlir::Value source, llvm::ArrayRef<Expr> subscripts,
             mlir::Value fallback, llvm::ArrayRef<Expr> fallbackSubscripts,
-            mlir::Type type);
-  /// A read at places that data gives.
-  Expr gather(mlir::Value source, llvm::ArrayRef<Expr> subscripts,
-              mlir::StringAttr name, mlir::Type type);
+            mlir::Type type, mlir::DictionaryAttr gather = {});
   Expr apply(llvm::StringRef op, llvm::ArrayRef<Expr> args, mlir::Type type,
              mlir::DictionaryAttr attributes = {});
   Expr reduce(Combiner combiner,
@@ -140,9 +139,16 @@ public:
   Expr instantiate(EquationOp equation, llvm::ArrayRef<Expr> subscripts);
 
 private:
+  template <typename Op>
+  Expr importRead(Op op, mlir::DictionaryAttr gather = {});
+
   Context &context;
   llvm::DenseMap<mlir::Value, Expr> known;
 };
+
+/// The op of a Read whose `args` are these values.
+mlir::Value emitRead(mlir::OpBuilder &builder, mlir::Location loc, Expr expr,
+                     mlir::ValueRange args);
 
 /// Puts expressions back into the body of an equation. Reductions become
 /// equations of their own in front of it.

@@ -136,13 +136,9 @@ public:
     case Kind::Value:
       result = expr->value;
       break;
-    case Kind::Read: {
-      unsigned rank = expr->subscripts().size();
-      result = ReadOp::create(builder, loc, expr->type, expr->value,
-                              ArrayRef(args).take_front(rank), expr->fallback,
-                              ArrayRef(args).drop_front(rank));
+    case Kind::Read:
+      result = emitRead(builder, loc, expr, args);
       break;
-    }
     case Kind::Apply: {
       OperationState state(loc, expr->op.getValue());
       state.addOperands(args);

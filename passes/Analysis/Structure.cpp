@@ -367,7 +367,10 @@ void StateAnalysis::classifyAffine(const Affine &affine) {
     fits &= addTerm(term);
   state.timeInvariant = llvm::none_of(op.getAlongIndices(), [&](Value index) {
     return llvm::any_of(affine.terms, [&](const LinearTerm &term) {
-      return uses(term.coefficient, context.leaf(index));
+      Expr time = context.leaf(index);
+      return uses(term.coefficient, time) ||
+             llvm::any_of(rest(term.read),
+                          [&](Expr each) { return uses(each, time); });
     });
   });
   findWrite();
@@ -542,6 +545,16 @@ Expr rondo::analysis::inlineSlice(Context &context, RecurrenceOp op,
     indices.push_back(context.leaf(index));
   SliceInliner inliner(context, op);
   return inliner.visit(Importer(context).instantiate(equation, indices));
+}
+
+bool rondo::analysis::gathersOwn(RecurrenceOp op) {
+  return op
+      .walk([&](GatherOp gather) {
+        return op.getBody().isAncestor(gather.getSource().getParentRegion())
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
 }
 
 RecurrenceStructure rondo::analysis::analyze(Context &context,

@@ -92,6 +92,10 @@ RecurrenceStructure analyze(algebra::Context &context, RecurrenceOp op);
 algebra::Expr inlineSlice(algebra::Context &context, RecurrenceOp op,
                           mlir::Value slice);
 
+/// Whether a step reads what the recurrence computes at places that data
+/// gives. Only one step after the other does that.
+bool gathersOwn(RecurrenceOp op);
+
 /// t - 1, t - 2, ..: the constant distance of a subscript from the leaf
 /// `index`, if it is one.
 std::optional<int64_t> distance(algebra::Expr index, algebra::Expr subscript);

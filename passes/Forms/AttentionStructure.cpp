@@ -287,6 +287,7 @@ bool Ranges::isUniform(Expr expr) {
     case Kind::Read:
       // Arguments only: they are complete.
       return !isa<BlockArgument>(node->value) || node->fallback ||
+             node->isGather() ||
              !isa<KernelOp>(
                  cast<BlockArgument>(node->value).getOwner()->getParentOp());
     case Kind::Variable:

@@ -359,6 +359,10 @@ std::optional<ChunkedStructure> Finder::run() {
     fail("several states depend on one another");
     return std::nullopt;
   }
+  if (gathersOwn(op)) {
+    fail("it is read at places that data gives while it is computed");
+    return std::nullopt;
+  }
   RecurrenceStructure structure = analyze(context, op);
   state = structure.states[0];
   if (!state.value) {

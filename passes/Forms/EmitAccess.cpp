@@ -220,7 +220,7 @@ AffineExpr KernelEmitter::getFlat(const Access &access, const Tensor &tensor,
                                   unsigned dim) const {
   const TensorStorage &place = storage.of(&tensor);
   IndexExprs &exprs = program.exprs;
-  if (place.kind != TensorStorage::Kind::Buffer || access.isGather ||
+  if (place.kind != TensorStorage::Kind::Buffer || access.isGather() ||
       dim + 1 >= tensor.getRank() || storage.getSnapshot(access) ||
       !isa<AffineConstantExpr>(tensor.shape[dim + 1]))
     return {};
@@ -281,7 +281,7 @@ void KernelEmitter::resolveDim(View &view, const Access &access,
   Value value = current->blockSize ? emitExpr(expr) : emitScalar(subscript);
   if (access.op && !program.exprs.isInRange(expr, size)) {
     Value inRange = emitInRange(value, size);
-    if (access.isGather) {
+    if (access.tensor == &tensor && access.isData(dim)) {
       recordFault(access, dim, value, inRange);
     } else {
       Value &condition = isTime ? view.inTime : view.inRest;

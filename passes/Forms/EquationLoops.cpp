@@ -360,7 +360,8 @@ bool EquationEmitter::loopUnlessPlain(const Access &access,
   for (unsigned dim = tensor.numBatch; dim < subscripts.size(); ++dim) {
     IndexSet set = getKeptIn(subscripts[dim]);
     AffineExpr expr = exprs.get(subscripts[dim]), size = tensor.shape[dim];
-    bool isChecked = access.isGather && !exprs.isInRange(expr, size);
+    bool isChecked = access.tensor == &tensor && access.isData(dim) &&
+                     !exprs.isInRange(expr, size);
     if (!set || (!isChecked && isKeptPlain(expr, size, taken)))
       continue;
     if (AffineExpr flat = kernel.getFlat(access, tensor, subscripts, dim)) {

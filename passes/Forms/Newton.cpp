@@ -62,6 +62,8 @@ rondo::findNewtonStructure(Context &context, RecurrenceOp op,
   reason.clear();
   if (!isa<KernelOp>(op->getParentOp()))
     reason = "it runs within a step of another recurrence";
+  else if (analysis::gathersOwn(op))
+    reason = "it is read at places that data gives while it is computed";
   else if (jacobian.kind == JacobianKind::None)
     reason = jacobian.reason;
   else if (jacobian.kind == JacobianKind::Dense ||

@@ -437,6 +437,8 @@ std::optional<PowersStructure> Finder::run() {
     fail("it runs over several dims");
   else if (numStates == 0)
     fail("it has no states");
+  else if (gathersOwn(op))
+    fail("it is read at places that data gives while it is computed");
   if (!reason.empty())
     return std::nullopt;
   result.recurrence = op;

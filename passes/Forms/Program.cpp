@@ -136,17 +136,21 @@ Statement *Program::addStatement(EquationOp op, Node *node, Tensor *result,
   return statement;
 }
 
+/// The recurrence in whose region a tensor is defined, or none.
+static RecurrenceOp getHome(Value tensor) {
+  Operation *home = tensor.getDefiningOp();
+  if (!home)
+    home = cast<BlockArgument>(tensor).getOwner()->getParentOp();
+  return home->getParentOfType<RecurrenceOp>();
+}
+
 void Program::addAccesses(Statement &statement) {
   // Inside a region, tensors lack the along dims of the recurrences around.
   auto resolve = [&](Value source, ValueRange subscripts) {
     SmallVector<Value> full(subscripts);
-    Operation *home = source.getDefiningOp();
-    if (!home)
-      home = cast<BlockArgument>(source).getOwner()->getParentOp();
-    insertAlong(home->getParentOfType<RecurrenceOp>(), full,
-                [](RecurrenceOp each) {
-                  return SmallVector<Value>(each.getAlongIndices());
-                });
+    insertAlong(getHome(source), full, [](RecurrenceOp each) {
+      return SmallVector<Value>(each.getAlongIndices());
+    });
     return full;
   };
   statement.op.getBody().walk([&](Operation *op) {
@@ -157,7 +161,6 @@ void Program::addAccesses(Statement &statement) {
     auto access = std::make_unique<Access>();
     access->op = op;
     access->reader = &statement;
-    access->isGather = static_cast<bool>(gather);
     Value source = read ? read.getSource() : gather.getSource();
     access->tensor = getTensor(source);
     access->isPast = isa<BlockArgument>(source) &&
@@ -165,11 +168,25 @@ void Program::addAccesses(Statement &statement) {
     access->tensor->uses.push_back(access.get());
     access->subscripts = resolve(source, read ? ValueRange(read.getSubscripts())
                                               : gather.getSubscripts());
-    if (read && read.getFallback()) {
-      access->fallback = getTensor(read.getFallback());
+    Value fallback = read ? read.getFallback() : gather.getFallback();
+    if (fallback) {
+      access->fallback = getTensor(fallback);
       access->fallback->uses.push_back(access.get());
       access->fallbackSubscripts =
-          resolve(read.getFallback(), read.getFallbackSubscripts());
+          resolve(fallback, read ? read.getFallbackSubscripts()
+                                 : gather.getFallbackSubscripts());
+    }
+    if (gather) {
+      // Numbered as the dims of the tensor are.
+      SmallVector<bool> data(gather.getSubscripts().size(), false);
+      for (int64_t dim : gather.getDims())
+        data[dim] = true;
+      insertAlong(getHome(source), data, [](RecurrenceOp each) {
+        return SmallVector<bool>(each.getNumAlong(), false);
+      });
+      for (auto [dim, isData] : llvm::enumerate(data))
+        if (isData)
+          access->dataDims.push_back(dim);
     }
     statement.accesses.push_back(std::move(access));
   });

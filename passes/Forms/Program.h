@@ -54,9 +54,14 @@ struct Access {
   /// Initial value of a state, read where `subscripts` are out of range.
   Tensor *fallback = nullptr;
   llvm::SmallVector<mlir::Value> fallbackSubscripts;
-  bool isGather = false;
+  /// A gather: the dims of `tensor` at which its subscripts are data.
+  llvm::SmallVector<unsigned, 1> dataDims;
   /// Reads a recurrence's past: at an earlier step, whatever can be proved.
   bool isPast = false;
+
+  bool isGather() const { return !dataDims.empty(); }
+  /// Whether a dim out of range is an error of the kernel.
+  bool isData(unsigned dim) const { return llvm::is_contained(dataDims, dim); }
 };
 
 struct Tensor {

@@ -191,7 +191,7 @@ bool RowsFinder::isProductOf(Product &product, const Access &matrix,
                              const Access &vector) {
   Statement &statement = *product.statement;
   if (matrix.tensor->kind != Tensor::Kind::Argument || matrix.fallback ||
-      matrix.isGather || vector.isGather || !clusters.isInside(vector))
+      matrix.isGather() || vector.isGather() || !clusters.isInside(vector))
     return false;
   unsigned rank = statement.indices.size();
   unsigned numIndices = rank + statement.op.getReductionIndices().size();
@@ -243,7 +243,7 @@ std::optional<Product> RowsFinder::match(Statement &statement) {
       !isa<FloatType>(result->element))
     return std::nullopt;
   for (const Access *use : result->uses)
-    if (use->tensor != result || use->isGather || !clusters.isInside(*use) ||
+    if (use->tensor != result || use->isGather() || !clusters.isInside(*use) ||
         !clusters.getTiming(*use).isSame())
       return std::nullopt;
   SmallVector<Value> factors = getFactors(statement.op);

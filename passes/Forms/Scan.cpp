@@ -97,6 +97,8 @@ private:
 bool ScanBuilder::inlineMembers() {
   if (op.getNumAlong() != 1)
     return refuse("it runs along several dims");
+  if (analysis::gathersOwn(op))
+    return refuse("it is read at places that data gives while it is computed");
   for (Operation &each : op.getBlock().without_terminator())
     if (!isa<EquationOp>(each) &&
         llvm::any_of(each.getResultTypes(),

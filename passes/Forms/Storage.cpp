@@ -367,8 +367,7 @@ bool Storage::contract(Tensor *tensor, TensorStorage &storage) {
         access->tensor->producer->isCarried() &&
         clusters.of(access->reader->node) == cluster)
       continue;
-    if (access->tensor != tensor || access->isGather ||
-        !clusters.isInside(*access))
+    if (access->tensor != tensor || !clusters.isInside(*access))
       return false;
     Timing timing = clusters.getTiming(*access);
     AffineExpr period;

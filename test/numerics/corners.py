@@ -134,6 +134,86 @@ def gathers_in_recurrences(q, k, n, emb, key, g):
     return {"o": o, "p": p, "c": c}
 
 
+@corner("""kernel k(x: [B, T, D], n: i32 [B, T], m: i32 [T, D], S0: [D]) -> (y, z: [B, T, D], c, w, p: [B, T]) {
+  batch B
+  state S, R: [D] = S0
+  S[t, d] = 0.4 * S[t-1, d] + 0.3 * S[t-1, n[t]] - 0.2 * S[t-2, m[t, d]] + x[t, d]
+  R[t, d] = 0.5 * R[t+1, d] + (if n[t] > 1 then R[t+1, n[t] - 1] else 0) / 3 + x[t, d]
+  y[t, d] = S[t, d] - R[t, d]
+  z[t, d] = S[t-1, m[t, d]] + R[t, m[t, d]]
+  c[t] = S[t, n[t]]
+  w[t] = S[t-2, n[t]] * R[t+1, n[t]]
+  p[t] = x[t-1, n[t]] - x[n[t] mod (t + 1), 0]
+}""", B=[1, 2, 1, 3], T=[0, 1, 17, 37], D=[4, 5, 9, 33])
+def gathers_from_the_past(x, n, m, S0):
+    """Before the start it is the initial value at that place."""
+    B, T, D = x.shape
+    y, z = np.zeros_like(x), np.zeros_like(x)
+    c, w, p = np.zeros((B, T)), np.zeros((B, T)), np.zeros((B, T))
+    for b in range(B):
+        S, R = [S0, S0], [None] * T + [S0]
+        for t in range(T):
+            S.append(0.4 * S[-1] + 0.3 * S[-1][n[b, t]] - 0.2 * S[-2][m[t]] + x[b, t])
+        for t in range(T)[::-1]:
+            R[t] = 0.5 * R[t + 1] + x[b, t] + (
+                R[t + 1][n[b, t] - 1] / 3 if n[b, t] > 1 else 0)
+        for t in range(T):
+            now, before, older = S[t + 2], S[t + 1], S[t]
+            y[b, t] = now - R[t]
+            z[b, t] = before[m[t]] + R[t][m[t]]
+            c[b, t] = now[n[b, t]]
+            w[b, t] = older[n[b, t]] * R[t + 1][n[b, t]]
+            p[b, t] = (x[b, t - 1, n[b, t]] if t else 0) - x[b, n[b, t] % (t + 1), 0]
+    return {"y": y, "z": z, "c": c, "w": w, "p": p}
+
+
+@corner("""kernel k(x, g: [T, D], a, b: i32 [T]) -> (o: [T, D], top: [T, D], depth: i32 [T]) {
+  state M, K: [4, D]
+  state p: i32 []
+  r[t, d] = M[t-1, a[t], d]
+  M[t, s, d] = if s == b[t] then tanh(x[t, d] + r[t, d]) else M[t-1, s, d]
+  o[t, d] = r[t, d]
+  p[t] = if g[t, 0] > 0 then min(p[t-1] + 1, 3) else max(p[t-1] - 1, 0)
+  K[t, s, d] = if g[t, 0] > 0 and s == p[t] then x[t, d] + 0.5 * K[t-1, p[t-1], d] else K[t-1, s, d]
+  top[t, d] = K[t, p[t], d]
+  depth[t] = p[t]
+}""", T=[0, 1, 19, 33], D=[1, 3, 8, 17])
+def memory_by_address(x, g, a, b):
+    """Slots, and a stack."""
+    M, K, p = np.zeros((4, x.shape[1])), np.zeros((4, x.shape[1])), 0
+    o, top, depth = np.zeros_like(x), np.zeros_like(x), []
+    for t in range(len(x)):
+        r = M[a[t]].copy()
+        M[b[t]] = np.tanh(x[t] + r)
+        o[t] = r
+        if g[t, 0] > 0:
+            K[min(p + 1, 3)] = x[t] + 0.5 * K[p]
+        p = min(p + 1, 3) if g[t, 0] > 0 else max(p - 1, 0)
+        top[t] = K[p]
+        depth.append(p)
+    return {"o": o, "top": top, "depth": depth}
+
+
+@corner("""kernel k(x: [T, D], n: i32 [T]) -> (y: [T, D], z: [T, D]) {
+  state W, V: [D]
+  loss[t] = 0.5 * (W[t-1, n[t]] - x[t, n[t]]) ^ 2 + 0.1 * sum[i] W[t-1, i] ^ 2
+  W[t, d] = W[t-1, d] + x[t, d] - 0.3 * grad(loss[t], W[t-1, d])
+  y[t, d] = W[t, d]
+  V[t, d] = 0.9 * V[t-1, d] + x[t, d] - 0.1 * grad(sum[i] x[t, i] * sin(V[t-1, i]), V[t-1, n[t]])
+  z[t, d] = V[t, d]
+}""", T=[0, 1, 21], D=[4, 7, 18])
+def gradient_of_a_gather(x, n):
+    W = V = np.zeros(x.shape[1])
+    y, z = np.zeros_like(x), np.zeros_like(x)
+    for t in range(len(x)):
+        g = 0.2 * W
+        g[n[t]] += W[n[t]] - x[t, n[t]]
+        W = W + x[t] - 0.3 * g
+        V = 0.9 * V + x[t] - 0.1 * x[t, n[t]] * np.cos(V[n[t]])
+        y[t], z[t] = W, V
+    return {"y": y, "z": z}
+
+
 @corner("""kernel k(x, a: [T, D]) -> (y: [T, D]) {
   state h: [D]
   h[t, d] = sigmoid(a[t, d]) * h[t+1, d] + x[t, d]

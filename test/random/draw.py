@@ -58,8 +58,10 @@ def draw_sizes(kernel, rng, table, most, fixed=None):
         sizes[name] = rng.choice(table[key])
         if name in "YX":
             sizes[name] = min(sizes[name], 7)
+    places = {t.draw.split()[1] for t in kernel.of("argument")
+              if (t.draw or "").startswith("token ")}
     for name in sizes:
-        if name not in "BHGN" and rng.random() < 0.02:
+        if name not in "BHG" and name not in places and rng.random() < 0.02:
             sizes[name] = 0
     sizes.update({k: v for k, v in (fixed or {}).items() if k in sizes})
     while total_work(kernel, sizes) > most:

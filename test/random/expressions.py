@@ -186,10 +186,11 @@ class Expressions:
                 subscripts = self.past(scope, rule == "now")
             else:
                 subscripts = [self.index(name) for name in scope.time]
-        elif not tensor.along and self.chance(0.3):
-            found = self.gather(tensor, dims, scope)
-            if found:
-                return found
+        if tensor.role == "state" or not rule:
+            if self.chance(0.3):
+                found = self.gather(tensor, dims, scope, subscripts)
+                if found:
+                    return found
         for dim in dims[len(subscripts):]:
             subscripts.append(self.subscript(dim, scope))
         return self.read(tensor, subscripts)
@@ -198,21 +199,20 @@ class Expressions:
         return Node("read", tensor.name, subscripts, tensor.kind,
                     tensor.bound, tensor.role == "argument")
 
-    def gather(self, tensor, dims, scope):
-        """A read at the value of an integer tensor; all in range."""
+    def gather(self, tensor, dims, scope, known):
+        """A read at the value of an integer tensor, which is in range, behind
+        the subscripts that are known."""
         def alone(dim):
             return [i for i, d in scope.indices.items() if d == dim]
 
         tokens = [t for t in scope.readable
                   if (t.draw or "").startswith("token ") and
                   all(alone(d) for d in self.kernel.inner(t)) and
-                  t.draw.split()[1] in dims]
+                  t.draw.split()[1] in dims[len(known):]]
         if not tokens:
             return None
         token = self.rng.choice(tokens)
-        at = dims.index(token.draw.split()[1])
-        if not all(alone(d) for i, d in enumerate(dims) if i != at):
-            return None
+        at = dims.index(token.draw.split()[1], len(known))
         where = self.read(token, [self.index(alone(d)[-1])
                                   for d in self.kernel.inner(token)])
         n = self.extent(dims[at])
@@ -223,9 +223,9 @@ class Expressions:
                            n),
             lambda: call("min", where, self.some_index(scope), kind=INT,
                          bound=SIZE_BOUND, exact=True)])()
-        return self.read(tensor, [where if i == at else
-                                  self.index(alone(d)[-1])
-                                  for i, d in enumerate(dims)])
+        return self.read(tensor, known + [
+            where if i == at else self.subscript(dim, scope)
+            for i, dim in list(enumerate(dims))[len(known):]])
 
     def some_index(self, scope):
         """An integer that is not negative."""

@@ -67,6 +67,7 @@ class Generator:
             self.features.append("2*" + self.features[0])
         self.dims = self.times + self.features
         self.tokens = "N" if self.chance(0.3) else None
+        self.places = self.features[0] if self.chance(0.5) else None
         self.kernel.breaks = rng.choice([0, 0, 0, 4, 7])
 
     def make_constants(self):
@@ -157,6 +158,10 @@ class Generator:
             self.argument(self.times[:1], rng.choice([batch, some]), INT,
                           draw="token N", bound=SIZE_BOUND)
             self.argument(["N", self.features[0]], some)
+        if self.places:
+            self.argument(self.times[:1] + rng.choice([[], self.features[-1:]]),
+                          rng.choice([batch, some]), INT,
+                          draw="token " + self.places, bound=SIZE_BOUND)
         if self.chance(0.08):
             self.argument(self.features[:1] * 2 + self.features[-1:], [])
         # Every size stands alone somewhere.

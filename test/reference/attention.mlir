@@ -205,13 +205,13 @@ rondo.kernel @table sizes ["T", "N"] bound [-1, -1] batch []
   score {
   ^bb0(%t: index, %u: index):
     %row = rondo.read %tokens[%u] : tensor<?xi32> -> index
-    %0 = rondo.gather %table[%row] "table" : tensor<?xf32> -> f32
+    %0 = rondo.gather %table[%row] "table" at [0] : tensor<?xf32> -> f32
     %1 = arith.mulf %0, %zero : f32
     rondo.yield %1 : f32
   } value {
   ^bb0(%t: index, %u: index):
     %row = rondo.read %tokens[%u] : tensor<?xi32> -> index
-    %0 = rondo.gather %table[%row] "table" : tensor<?xf32> -> f32
+    %0 = rondo.gather %table[%row] "table" at [0] : tensor<?xf32> -> f32
     rondo.yield %0 : f32
   }
   rondo.return %o : tensor<?xf32>

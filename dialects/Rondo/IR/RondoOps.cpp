@@ -388,46 +388,52 @@ static LogicalResult verifyAccess(Operation *op, RankedTensorType type,
                            << " for " << type << ", found " << count;
 }
 
-LogicalResult ReadOp::verify() {
-  // read_c1
-  if (failed(verifyAccess(*this, getSource().getType(), getSubscripts().size(),
-                          "subscripts")))
+/// What reads and gathers have in common.
+template <typename Op> static LogicalResult verifyAccesses(Op op) {
+  // read_c1, gather_c1
+  if (failed(verifyAccess(op, op.getSource().getType(),
+                          op.getSubscripts().size(), "subscripts")))
     return failure();
-  // read_c2
-  if (getFallback() &&
-      failed(
-          verifyAccess(*this, cast<RankedTensorType>(getFallback().getType()),
-                       getFallbackSubscripts().size(), "fallback subscripts")))
+  // read_c2, gather_c2
+  if (op.getFallback() &&
+      failed(verifyAccess(
+          op, cast<RankedTensorType>(op.getFallback().getType()),
+          op.getFallbackSubscripts().size(), "fallback subscripts")))
     return failure();
-  // read_c3
-  for (Value tensor : {getSource(), getFallback()}) {
+  // read_c3, gather_c3
+  for (Value tensor : {Value(op.getSource()), Value(op.getFallback())}) {
     if (!tensor)
       continue;
     Type element = cast<RankedTensorType>(tensor.getType()).getElementType();
-    if (!scalarFits(element, getResult().getType()))
-      return emitOpError() << "gives " << getResult().getType()
-                           << " from a tensor of " << element;
+    if (!scalarFits(element, op.getResult().getType()))
+      return op.emitOpError() << "gives " << op.getResult().getType()
+                              << " from a tensor of " << element;
   }
   return success();
 }
 
+LogicalResult ReadOp::verify() { return verifyAccesses(*this); }
+
 LogicalResult GatherOp::verify() {
-  // gather_c1
-  if (failed(verifyAccess(*this, getSource().getType(), getSubscripts().size(),
-                          "subscripts")))
-    return failure();
-  // gather_c2
-  Type element = getSource().getType().getElementType();
-  if (!scalarFits(element, getResult().getType()))
-    return emitOpError() << "gives " << getResult().getType()
-                         << " from a tensor of " << element;
-  return success();
+  // gather_c4
+  int64_t next = 0, rank = getSource().getType().getRank();
+  for (int64_t dim : getDims()) {
+    if (dim < next || dim >= rank)
+      return emitOpError() << "expects increasing dims of "
+                           << getSource().getType()
+                           << " where subscripts are data, found " << dim;
+    next = dim + 1;
+  }
+  if (getDims().empty())
+    return emitOpError("expects a dim where a subscript is data");
+  return verifyAccesses(*this);
 }
 
 LogicalResult GradOp::verify() {
   // grad_c1
-  if (!getVariable().getDefiningOp<ReadOp>())
-    return emitOpError("expects the variable to be the result of a rondo.read");
+  if (!isa_and_nonnull<ReadOp, GatherOp>(getVariable().getDefiningOp()))
+    return emitOpError("expects the variable to be the result of a rondo.read "
+                       "or a rondo.gather");
   return success();
 }
 
@@ -531,12 +537,18 @@ LogicalResult RecurrenceOp::verifyRegions() {
     // recurrence_c5
     Value fallback = i < getNumStates() ? getInitials()[i] : Value();
     for (Operation *user : getPast(i).getUsers()) {
-      auto read = dyn_cast<ReadOp>(user);
-      if (!read || read.getFallback() == getPast(i))
+      Value other;
+      if (auto read = dyn_cast<ReadOp>(user))
+        other = read.getFallback();
+      else if (auto gather = dyn_cast<GatherOp>(user))
+        other = gather.getFallback();
+      else
+        other = getPast(i);
+      if (other == getPast(i))
         return user->emitOpError() << "may not use the past of '" << getName(i)
                                    << "' except to read it";
-      if (read.getFallback() != fallback)
-        return read.emitOpError()
+      if (other != fallback)
+        return user->emitOpError()
                << (fallback ? "expects the initial value of state '"
                             : "expects no fallback for local '")
                << getName(i) << (fallback ? "' as its fallback" : "'");

@@ -273,29 +273,39 @@ def ReadOp : RondoOp<"read", [Pure, AttrSizedOperandSegments]> {
   ];
 }
 
-def GatherOp : RondoOp<"gather", [Pure]> {
+def GatherOp : RondoOp<"gather", [Pure, AttrSizedOperandSegments]> {
   let summary = "Read a tensor where data says";
   let description = [{
-    source[subscripts], where some subscript comes from the value of an integer
-    tensor. A subscript out of range is a run-time error of the kernel, which
-    names the tensor, the dim and the value.
+    source[subscripts], where the subscripts at `dims` come from values of
+    integer tensors: one of these out of range is a run-time error of the
+    kernel, which names the tensor, the dim and the value. Where another
+    subscript is out of range, the value is what `rondo.read` gives:
+    fallback[fallbackSubscripts] if there is a fallback, else 0.
 
     Constraints:
     - (C1) One subscript per dim of the source.
-    - (C2) The result is a real number for real elements, index for integers,
-      i1 for conditions.
+    - (C2) One fallback subscript per dim of the fallback.
+    - (C3) The result is a real number for real elements, index for integers,
+      i1 for conditions, of the source and of the fallback.
+    - (C4) `dims` has at least one dim of the source, and is increasing.
 
     ```mlir
     %row = rondo.read %tokens[%t] : tensor<?xi32> -> index
-    %0 = rondo.gather %emb[%row, %d] "emb" : tensor<?x?xf32> -> f32
+    %0 = rondo.gather %emb[%row, %d] "emb" at [0] : tensor<?x?xf32> -> f32
+    %1 = rondo.gather %S[%before, %row] else %S0[%row] "S" at [1] : tensor<?x?xf32>, tensor<?xf32> -> f32
     ```
   }];
   let arguments = (ins AnyRankedTensor:$source /*gather_c1*/,
                        Variadic<Index>:$subscripts /*gather_c1*/,
-                       StrAttr:$name);
-  let results = (outs RondoScalar:$result /*gather_c2*/);
+                       Optional<AnyRankedTensor>:$fallback /*gather_c2*/,
+                       Variadic<Index>:$fallbackSubscripts /*gather_c2*/,
+                       StrAttr:$name,
+                       DenseI64ArrayAttr:$dims /*gather_c4*/);
+  let results = (outs RondoScalar:$result /*gather_c3*/);
   let assemblyFormat = [{
-    $source `[` $subscripts `]` $name attr-dict `:` type($source) `->` type($result)
+    $source `[` $subscripts `]`
+    (`else` $fallback^ `[` $fallbackSubscripts `]`)? $name `at` $dims attr-dict
+    `:` type($source) (`,` type($fallback)^)? `->` type($result)
   }];
   let hasVerifier = 1;
 }
@@ -326,7 +336,8 @@ def RecurrenceOp : RondoOp<"recurrence", [Pure, AttrSizedOperandSegments,
     the initial value when an along dim is empty.
 
     What may be read before the start is said by the reads themselves: a state
-    is read with its initial value as fallback, a local without.
+    is read, or gathered from, with its initial value as fallback, a local
+    without.
 
     Constraints:
     - (C1) One block argument of type index per along dim, then one tensor per
@@ -336,8 +347,8 @@ def RecurrenceOp : RondoOp<"recurrence", [Pure, AttrSizedOperandSegments,
       per state and one per local.
     - (C4) A slice has the rank of its history less the number of along dims;
       initial and final values have the slice's type.
-    - (C5) Reads of a history inside the region have its state's initial value
-      as fallback; reads of a local's history have none.
+    - (C5) Reads of a history inside the region, gathers too, have its state's
+      initial value as fallback; those of a local's history have none.
     - (C6) `batch` is not negative and at most the rank of every slice.
 
     ```mlir
@@ -463,13 +474,13 @@ def GradOp : RondoOp<"grad", [Pure, SameOperandsAndResultType]> {
   let summary = "Differentiate a value in a body with respect to a read";
   let description = [{
     d value / d variable, where `variable` is the result of a `rondo.read` of a
-    state and `value` is a scalar of the same body. Equations that `value` reads
+    state, or a `rondo.gather` from one, and `value` is a scalar of the same body. Equations that `value` reads
     are differentiated through; other reads of the state at the same point of
     the dims it runs along are the same variable where their remaining
     subscripts agree. `rondo-expand-grad` replaces it by equations.
 
     Constraints:
-    - (C1) `variable` is the result of a rondo.read.
+    - (C1) `variable` is the result of a rondo.read or a rondo.gather.
 
     ```mlir
     %g = rondo.grad %loss wrt %w : f32

@@ -132,7 +132,8 @@ llvm::Error Body::add(Operation *op, Sequence &sequence) {
               read.getFallback(), read.getFallbackSubscripts(), sequence);
   } else if (auto gather = dyn_cast<GatherOp>(op)) {
     addAccess(op, Instruction::Gather, gather.getSource(),
-              gather.getSubscripts(), {}, {}, sequence);
+              gather.getSubscripts(), gather.getFallback(),
+              gather.getFallbackSubscripts(), sequence);
   } else if (auto reduce = dyn_cast<ReduceOp>(op)) {
     return addReduce(reduce, sequence);
   } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
@@ -224,6 +225,17 @@ int64_t Body::locate(const Access &access) const {
   return position;
 }
 
+/// The first dim of a gather at which data is out of range, or -1.
+int64_t Body::findFault(const Instruction &gather) const {
+  const Access &access = accesses[gather.access];
+  for (int64_t dim : cast<GatherOp>(gather.op).getDims()) {
+    int64_t index = registers[access.subscripts[dim]].integer;
+    if (index < 0 || index >= access.array->shape[dim])
+      return dim;
+  }
+  return -1;
+}
+
 Scalar Body::read(const Instruction &instruction) const {
   const Access *access = &accesses[instruction.access];
   int64_t position = locate(*access);
@@ -246,7 +258,7 @@ bool Body::run(const Sequence &sequence) {
                                     registers[instruction.operands[2]]);
       break;
     case Instruction::Gather:
-      if (locate(accesses[instruction.access]) < 0) {
+      if (findFault(instruction) >= 0) {
         fault = &instruction;
         return false;
       }
@@ -288,15 +300,11 @@ bool Body::reduce(const Instruction &instruction) {
 
 llvm::Error Body::takeFault() const {
   const Access &access = accesses[fault->access];
-  for (auto [dim, subscript] : llvm::enumerate(access.subscripts)) {
-    int64_t index = registers[subscript].integer;
-    int64_t extent = access.array->shape[dim];
-    if (index < 0 || index >= extent)
-      return makeError(fault->op,
-                       "index out of range: dim " + llvm::Twine(dim) + " of '" +
-                           cast<GatherOp>(fault->op).getName() +
-                           "' expects a value in [0, " + llvm::Twine(extent) +
-                           "), found " + llvm::Twine(index));
-  }
-  return makeError(fault->op, "index out of range");
+  int64_t dim = findFault(*fault);
+  return makeError(fault->op,
+                   "index out of range: dim " + llvm::Twine(dim) + " of '" +
+                       cast<GatherOp>(fault->op).getName() +
+                       "' expects a value in [0, " +
+                       llvm::Twine(access.array->shape[dim]) + "), found " +
+                       llvm::Twine(registers[access.subscripts[dim]].integer));
 }

@@ -133,6 +133,7 @@ private:
   }
   /// Position of the element, or -1 when a subscript is out of range.
   int64_t locate(const Access &access) const;
+  int64_t findFault(const Instruction &gather) const;
   Scalar read(const Instruction &instruction) const;
 
   Sequence top;

@@ -242,7 +242,7 @@ rondo.kernel @gather_c1 sizes ["T"] bound [-1] batch []
   %T = rondo.size "T"
   %y = rondo.equation "y" (%t < %T) -> tensor<?xf32> {
     // expected-error@+1 {{expects 1 subscripts for 'tensor<?xf32>', found 0}}
-    %0 = rondo.gather %x[] "x" : tensor<?xf32> -> f32
+    %0 = rondo.gather %x[] "x" at [0] : tensor<?xf32> -> f32
     rondo.yield %0 : f32
   }
   rondo.return
@@ -256,10 +256,55 @@ rondo.kernel @gather_c2 sizes ["T"] bound [-1] batch []
 ^bb0(%x: tensor<?xf32>):
   %T = rondo.size "T"
   %y = rondo.equation "y" (%t < %T) -> tensor<?xf32> {
+    // expected-error@+1 {{expects 1 fallback subscripts for 'tensor<?xf32>', found 0}}
+    %0 = rondo.gather %x[%t] else %x[] "x" at [0] : tensor<?xf32>, tensor<?xf32> -> f32
+    rondo.yield %0 : f32
+  }
+  rondo.return
+}
+
+// -----
+
+rondo.kernel @gather_c3 sizes ["T"] bound [-1] batch []
+    inputs [#rondo.tensor<"x", argument, f32, ()[T] -> (T)>]
+    outputs [] {
+^bb0(%x: tensor<?xf32>):
+  %T = rondo.size "T"
+  %y = rondo.equation "y" (%t < %T) -> tensor<?xf32> {
     // expected-error@+1 {{gives 'i1' from a tensor of 'f32'}}
-    %0 = rondo.gather %x[%t] "x" : tensor<?xf32> -> i1
+    %0 = rondo.gather %x[%t] "x" at [0] : tensor<?xf32> -> i1
     %1 = arith.constant 1.0 : f32
     rondo.yield %1 : f32
+  }
+  rondo.return
+}
+
+// -----
+
+rondo.kernel @gather_c4 sizes ["T"] bound [-1] batch []
+    inputs [#rondo.tensor<"x", argument, f32, ()[T] -> (T)>]
+    outputs [] {
+^bb0(%x: tensor<?xf32>):
+  %T = rondo.size "T"
+  %y = rondo.equation "y" (%t < %T) -> tensor<?xf32> {
+    // expected-error@+1 {{expects increasing dims of 'tensor<?xf32>' where subscripts are data, found 1}}
+    %0 = rondo.gather %x[%t] "x" at [0, 1] : tensor<?xf32> -> f32
+    rondo.yield %0 : f32
+  }
+  rondo.return
+}
+
+// -----
+
+rondo.kernel @gather_c4_none sizes ["T"] bound [-1] batch []
+    inputs [#rondo.tensor<"x", argument, f32, ()[T] -> (T)>]
+    outputs [] {
+^bb0(%x: tensor<?xf32>):
+  %T = rondo.size "T"
+  %y = rondo.equation "y" (%t < %T) -> tensor<?xf32> {
+    // expected-error@+1 {{expects a dim where a subscript is data}}
+    %0 = rondo.gather %x[%t] "x" at [] : tensor<?xf32> -> f32
+    rondo.yield %0 : f32
   }
   rondo.return
 }

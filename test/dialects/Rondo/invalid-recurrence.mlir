@@ -255,6 +255,29 @@ rondo.kernel @recurrence_c5_local sizes ["T"] bound [-1] batch []
 
 // -----
 
+rondo.kernel @recurrence_c5_gather sizes ["T"] bound [-1] batch []
+    inputs []
+    outputs [] {
+  %T = rondo.size "T"
+  %h0 = rondo.equation "h.declared" () -> tensor<f32> {
+    %1 = arith.constant 1.0 : f32
+    rondo.yield %1 : f32
+  }
+  %h:2 = rondo.recurrence along (%T) reversed [false] members ["h"] initial (%h0) batch 0
+      : (index, tensor<f32>) -> (tensor<?xf32>, tensor<f32>) {
+  ^bb0(%t: index, %past: tensor<?xf32>):
+    %next = rondo.equation "h" () -> tensor<f32> {
+      // expected-error@+1 {{expects the initial value of state 'h' as its fallback}}
+      %1 = rondo.gather %past[%t] "h" at [0] : tensor<?xf32> -> f32
+      rondo.yield %1 : f32
+    }
+    rondo.yield %next : tensor<f32>
+  }
+  rondo.return
+}
+
+// -----
+
 rondo.kernel @recurrence_c5_use sizes ["T"] bound [-1] batch []
     inputs []
     outputs [] {
@@ -268,7 +291,7 @@ rondo.kernel @recurrence_c5_use sizes ["T"] bound [-1] batch []
   ^bb0(%t: index, %past: tensor<?xf32>):
     %next = rondo.equation "h" () -> tensor<f32> {
       // expected-error@+1 {{may not use the past of 'h' except to read it}}
-      %1 = rondo.gather %past[%t] "h" : tensor<?xf32> -> f32
+      %1 = rondo.read %past[%t] else %past[%t] : tensor<?xf32>, tensor<?xf32> -> f32
       rondo.yield %1 : f32
     }
     rondo.yield %next : tensor<f32>

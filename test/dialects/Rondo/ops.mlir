@@ -103,8 +103,10 @@ rondo.kernel @reads sizes ["T", "N", "D"] bound [-1, -1, -1] batch []
     %row = rondo.read %tokens[%t] : tensor<?xi32> -> index
     // CHECK: rondo.read %{{.*}}[%{{.*}}] : tensor<?xi1> -> i1
     %1 = rondo.read %keep[%t] : tensor<?xi1> -> i1
-    // CHECK: rondo.gather %{{.*}}[%[[ROW]], %{{.*}}] "emb" : tensor<?x?xf32> -> f32
-    %2 = rondo.gather %emb[%row, %d] "emb" : tensor<?x?xf32> -> f32
+    // CHECK: rondo.gather %{{.*}}[%[[ROW]], %{{.*}}] "emb" at [0] : tensor<?x?xf32> -> f32
+    %2 = rondo.gather %emb[%row, %d] "emb" at [0] : tensor<?x?xf32> -> f32
+    // CHECK: rondo.gather %{{.*}}[%{{.*}}, %[[ROW]]] else %{{.*}}[%[[ROW]], %{{.*}}] "x" at [1] : tensor<?x?xbf16>, tensor<?x?xf32> -> f32
+    %8 = rondo.gather %x[%t, %row] else %emb[%row, %d] "x" at [1] : tensor<?x?xbf16>, tensor<?x?xf32> -> f32
     // CHECK: rondo.mod %{{.*}}, %{{.*}}
     %block = rondo.mod %t, %c16
     // CHECK: rondo.read %{{.*}}[%{{.*}}, %{{.*}}] else %{{.*}}[%{{.*}}, %{{.*}}] : tensor<?x?xf32>, tensor<?x?xbf16> -> f32

@@ -48,7 +48,7 @@ rondo.kernel @kept sizes ["K", "V"] bound [-1, -1] batch []
     %3 = math.exp %2 : f32
     %4 = arith.mulf %1, %3 : f32
     %5 = rondo.read %n[%i] : tensor<?xi32> -> index
-    %6 = rondo.gather %g[%5] "g" : tensor<?xf32> -> f32
+    %6 = rondo.gather %g[%5] "g" at [0] : tensor<?xf32> -> f32
     %7 = math.exp %6 : f32
     %8 = arith.mulf %4, %7 : f32
     %9 = arith.cmpi sge, %5, %c0 : index

@@ -122,7 +122,7 @@ rondo.kernel @embed sizes ["T", "N", "D"] bound [-1, -1, -1] batch [] time "T"
   %D = rondo.size "D"
   %y = rondo.equation "y" (%t < %T, %d < %D) -> tensor<?x?xf32> {
     %0 = rondo.read %tokens[%t] : tensor<?xi32> -> index
-    %1 = rondo.gather %table[%0, %d] "table" : tensor<?x?xf32> -> f32
+    %1 = rondo.gather %table[%0, %d] "table" at [0] : tensor<?x?xf32> -> f32
     rondo.yield %1 : f32
   }
   rondo.return %y : tensor<?x?xf32>
