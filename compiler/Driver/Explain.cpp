@@ -272,7 +272,7 @@ void Explainer::explain(KernelOp kernel) {
     explain(op);
   });
   if (auto why = kernel->getAttrOfType<mlir::StringAttr>("rondo.tiles"))
-    os << "  the chunkwise form does not run on tiles: " << why.getValue()
+    os << "  its form by blocks does not run on tiles: " << why.getValue()
        << "\n";
   if (!any)
     os << "  no recurrence: every equation is computed at all points at "
@@ -283,6 +283,10 @@ void Explainer::explain(KernelOp kernel) {
 
 /// Which device kernel it becomes, unless a form took its recurrences before.
 void Explainer::explainKernel(KernelOp kernel) {
+  if (kernel->hasAttrOfType<mlir::UnitAttr>("rondo.tiles")) {
+    os << "  on the device: a program on tiles\n";
+    return;
+  }
   algebra::Context context(kernel.getContext());
   std::string reason;
   auto structure = findChannelStructure(context, kernel, reason);

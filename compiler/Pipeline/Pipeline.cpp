@@ -206,24 +206,43 @@ static bool hasChunkedPlan(KernelOp kernel) {
   return any;
 }
 
-/// Kernels by chunks as programs on tiles. Where there is none, `rondo.tiles` on
-/// the kernel says why, and unless chunks were asked for, the kernel goes on
-/// step by step: products of chunks pay on matrix units only.
+/// Attentions as recurrences over blocks of keys.
+static void addTiledAttention(PassManager &passes) {
+  passes.addPass(createToTiledAttention());
+  addCleanup(passes);
+  passes.addPass(algebra::createMergeEquations());
+}
+
+/// Kernels by chunks, and attentions, as programs on tiles: `rondo.tiles` on the
+/// kernel says that there is one, or why there is none. Then, and unless chunks were asked for, the
+/// kernel goes on step by step: products of chunks pay on matrix units only.
 Failure Compiler::findTilePrograms() {
   for (KernelOp kernel : module->getOps<KernelOp>()) {
-    if (!hasChunkedPlan(kernel))
+    bool isChunked = hasChunkedPlan(kernel);
+    if (!isChunked && options.form == Form::Sequential)
       continue;
     OwningOpRef<ModuleOp> trial = ModuleOp::create(module->getLoc());
     OpBuilder builder = OpBuilder::atBlockEnd(trial->getBody());
     auto copy = cast<KernelOp>(builder.clone(*kernel));
     PassManager passes(context.get());
-    ToChunkedOptions chunked;
-    chunked.planned = true;
-    chunked.diagonal = "halving";
-    chunked.block = 64;
-    passes.addPass(createToChunked(chunked));
-    addCleanup(passes);
-    passes.addPass(algebra::createMergeEquations());
+    if (isChunked) {
+      ToChunkedOptions chunked;
+      chunked.planned = true;
+      chunked.diagonal = "halving";
+      chunked.block = 64;
+      passes.addPass(createToChunked(chunked));
+      addCleanup(passes);
+      passes.addPass(algebra::createMergeEquations());
+    } else {
+      PassManager raising(context.get());
+      raising.addPass(algebra::createRaiseAttention());
+      if (Failure failure = runPasses(raising, *trial, Failure::Internal);
+          failure != Failure::None)
+        return failure;
+      if (copy.getBody().getOps<AttentionOp>().empty())
+        continue;
+      addTiledAttention(passes);
+    }
     addCleanup(passes);
     passes.addPass(tile::createLowerFormsToTile());
     addCleanup(passes);
@@ -232,10 +251,11 @@ Failure Compiler::findTilePrograms() {
       return failure;
     if (trial->getOps<KernelOp>().empty()) {
       tilePrograms[kernel.getSymName()] = std::move(trial);
+      kernel->setAttr("rondo.tiles", builder.getUnitAttr());
       continue;
     }
     kernel->setAttr("rondo.tiles", copy->getAttr("rondo.tiles"));
-    if (!options.form)
+    if (isChunked && !options.form)
       kernel.walk([&](RecurrenceOp op) {
         op->setAttr("rondo.plan",
                     PlanAttr::get(context.get(), Form::Sequential));
@@ -303,7 +323,8 @@ static std::string describeForms(KernelOp kernel) {
 Failure Compiler::deriveForms() {
   llvm::StringMap<std::string> forms;
   for (KernelOp kernel : module->getOps<KernelOp>())
-    forms[kernel.getSymName()] = describeForms(kernel);
+    if (!tilePrograms.contains(kernel.getSymName())) // they know theirs
+      forms[kernel.getSymName()] = describeForms(kernel);
 
   moveTilePrograms();
 
@@ -311,9 +332,7 @@ Failure Compiler::deriveForms() {
   // The recurrences over blocks of keys are no subject of plans.
   if (options.form != Form::Sequential && options.target == TargetKind::CPU) {
     passes.addPass(algebra::createRaiseAttention());
-    passes.addPass(createToTiledAttention());
-    addCleanup(passes);
-    passes.addPass(algebra::createMergeEquations());
+    addTiledAttention(passes);
   }
   // Each pass derives the forms that plans ask for; what is left is sequential.
   ToChunkedOptions chunked;

@@ -25,7 +25,7 @@ bool TileEvaluator::uses(Expr expr, Expr leaf) {
 // Expressions
 //===----------------------------------------------------------------------===//
 
-/// c C + r divided by C is c, the remainder is r.
+/// c C + r divided by C is c, the remainder is r, for places r in the chunk.
 Expr TileEvaluator::simplify(Expr expr) {
   llvm::DenseMap<Expr, Expr> now;
   algebra::walk(expr, [&](Expr each) {
@@ -36,8 +36,12 @@ Expr TileEvaluator::simplify(Expr expr) {
     Expr sum = each->args[0];
     if (!sum->isOp("arith.addi") || !sum->args[0]->isOp("arith.muli"))
       return;
-    Expr product = sum->args[0];
-    if (product->args[0] == chunk && product->args[1]->isInteger(chunkSize))
+    Expr product = sum->args[0], rest = sum->args[1];
+    bool isPlace = rest->kind == Kind::Variable ||
+                   (rest->kind == Kind::Integer && rest->integer >= 0 &&
+                    rest->integer < chunkSize);
+    if (product->args[0] == chunk && product->args[1]->isInteger(chunkSize) &&
+        isPlace)
       now[each] = quotient ? chunk : sum->args[1];
   });
   return now.empty() ? expr : context.substitute(expr, now);
@@ -63,9 +67,11 @@ Expr TileEvaluator::dropGuards(Expr expr) {
   if (!expr->isOp("arith.select") || !expr->args[2]->isReal(0))
     return expr;
   Expr condition = expr->args[0];
-  if (!condition->isOp("arith.cmpi"))
+  if (!condition->isOp("arith.cmpi") ||
+      condition->attributes.getAs<IntegerAttr>("predicate").getInt() !=
+          static_cast<int64_t>(arith::CmpIPredicate::slt))
     return expr;
-  Expr place = condition->args[0];
+  Expr place = condition->args[0], end = condition->args[1];
   std::function<bool(Expr)> vanishes = [&](Expr each) {
     if (each->isOp("arith.mulf"))
       return vanishes(each->args[0]) || vanishes(each->args[1]);
@@ -76,8 +82,12 @@ Expr TileEvaluator::dropGuards(Expr expr) {
     if (each->kind != Kind::Read)
       return false;
     auto argument = dyn_cast<BlockArgument>(each->value);
-    return argument && isa<KernelOp>(argument.getOwner()->getParentOp()) &&
-           llvm::is_contained(each->subscripts(), place);
+    if (!argument || !isa<KernelOp>(argument.getOwner()->getParentOp()))
+      return false;
+    for (auto [dim, subscript] : llvm::enumerate(each->subscripts()))
+      if (subscript == place && isSizeOf(end, argument, dim))
+        return true;
+    return false;
   };
   return vanishes(expr->args[1]) ? expr->args[1] : expr;
 }
@@ -106,7 +116,25 @@ Value TileEvaluator::emitIn(OpBuilder &inside, Expr expr,
     if (!result)
       return fail("an index is used in a way that tiles don't have");
     break;
+  case Kind::Read: {
+    OpBuilder::InsertionGuard guard(builder);
+    if (&inside != &builder)
+      builder.setInsertionPoint(inside.getInsertionBlock()->getParentOp());
+    result = emitScalarRead(expr);
+    if (!result)
+      return {};
+    break;
+  }
   case Kind::Apply: {
+    // What does not depend on the place in a tile is computed once.
+    if (&inside != &builder && expr->type.isIndex() && !isInTile(expr)) {
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPoint(inside.getInsertionBlock()->getParentOp());
+      result = emitScalar(expr);
+      if (!result)
+        return {};
+      break;
+    }
     SmallVector<Value> args;
     for (Expr arg : expr->args) {
       args.push_back(emitIn(inside, arg, values));
@@ -201,10 +229,12 @@ Value TileEvaluator::roundTo(Value tile, Type element) {
 
 Value TileEvaluator::evaluatePointwise(Expr expr, const TileAxis &rows,
                                        const TileAxis &columns) {
+  places = {rows.leaf, columns.leaf};
   // What is not pointwise, in order.
   llvm::SetVector<Expr> atoms;
   std::function<void(Expr)> collect = [&](Expr each) {
-    if (each->kind == Kind::Read || each->kind == Kind::Reduce)
+    if ((each->kind == Kind::Read && !isScalarRead(each)) ||
+        each->kind == Kind::Reduce)
       return void(atoms.insert(each));
     for (Expr arg : each->args)
       collect(arg);
@@ -219,6 +249,7 @@ Value TileEvaluator::evaluatePointwise(Expr expr, const TileAxis &rows,
       return {};
     inputs.push_back(input);
   }
+  places = {rows.leaf, columns.leaf};
   auto type = makeType(builder.getContext(), rows.extent,
                                   columns.extent, builder.getF32Type());
   MapOp map = makeMap(builder, loc, type, inputs);
@@ -350,6 +381,12 @@ TileEvaluator::matchProduct(Expr sum, const TileAxis &rows,
     if (each->isOp("arith.negf")) {
       factors.push_back(context.real(-1, each->type));
       return split(each->args[0]);
+    }
+    if (each->isOp("arith.select") && each->args[2]->isReal(0)) {
+      factors.push_back(context.select(each->args[0],
+                                       context.real(1, each->type),
+                                       context.real(0, each->type)));
+      return split(each->args[1]);
     }
     if (each->isOp("arith.divf")) {
       split(each->args[0]);

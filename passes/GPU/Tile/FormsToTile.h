@@ -11,6 +11,7 @@
 //   reads of arguments      loads of the tile that the subscripts run over
 //   reads of equations      their expressions, evaluated once per place
 //   reads of a state at c-1 the tile that the loop over chunks carries
+//   reads of final values   those of a loop, emitted where it is asked for
 //   sums of products        dots
 //   scans of products       tile.scan and tile.segment_product
 //   triangular systems      tile.invert and a dot
@@ -78,6 +79,10 @@ public:
     unsigned rowDim = 0;
   };
   std::map<std::pair<mlir::Operation *, unsigned>, State> states;
+  /// Recurrences within a step become loops when their final values are read.
+  /// Their first dim is the step's rows.
+  TileAxis rowsHere;
+  std::map<std::pair<mlir::Operation *, unsigned>, State> finals;
   /// bf16 operands of dots, where f32 would be three times the work.
   bool rounds = false;
   std::string reason;
@@ -130,6 +135,24 @@ private:
                           const TileAxis &columns);
   mlir::Value evaluatePointwise(algebra::Expr expr, const TileAxis &rows,
                                 const TileAxis &columns);
+  mlir::Value readState(const State &state, llvm::ArrayRef<algebra::Expr> place,
+                        const TileAxis &rows, const TileAxis &columns);
+  // FormsToTileLoops.cpp
+  algebra::Expr stepOf(RecurrenceOp recurrence);
+  bool isInner(RecurrenceOp recurrence);
+  bool emitLoop(RecurrenceOp recurrence,
+                llvm::ArrayRef<algebra::Expr> batch);
+  mlir::Value evaluateFinal(algebra::Expr read, RecurrenceOp recurrence,
+                            unsigned member, const TileAxis &rows,
+                            const TileAxis &columns);
+  mlir::Value sizeOf(mlir::Value memory, int64_t dim);
+  bool isSizeOf(algebra::Expr size, mlir::BlockArgument input, unsigned dim);
+  bool isScalarRead(algebra::Expr read);
+  mlir::Value emitScalarRead(algebra::Expr read);
+  bool isInTile(algebra::Expr expr) {
+    return uses(expr, places.first) || uses(expr, places.second);
+  }
+
   mlir::Value evaluatePick(algebra::Expr read, const TileAxis &rows,
                            const TileAxis &columns, bool &isPick);
   mlir::Value atRecurrence(algebra::Expr read, RecurrenceOp recurrence,
@@ -142,6 +165,7 @@ private:
   mlir::Value emitIn(mlir::OpBuilder &inside, algebra::Expr expr,
                      llvm::DenseMap<algebra::Expr, mlir::Value> &values);
 
+  std::pair<algebra::Expr, algebra::Expr> places; // in the tile of a map
   TileAxis own; // steps of a chunk, for tiles whose rows are picked
   std::map<Key, mlir::Value> known;
   std::map<std::pair<Key, void *>, mlir::Value> loads;

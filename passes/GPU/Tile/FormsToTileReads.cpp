@@ -31,6 +31,35 @@ static std::optional<Expr> without(algebra::Context &context, Expr subscript,
   return std::nullopt;
 }
 
+/// Whether an index is 0 at least. Leaves are: they are indices and sizes.
+static bool isNeverNegative(Expr index, Expr assumed = nullptr) {
+  if (index == assumed || index->kind == Kind::Value ||
+      index->kind == Kind::Variable)
+    return true;
+  if (index->kind == Kind::Integer)
+    return index->integer >= 0;
+  auto is = [&](unsigned arg, Expr also = nullptr) {
+    return isNeverNegative(index->args[arg], also ? also : assumed);
+  };
+  if (index->isOp("arith.maxsi"))
+    return is(0) || is(1);
+  if (index->isOp("arith.select")) {
+    Expr condition = index->args[0];
+    auto predicate =
+        condition->isOp("arith.cmpi")
+            ? condition->attributes.getAs<IntegerAttr>("predicate")
+            : IntegerAttr();
+    bool isSign = predicate &&
+                  predicate.getInt() ==
+                      static_cast<int64_t>(arith::CmpIPredicate::slt) &&
+                  condition->args[1]->isInteger(0);
+    return is(1) && is(2, isSign ? condition->args[0] : nullptr);
+  }
+  return (index->isOp("arith.addi") || index->isOp("arith.muli") ||
+          index->isOp("arith.minsi") || index->isOp("arith.floordivsi")) &&
+         is(0) && is(1);
+}
+
 Value TileEvaluator::load(Expr read, const TileAxis &rows,
                           const TileAxis &columns, bool mayTurn) {
   Value memory = function.lookupOrNull(read->value);
@@ -72,8 +101,12 @@ Value TileEvaluator::load(Expr read, const TileAxis &rows,
       } else if (start->isOp("arith.muli") && start->args[0] == chunk &&
                  start->args[1]->isInteger(chunkSize)) {
         extent = arith::SubIOp::create(builder, loc, numSteps, index);
+      } else if (isNeverNegative(start)) {
+        extent = arith::MinSIOp::create(
+            builder, loc, extent,
+            arith::SubIOp::create(builder, loc, sizeOf(memory, dim), index));
       } else {
-        return fail("a tensor is read at steps that are not a chunk");
+        return fail("a tensor is read at places before its first one");
       }
       (isRow ? rowLimit : columnLimit) = extent;
     }
@@ -138,33 +171,17 @@ Value TileEvaluator::load(Expr read, const TileAxis &rows,
                 : result;
 }
 
-Value TileEvaluator::atRecurrence(Expr read, RecurrenceOp recurrence,
-                                  unsigned member, const TileAxis &rows,
-                                  const TileAxis &columns) {
-  auto subscripts = read->subscripts();
-  unsigned along = recurrence.getBatch();
-  Expr step = subscripts[along];
-  auto drop = [&] {
-    SmallVector<Expr> rest(subscripts);
-    rest.erase(rest.begin() + along);
-    return rest;
-  };
-  if (step == chunk) {
-    Value slice = recurrence.getBlock().getTerminator()->getOperand(member);
-    Expr value = context.read(slice, drop(), {}, {}, read->type);
-    return evaluate(value, rows, columns);
-  }
-  bool before = step->isOp("arith.subi") && step->args[0] == chunk &&
-                step->args[1]->isInteger(1);
-  auto state = states.find({recurrence, member});
-  if (!before || state == states.end())
-    return fail("a recurrence is read at other steps than this and the one "
-                "before");
-  SmallVector<Expr> place(ArrayRef<Expr>(subscripts).drop_front(along + 1));
-  const State &held = state->second;
+/// A state at a place in it, if it is held as that tile.
+Value TileEvaluator::readState(const State &held, ArrayRef<Expr> place,
+                               const TileAxis &rows, const TileAxis &columns) {
   auto matches = [&](const TileAxis &axis, const TileAxis &stored) {
     return axis.extent == stored.extent && axis.offset == stored.offset;
   };
+  if (place.size() == 1 && place[0] == rows.leaf && matches(rows, held.rows))
+    return held.tile;
+  if (place.size() == 1 && place[0] == columns.leaf &&
+      matches(columns, held.rows))
+    return TransposeOp::create(builder, loc, held.tile);
   Expr row, column;
   if (place.size() == 2) {
     row = place[held.rowDim];
@@ -177,6 +194,33 @@ Value TileEvaluator::atRecurrence(Expr read, RecurrenceOp recurrence,
       matches(columns, held.rows) && matches(rows, held.columns))
     return TransposeOp::create(builder, loc, held.tile);
   return fail("a state is not read at a tile of its own");
+}
+
+Value TileEvaluator::atRecurrence(Expr read, RecurrenceOp recurrence,
+                                  unsigned member, const TileAxis &rows,
+                                  const TileAxis &columns) {
+  auto subscripts = read->subscripts();
+  unsigned along = recurrence.getBatch();
+  Expr step = subscripts[along], here = stepOf(recurrence);
+  auto drop = [&] {
+    SmallVector<Expr> rest(subscripts);
+    rest.erase(rest.begin() + along);
+    return rest;
+  };
+  if (step == here) {
+    Value slice = recurrence.getBlock().getTerminator()->getOperand(member);
+    Expr value = context.read(slice, drop(), {}, {}, read->type);
+    return evaluate(value, rows, columns);
+  }
+  bool before = step->isOp("arith.subi") && step->args[0] == here &&
+                step->args[1]->isInteger(1);
+  auto state = states.find({recurrence, member});
+  if (!before || state == states.end())
+    return fail("a recurrence is read at other steps than this and the one "
+                "before");
+  return readState(state->second,
+                   ArrayRef<Expr>(subscripts).drop_front(along + 1), rows,
+                   columns);
 }
 
 /// An index expression with one leaf, at a value of it.
@@ -277,7 +321,8 @@ Value TileEvaluator::evaluateRead(Expr read, const TileAxis &rows,
     if (isa<KernelOp>(owner))
       return load(read, rows, columns);
     auto recurrence = dyn_cast<RecurrenceOp>(owner);
-    if (!recurrence || !llvm::is_contained(recurrences, recurrence))
+    if (!recurrence || (!llvm::is_contained(recurrences, recurrence) &&
+                        !isInner(recurrence)))
       return fail("a recurrence that is not over chunks");
     for (unsigned i = 0; i < recurrence.getNames().size(); ++i)
       if (recurrence.getPast(i) == argument)
@@ -292,6 +337,10 @@ Value TileEvaluator::evaluateRead(Expr read, const TileAxis &rows,
     return evaluate(meaning, rows, columns);
   Operation *op = read->value.getDefiningOp();
   if (auto recurrence = dyn_cast<RecurrenceOp>(op)) {
+    if (isInner(recurrence))
+      for (unsigned i = 0; i < recurrence.getNumStates(); ++i)
+        if (recurrence.getFinal(i) == read->value)
+          return evaluateFinal(read, recurrence, i, rows, columns);
     if (!llvm::is_contained(recurrences, recurrence))
       return fail("a recurrence that is not over chunks");
     for (unsigned i = 0; i < recurrence.getNames().size(); ++i)

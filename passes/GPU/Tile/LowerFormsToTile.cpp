@@ -11,7 +11,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/Remarks.h"
-#include "passes/GPU/Tile/FormsToTile.h"
+#include "passes/GPU/Tile/KernelLowering.h"
 #include "passes/GPU/Tile/Passes.h"
 
 namespace rondo::tile {
@@ -21,84 +21,9 @@ namespace rondo::tile {
 
 using namespace mlir;
 using namespace rondo;
+using tile::KernelLowering;
 using algebra::Expr;
 using algebra::Kind;
-
-namespace {
-
-/// One kernel to one launch.
-class KernelLowering {
-public:
-  KernelLowering(KernelOp kernel, int64_t warps, int64_t valueBlock)
-      : kernel(kernel), warps(warps), valueBlock(valueBlock),
-        context(kernel.getContext()), importer(context),
-        builder(kernel.getContext()), loc(kernel.getLoc()),
-        eval(context, importer, builder, loc) {}
-
-  /// The reason why the kernel stays as it is, or nothing.
-  std::string run();
-
-private:
-  using Axis = tile::TileAxis;
-  bool findChunks();
-  bool checkInputs();
-  void createFunctions();
-  void describeHost();
-  bool findStates();
-  bool findState(Expr expr, Expr blocked, llvm::DenseSet<Expr> &seen);
-  SmallVector<Expr> placeOf(const tile::TileEvaluator::State &state);
-  Value initialTile(RecurrenceOp op, unsigned number,
-                    const tile::TileEvaluator::State &state);
-  Value isNull(Value memory);
-  Expr outputAt(unsigned output, Expr time, Expr value);
-  bool emitStep(Value step, ValueRange carried, SmallVectorImpl<Value> &next);
-  bool store(Value tile, unsigned output, ArrayRef<Value> indices,
-             int64_t rowDim, Value rowLimit, int64_t columnDim,
-             Value columnLimit);
-  bool emitBody();
-  bool refuse(const Twine &why) {
-    eval.fail(why);
-    return false;
-  }
-  Value constant(int64_t value) {
-    return arith::ConstantIndexOp::create(builder, loc, value);
-  }
-  Value size(Value kernelSize) {
-    return eval.emitScalar(importer.import(kernelSize));
-  }
-  Value outputMemory(unsigned i) {
-    return arguments[kernel.getSizes().size() + kernel.getInputs().size() + i];
-  }
-  int64_t memoryDim(unsigned output, unsigned returnedDim) {
-    TensorSpecAttr spec = kernel.getOutput(output);
-    for (unsigned d = 0; d < spec.getShape().getNumResults(); ++d)
-      if (spec.getReturnedDim(d) == returnedDim)
-        return d;
-    llvm_unreachable("an order is a permutation");
-  }
-
-  KernelOp kernel;
-  int64_t warps, valueBlock;
-  algebra::Context context;
-  algebra::Importer importer;
-  OpBuilder builder;
-  Location loc;
-  tile::TileEvaluator eval;
-
-  SmallVector<RecurrenceOp> recurrences;
-  Value numChunks; // of the kernel
-  std::string timeName;
-  gpu::GPUFuncOp function;
-  func::FuncOp host, bytes;
-  SmallVector<Value> arguments; // of the gpu function
-  SmallVector<Value> batch;     // this block's point
-  SmallVector<Expr> batchLeaves;
-  Value valueOffset;
-  Axis steps;  // within a chunk
-  Axis values; // of the last dim of results
-  /// Per recurrence: which state dim is the blocked one.
-  llvm::DenseMap<Operation *, unsigned> blockedDim;
-};
 
 //===----------------------------------------------------------------------===//
 // What there is
@@ -131,11 +56,16 @@ bool KernelLowering::findChunks() {
   return true;
 }
 
+/// Scalars are with the caller: a launch passes their values.
+static bool isScalar(TensorSpecAttr spec) {
+  return spec.getRole() == Role::Argument && !spec.getShape().getNumResults();
+}
+
 /// What threads can read: tensors of floats on the device.
 bool KernelLowering::checkInputs() {
   for (unsigned i = 0; i < kernel.getInputs().size(); ++i) {
     TensorSpecAttr spec = kernel.getInput(i);
-    if (spec.getRole() == Role::Argument && !spec.getShape().getNumResults())
+    if (!isBlocks && isScalar(spec))
       return refuse("an argument is a scalar");
   }
   return true;
@@ -162,13 +92,18 @@ void KernelLowering::createFunctions() {
   for (unsigned i = 0; i < kernel.getOutputs().size(); ++i)
     types.push_back(memoryType(kernel.getOutput(i)));
   SmallVector<Type> hostTypes(types);
+  for (unsigned i = 0; i < kernel.getInputs().size(); ++i)
+    if (isScalar(kernel.getInput(i))) {
+      Type &type = types[kernel.getSizes().size() + i];
+      type = cast<MemRefType>(type).getElementType();
+    }
   hostTypes.push_back(MemRefType::get({ShapedType::kDynamic},
                                       builder.getI8Type()));
   hostTypes.append({index, index, MemRefType::get({2}, builder.getI64Type())});
   // What launching needs (passes/Common/Signature.h).
   Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
   hostTypes.append({pointer, index, pointer, index});
-  // Begin, the number of value blocks, and memory for all points.
+  // Begin, the number of blocks of a point, and memory for all points.
   types.append({index, index, hostTypes[types.size()]});
 
   auto parent = kernel->getParentOfType<ModuleOp>();
@@ -194,13 +129,25 @@ void KernelLowering::createFunctions() {
   SmallVector<Value> operands(entry->getArguments().take_front(shared));
   Value begin = entry->getArgument(shared + 1);
   Value end = entry->getArgument(shared + 2);
-  // The extent of the last dim of results.
-  unsigned first = kernel.getSizes().size() + kernel.getInputs().size();
-  Value memory = entry->getArgument(first);
-  int64_t last = cast<MemRefType>(memory.getType()).getRank() - 1;
-  Value extent = memref::DimOp::create(builder, loc, memory, last);
-  Value blocks = arith::CeilDivSIOp::create(builder, loc, extent,
-                                            constant(valueBlock));
+  unsigned numSizes = kernel.getSizes().size();
+  for (unsigned i = 0; i < kernel.getInputs().size(); ++i)
+    if (isScalar(kernel.getInput(i))) {
+      Value &operand = operands[numSizes + i];
+      operand = memref::LoadOp::create(builder, loc, operand);
+    }
+  // Blocks of rows, or of the last dim of results.
+  Value blocks;
+  if (isBlocks) {
+    blocks = arith::CeilDivSIOp::create(
+        builder, loc, entry->getArgument(kernel.getSizeIndex(timeName)),
+        constant(eval.chunkSize));
+  } else {
+    Value memory = entry->getArgument(numSizes + kernel.getInputs().size());
+    int64_t last = cast<MemRefType>(memory.getType()).getRank() - 1;
+    Value extent = memref::DimOp::create(builder, loc, memory, last);
+    blocks = arith::CeilDivSIOp::create(builder, loc, extent,
+                                        constant(valueBlock));
+  }
   operands.append({begin, blocks, entry->getArgument(shared)});
   Value points = arith::SubIOp::create(builder, loc, end, begin);
   Value total = arith::MulIOp::create(builder, loc, points, blocks);
@@ -222,7 +169,8 @@ void KernelLowering::describeHost() {
   host->setAttr("rondo.signature", builder.getDictionaryAttr(signature));
   host->setAttr("rondo.faults", builder.getArrayAttr({}));
   host->setAttr("rondo.form",
-                builder.getStringAttr("chunked " + Twine(eval.chunkSize)));
+                builder.getStringAttr((isBlocks ? "tiled " : "chunked ") +
+                                      Twine(eval.chunkSize)));
   host->setAttr("rondo.launches", builder.getUnitAttr());
   host->setAttr("rondo.workspace", builder.getStringAttr("whole"));
   SmallVector<Type> sizes(kernel.getSizes().size(), builder.getIndexType());
@@ -417,7 +365,8 @@ bool KernelLowering::emitStep(Value step, ValueRange carried,
   return true;
 }
 
-bool KernelLowering::emitBody() {
+/// What sizes and inputs are in the function.
+void KernelLowering::emitSizes() {
   arguments.assign(function.getArguments().begin(),
                    function.getArguments().end());
   builder.setInsertionPointToStart(&function.getBody().front());
@@ -433,7 +382,36 @@ bool KernelLowering::emitBody() {
   for (BlockArgument input : kernel.getBody().getArguments())
     eval.function.map(input, arguments[numSizes + input.getArgNumber()]);
   eval.numSteps = sizes[kernel.getSizeIndex(timeName)];
+}
 
+/// The indices of a batch point.
+void KernelLowering::emitPoint(Value point) {
+  batch.assign(kernel.getBatch().size(), Value());
+  for (size_t i = batch.size(); i-- > 0;) {
+    StringRef name = cast<StringAttr>(kernel.getBatch()[i]).getValue();
+    unsigned number = kernel.getSizeIndex(name);
+    int64_t bound = kernel.getBound()[number];
+    Value extent = bound >= 0 ? constant(bound) : arguments[number];
+    batch[i] = i ? arith::RemUIOp::create(builder, loc, point, extent) : point;
+    if (i)
+      point = arith::DivUIOp::create(builder, loc, point, extent);
+  }
+  for (Value each : batch) {
+    batchLeaves.push_back(context.leaf(each));
+    eval.fixed[batchLeaves.back()] = each;
+  }
+}
+
+tile::TileAxis KernelLowering::makeAxis(int64_t extent, Value limit) {
+  Axis result;
+  result.leaf = context.variable(context.fresh(Value(), Value()));
+  result.extent = extent;
+  result.limit = limit;
+  return result;
+}
+
+bool KernelLowering::emitBody() {
+  emitSizes();
   // This block's point and values.
   Value block = gpu::BlockIdOp::create(builder, loc, gpu::Dimension::x);
   Value numBlocks = arguments[arguments.size() - 2];
@@ -444,28 +422,10 @@ bool KernelLowering::emitBody() {
   valueOffset = arith::MulIOp::create(
       builder, loc, arith::RemUIOp::create(builder, loc, block, numBlocks),
       constant(valueBlock));
-  batch.assign(kernel.getBatch().size(), Value());
-  for (size_t i = batch.size(); i-- > 0;) {
-    StringRef name = cast<StringAttr>(kernel.getBatch()[i]).getValue();
-    Value extent = sizes[kernel.getSizeIndex(name)];
-    batch[i] = i ? arith::RemUIOp::create(builder, loc, point, extent) : point;
-    if (i)
-      point = arith::DivUIOp::create(builder, loc, point, extent);
-  }
-  for (Value each : batch) {
-    batchLeaves.push_back(context.leaf(each));
-    eval.fixed[batchLeaves.back()] = each;
-  }
+  emitPoint(point);
 
   // Axes and states.
-  auto axis = [&](int64_t extent, Value limit) {
-    Axis result;
-    result.leaf = context.variable(context.fresh(Value(), Value()));
-    result.extent = extent;
-    result.limit = limit;
-    return result;
-  };
-  steps = axis(eval.chunkSize, constant(eval.chunkSize));
+  steps = makeAxis(eval.chunkSize, constant(eval.chunkSize));
   eval.chunk = context.variable(context.fresh(Value(), Value()));
   for (RecurrenceOp op : recurrences)
     importer.bind(op.getAlongIndices()[0], eval.chunk);
@@ -474,7 +434,7 @@ bool KernelLowering::emitBody() {
   auto equation = returned.getDefiningOp<EquationOp>();
   if (!equation || equation.getSizes().size() != batch.size() + 2)
     return refuse("the first result is not over time and one dim");
-  values = axis(valueBlock, size(equation.getSizes().back()));
+  values = makeAxis(valueBlock, size(equation.getSizes().back()));
   values.offset = valueOffset;
 
   Expr begins = context.apply("arith.muli",
@@ -508,7 +468,7 @@ bool KernelLowering::emitBody() {
         return refuse("a dim that is summed over is not bound to a number");
       if (number.getSExtValue() > 256)
         return refuse("a dim that is summed over is larger than 256");
-      both[d] = axis(llvm::alignTo(number.getSExtValue(), 64),
+      both[d] = makeAxis(llvm::alignTo(number.getSExtValue(), 64),
                      constant(number.getSExtValue()));
     }
     unsigned row = blocked->second;
@@ -576,10 +536,11 @@ std::string KernelLowering::run() {
         isa<FloatType>(kernel.getInput(i).getElementType()))
       io = kernel.getInput(i).getElementType();
   eval.rounds = io && io.isBF16();
-  if (!findChunks() || !checkInputs())
+  isBlocks = hasBlocks();
+  if (!(isBlocks ? findBlocks() : findChunks()) || !checkInputs())
     return eval.reason;
   createFunctions();
-  if (!emitBody()) {
+  if (!(isBlocks ? emitBlocks() : emitBody())) {
     host.erase();
     bytes.erase();
     function.erase();
@@ -588,6 +549,8 @@ std::string KernelLowering::run() {
   kernel.erase();
   return {};
 }
+
+namespace {
 
 struct LowerFormsToTile
     : public rondo::tile::impl::LowerFormsToTileBase<LowerFormsToTile> {

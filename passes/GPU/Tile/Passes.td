@@ -20,6 +20,11 @@ def LowerFormsToTile : Pass<"rondo-lower-forms-to-tile", "::mlir::ModuleOp"> {
     independent of one another. The block runs over the chunks and carries its
     part of the states as tiles.
 
+    A kernel whose recurrences are over blocks of rows and have no states
+    (`rondo-to-tiled-attention`) becomes one, too: a block for every block of rows
+    of every batch point, in which the recurrences within, over blocks of keys,
+    are loops that carry their states as tiles.
+
     Before: equations, scans and recurrences of the rondo dialect.
     After: a `gpu.func` of tile operations in `@kernels`, and a `func.func` with
     the interface of the forms level that launches it. A kernel that has no such
@@ -96,7 +101,7 @@ def PipelineCopies : Pass<"tile-pipeline-copies", "::mlir::gpu::GPUFuncOp"> {
     loop's index and on values from outside only. Early loads of bf16 matrices
     become copies to a buffer of two stages: the first step's
     before the loop, the next step's at the start of each step, right behind the
-    wait for its own. Early loads of vectors and scalars are carried in
+    wait for its own. Loops one behind the other share buffers. Early loads of vectors and scalars are carried in
     registers from step to step in the same way. Behind the last step a load's
     place is not looked at: its row limit becomes 0.
 

@@ -23,12 +23,17 @@ using namespace rondo::tile;
 
 namespace {
 
+/// Buffers of loops that have ended: those behind them use them again.
+using Buffers = SmallVector<Value>;
+
 class LoopPipeliner {
 public:
-  explicit LoopPipeliner(scf::ForOp loop) : loop(loop), builder(loop) {}
+  LoopPipeliner(scf::ForOp loop, Buffers &ended)
+      : loop(loop), builder(loop), ended(ended) {}
   void run();
 
 private:
+  Value takeBuffer(TileType type);
   bool isEarly(Value value);
   Value at(OpBuilder &builder, Value value, IRMapping &step);
   void beginLoad(OpBuilder &builder, LoadOp load, Value step, Value runs,
@@ -37,6 +42,7 @@ private:
 
   scf::ForOp loop;
   OpBuilder builder;
+  Buffers &ended;
 };
 
 /// Whether a scalar depends on the loop's index and outer values only.
@@ -90,6 +96,18 @@ void LoopPipeliner::beginLoad(OpBuilder &builder, LoadOp load, Value step,
   moved.erase();
 }
 
+Value LoopPipeliner::takeBuffer(TileType type) {
+  auto buffer = BufferType::get(type.getContext(), 2, type.getRows(),
+                                type.getColumns(), type.getElementType());
+  auto found = llvm::find_if(
+      ended, [&](Value each) { return each.getType() == buffer; });
+  if (found == ended.end())
+    return AllocOp::create(builder, loop.getLoc(), buffer);
+  Value result = *found;
+  ended.erase(found);
+  return result;
+}
+
 void LoopPipeliner::run() {
   SmallVector<LoadOp> copied, carried;
   for (LoadOp load : loop.getBody()->getOps<LoadOp>()) {
@@ -111,11 +129,7 @@ void LoopPipeliner::run() {
                                      lower, upper);
   SmallVector<Value> buffers;
   for (LoadOp load : copied) {
-    TileType type = load.getType();
-    buffers.push_back(AllocOp::create(
-        builder, loc,
-        BufferType::get(type.getContext(), 2, type.getRows(),
-                        type.getColumns(), type.getElementType())));
+    buffers.push_back(takeBuffer(load.getType()));
     beginLoad(builder, load, lower, runs, zero, buffers.back());
   }
   if (!copied.empty())
@@ -175,6 +189,7 @@ void LoopPipeliner::run() {
   for (auto [old, now] : llvm::zip(loop.getResults(), next.getResults()))
     old.replaceAllUsesWith(now);
   loop.erase();
+  llvm::append_range(ended, buffers);
 }
 
 /// Scalar code in front of `op` moves up to `place`.
@@ -379,8 +394,9 @@ struct PipelineCopies
   void runOnOperation() override {
     SmallVector<scf::ForOp> loops;
     getOperation().walk([&](scf::ForOp loop) { loops.push_back(loop); });
+    llvm::DenseMap<Block *, Buffers> ended;
     for (scf::ForOp loop : loops)
-      LoopPipeliner(loop).run();
+      LoopPipeliner(loop, ended[loop->getBlock()]).run();
     if (!getOperation()->hasAttr("tile.warps"))
       return;
     if (loops.empty())

@@ -61,6 +61,8 @@ private:
 
 /// The block's point and part: quotient and remainder of its number.
 bool Splitter::find() {
+  if (kernel->hasAttr("tile.blocks"))
+    return false; // its steps are not chunks of time
   for (auto each : kernel.getBody().front().getOps<scf::ForOp>()) {
     if (loop || each.getInitArgs().empty())
       return false;

@@ -71,6 +71,8 @@ private:
 };
 
 bool TimeSplitter::find() {
+  if (kernel->hasAttr("tile.blocks"))
+    return false; // its steps are not chunks of time
   for (auto each : kernel.getBody().front().getOps<scf::ForOp>()) {
     if (loop)
       return false;

@@ -48,4 +48,25 @@ gpu.module @m {
     }
     gpu.return
   }
+
+  // Loops one behind the other use the same buffer.
+  // CHECK-LABEL: gpu.func @twice
+  // CHECK: %[[BUFFER:.*]] = tile.alloc
+  // CHECK-NOT: tile.alloc
+  // CHECK: gpu.return
+  gpu.func @twice(%m: memref<?x?xbf16>, %n: index, %zero: !tile.tile<64x64xf32>) kernel {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %r = scf.for %i = %c0 to %n step %c1 iter_args(%acc = %zero) -> (!tile.tile<64x64xf32>) {
+      %a = tile.load %m[%i, %c0] rows 0 below %n columns 1 below %n : memref<?x?xbf16> -> !tile.tile<64x64xbf16>
+      %s = tile.dot %a, %a, %acc : !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16>, !tile.tile<64x64xf32>
+      scf.yield %s : !tile.tile<64x64xf32>
+    }
+    %t = scf.for %i = %c0 to %n step %c1 iter_args(%acc = %r) -> (!tile.tile<64x64xf32>) {
+      %a = tile.load %m[%i, %c0] rows 0 below %n columns 1 below %n : memref<?x?xbf16> -> !tile.tile<64x64xbf16>
+      %s = tile.dot %a, %a, %acc : !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16>, !tile.tile<64x64xf32>
+      scf.yield %s : !tile.tile<64x64xf32>
+    }
+    gpu.return
+  }
 }
