@@ -121,7 +121,9 @@ void KernelAnalyzer::elaborate(Scope &scope) {
       }
     inferShapes(scope);
     if (!progress)
-      progress = inferStateDimsFromReaders(scope) || inferFromShifts(scope);
+      progress = inferDimsFromReaders(scope, /*states=*/true) ||
+                 inferFromShifts(scope) ||
+                 inferDimsFromReaders(scope, /*states=*/false);
   }
   if (reporter.errorCount() == errorsAtStart)
     for (auto &call : scope.calls)

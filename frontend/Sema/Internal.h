@@ -343,7 +343,7 @@ private:
 
   // Shapes.cpp
   void inferShapes(Scope &scope);
-  bool inferStateDimsFromReaders(Scope &scope);
+  bool inferDimsFromReaders(Scope &scope, bool states);
   const Index *shiftedIndex(const Expr *subscript, bool anyForm);
   bool inferFromShifts(Scope &scope);
   void checkShapes();

@@ -72,15 +72,16 @@ void KernelAnalyzer::inferShapes(Scope &scope) {
   }
 }
 
-/// A state may have no other use of its time index: then whoever reads it says
-/// how long it is.
-bool KernelAnalyzer::inferStateDimsFromReaders(Scope &scope) {
+/// A state may have no other use of its time index, and a local no use of an
+/// index at all, F[t] = sum[u | u <= t] f[u]: then whoever reads it says how
+/// long it is.
+bool KernelAnalyzer::inferDimsFromReaders(Scope &scope, bool states) {
   bool changed = false;
   for (const Use &use : scope.uses) {
     const IndexInfo &index = infoOf(canonical(use.index));
     Dim &dim = use.tensor->dims[use.dim];
     if (dim.known || index.explicitRange || !index.range.known ||
-        use.tensor->tensor->role != Tensor::Role::State)
+        (use.tensor->tensor->role == Tensor::Role::State) != states)
       continue;
     dim = index.range;
     dim.from = use.range;
@@ -172,7 +173,8 @@ void KernelAnalyzer::checkUse(const Use &use) {
       .found("a dim of `" + use.tensor->tensor->name + "` of size `" +
              polys.str(dim.poly) + "`")
       .hint("use another index here, or write a range: `sum[" +
-            use.index->name + " in 0..n]`")
+            use.index->name + " in 0..n]`; `0 + " + use.index->name +
+            "` reads the first places of a longer dim")
       .note(index.range.from, "`" + use.index->name + "` runs over `" +
                                   polys.str(index.range.poly) +
                                   "` because of this place")
