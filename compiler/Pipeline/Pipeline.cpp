@@ -164,8 +164,11 @@ static Failure addChannelKernels(Compiler &compiler, OpPassManager &passes) {
                                "); compile it with --form=sequential");
   }
   channels.form = "newton";
-  if (options.chunk)
+  if (options.chunk) {
+    channels.steps = 4;
+    channels.blocks = 2;
     channels.segments = options.chunk / 8;
+  }
   passes.addPass(createToChannelKernels(channels));
   return Failure::None;
 }

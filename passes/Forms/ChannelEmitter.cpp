@@ -144,36 +144,15 @@ void ChannelEmitter::emitPlace() {
 
 /// Loads what depends on no step; finds what is loaded at each.
 void ChannelEmitter::collectReads() {
-  auto collect = [&](Expr root) {
-    if (!root)
-      return;
-    // A short sum is computed where it is needed.
-    SmallVector<Expr> work{root};
-    while (!work.empty()) {
-      Expr expr = work.pop_back_val();
-      if (expr->kind == Kind::Reduce || isState(expr))
-        continue;
-      if (expr->kind == Kind::Read) {
-        if (dependsOnTime(expr))
-          reads.insert(expr);
-        else if (!dependsOnPrivate(expr))
-          emit(expr, base);
-        else
-          for (Scope &point : basePoints)
-            emit(expr, point);
-        continue;
-      }
-      llvm::append_range(work, llvm::reverse(expr->args));
-    }
-  };
-  for (const ChannelStructure::State &state : s.states)
-    collect(state.value);
-  for (const ChannelStructure::Sum &sum : s.sums) {
-    collect(sum.body);
-    collect(sum.filter);
+  for (Expr read : s.findReads()) {
+    if (dependsOnTime(read))
+      reads.push_back(read);
+    else if (!dependsOnPrivate(read))
+      emit(read, base);
+    else
+      for (Scope &point : basePoints)
+        emit(read, point);
   }
-  for (const ChannelStructure::Result &result : s.results)
-    collect(result.value);
 }
 
 ChannelEmitter::Values ChannelEmitter::emitInitials() {
@@ -195,6 +174,13 @@ Value ChannelEmitter::timeOf(Value number) {
   return s.reversed ? sub(last, inside) : inside;
 }
 
+/// With `isWhole` no step is behind the end.
+Value ChannelEmitter::timeOf(Value number, bool isWhole) {
+  if (!isWhole)
+    return timeOf(number);
+  return s.reversed ? sub(last, number) : number;
+}
+
 ChannelEmitter::Step &ChannelEmitter::emitStep(Value number, bool isWhole) {
   steps.emplace_back();
   Step &step = steps.back();
@@ -209,16 +195,6 @@ ChannelEmitter::Step &ChannelEmitter::emitStep(Value number, bool isWhole) {
     step.points.back().values = point.values;
   }
   return step;
-}
-
-void ChannelEmitter::prepare(Step &step) {
-  for (Expr read : reads) {
-    if (!dependsOnPrivate(read))
-      emit(read, step.scope);
-    else
-      for (Scope &point : step.points)
-        emit(read, point);
-  }
 }
 
 void ChannelEmitter::bindStates(Step &step, ValueRange before, ValueRange now) {
@@ -288,6 +264,20 @@ void ChannelEmitter::emitNarrow(ArrayRef<Step *> steps) {
           emitStore(result, *step, step->scope, row[next++], Value());
     }
   });
+}
+
+void ChannelEmitter::storeAll(ArrayRef<Value> to, ValueRange values,
+                              ValueRange at) {
+  for (auto [memref, value] : llvm::zip_equal(to, values))
+    memref::StoreOp::create(b, value, memref, at);
+}
+
+ChannelEmitter::Values ChannelEmitter::loadAll(ArrayRef<Value> from,
+                                               ValueRange at) {
+  Values values;
+  for (Value memref : from)
+    values.push_back(memref::LoadOp::create(b, memref, at));
+  return values;
 }
 
 void ChannelEmitter::emitFinals(ValueRange states, Value isThere) {

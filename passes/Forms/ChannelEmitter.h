@@ -11,7 +11,7 @@
 //   ChannelEmitter.cpp     places, steps
 //   ChannelSequential.cpp  one step after the other
 //   ChannelScan.cpp        composed maps
-//   ChannelNewton.cpp      linearised steps
+//   ChannelNewton.cpp      linearised segments
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,7 +20,6 @@
 
 #include "passes/Forms/ChannelKernel.h"
 #include "passes/Forms/PointEmitter.h"
-#include "llvm/ADT/SetVector.h"
 #include <deque>
 
 namespace rondo {
@@ -55,9 +54,8 @@ private:
   void collectReads();
   Values emitInitials(); // [state][point]
   Step &emitStep(Value number, bool isWhole);
-  /// Loads what the states need that is not loaded yet.
-  void prepare(Step &step);
   Value timeOf(Value number);
+  Value timeOf(Value number, bool isWhole);
   Values emitNew(Step &step, mlir::ValueRange before);
   /// Binds states of a step and those before it, [state][point].
   void bindStates(Step &step, mlir::ValueRange before, mlir::ValueRange now);
@@ -75,7 +73,8 @@ private:
     bool isOfChannel; // else of the private points
   };
   void emitSequential();
-  Values emitSteps(Value first, Value count, mlir::ValueRange states);
+  Values emitSteps(Value first, Value count, mlir::ValueRange states,
+                   bool hasWhole);
   void planReads();
   Values emitBlock(Value first, Value buffer, llvm::ArrayRef<Value> raws,
                    bool isWhole, mlir::ValueRange before);
@@ -89,8 +88,11 @@ private:
     std::unique_ptr<Scope> scope;
   };
   std::vector<TileLoad> planTiles();
+  void emitDirect(Value first, int64_t u, bool isWhole,
+                  llvm::SmallVectorImpl<Value> &raws);
   llvm::SmallVector<Value> emitLoads(llvm::ArrayRef<TileLoad> loads,
                                      Value first, bool isWhole);
+  void emitPrefetch(Value first, Value number, int64_t threads);
   void storeTiles(llvm::ArrayRef<TileLoad> loads, llvm::ArrayRef<Value> raws,
                   Value first, Value buffer);
   Expr arrange(Expr expr);
@@ -98,14 +100,18 @@ private:
   // Windows.
   void emitScan();
   void emitNewton();
-  struct Solved {
-    llvm::SmallVector<Values> defects;                    // [r][i]
-    llvm::SmallVector<llvm::SmallVector<Values>> factors; // [r][i][j]
-    Values composed; // the segment's map: n of the constant, n * n factors
-    Value isBad;     // a defect is too large
-  };
-  Solved emitEvaluation(llvm::ArrayRef<Step *> steps, mlir::ValueRange before,
-                        llvm::ArrayRef<Values> states);
+  void emitWindows(Value start, Value size, Value whole,
+                   llvm::function_ref<llvm::SmallVector<Value>(
+                       Value window, llvm::ArrayRef<Value> held, bool isWhole)>
+                       emit);
+  Values emitSweep(Value first, Value count, bool isWhole, bool goesOn,
+                   llvm::SmallVectorImpl<Value> &raws, mlir::ValueRange states,
+                   llvm::function_ref<Values(Step &, Values)> emitNext);
+  Values emitSlope(Step &step, Values before);
+  Values emitPrefix(llvm::ArrayRef<Value> memory, Values map);
+  void storeAll(llvm::ArrayRef<Value> to, mlir::ValueRange values,
+                mlir::ValueRange at);
+  Values loadAll(llvm::ArrayRef<Value> from, mlir::ValueRange at);
   Values composeAffine(mlir::ValueRange later, mlir::ValueRange earlier,
                        unsigned n);
   Values applyAffine(mlir::ValueRange map, mlir::ValueRange x, unsigned n);
@@ -124,7 +130,7 @@ private:
   Values isPoint;               // a private point is there; null: surely
   /// Reads of arguments that depend on the step but on no state: of a point,
   /// through shared memory, or as they are.
-  llvm::SetVector<Expr> reads;
+  llvm::SmallVector<Expr> reads;
   llvm::DenseMap<Expr, Expr> arranged;
   llvm::SmallVector<Tile> tiles;
   llvm::SmallVector<std::pair<Expr, int64_t>> direct; // and the point, or -1

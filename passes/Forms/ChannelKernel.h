@@ -20,14 +20,13 @@
 //               loaded for a block of steps while the one before is computed;
 //               those that several threads read go through shared memory
 //   scan        for steps that are affine, or a maximum, in the past: a block
-//   has
-//               some channels and many segments of steps. A thread composes the
-//               maps of its segment, finds the states before it from the
+//               has some channels and many segments of steps. A thread composes
+//               the maps of its segment, finds the states before it from the
 //               segments before, and then computes its steps
-//   newton      for other steps that can be differentiated: the same, repeated
-//   on
-//               linearised steps until no thread of the block has a defect. A
-//               window that does not settle is computed step by step
+//   newton      for other steps that can be differentiated: segments are
+//               computed from guessed states, which are corrected by their
+//               derivatives until each segment starts where the one before
+//               ends. A window that does not settle is computed step by step
 //
 // Everything that does not depend on the states is loaded once.
 //
@@ -72,6 +71,11 @@ struct ChannelStructure : StepStructure {
 
   /// Newton: d value[i] / d past[j], of the only group.
   llvm::SmallVector<llvm::SmallVector<algebra::Expr>> derivatives;
+
+  /// Elements of arguments that a step reads, but for those in short sums.
+  llvm::SmallVector<algebra::Expr> findReads() const;
+  /// How many of them depend on the step.
+  int64_t countReadsOfStep() const;
 };
 
 /// None with the reason in the user's words.
@@ -103,8 +107,10 @@ struct ChannelParameters {
   int64_t channels = 16; // of a block
   int64_t lanes = 1;     // of a channel, sequential
   int64_t segments = 32; // threads of a channel, scan and newton
-  int64_t steps = 8;     // of a segment; sequential: of a block of loads
-  int64_t bound = 12;    // evaluations of a window, newton
+  int64_t steps = 8;     // of a segment; else of a block of loads
+  int64_t blocks = 0;    // of a segment, newton; 0: when it runs
+  int64_t ahead = 3;     // blocks before a segment for a guess, newton
+  int64_t bound = 12;    // corrections of a window, newton
 };
 
 /// Replaces the kernel by a `gpu.func` and a function of the host that launches

@@ -27,6 +27,10 @@ using namespace rondo::algebra;
 
 using Values = ChannelEmitter::Values;
 
+/// How many steps before they are loaded arguments are brought into the
+/// second-level cache: a block of steps takes less time than memory.
+static constexpr int64_t stepsAhead = 32;
+
 /// What a thread brings into the tiles.
 std::vector<ChannelEmitter::TileLoad> ChannelEmitter::planTiles() {
   std::vector<TileLoad> loads;
@@ -65,41 +69,80 @@ std::vector<ChannelEmitter::TileLoad> ChannelEmitter::planTiles() {
   return loads;
 }
 
+/// Appends what is loaded as it is at step `u` from `first` on.
+void ChannelEmitter::emitDirect(Value first, int64_t u, bool isWhole,
+                                SmallVectorImpl<Value> &raws) {
+  if (direct.empty())
+    return;
+  Scope common(base);
+  common.values[s.time] = timeOf(add(first, constant(u)), isWhole);
+  for (auto [read, point] : direct) {
+    Scope scope(common);
+    if (point >= 0)
+      for (unsigned dim : dimsOf(/*isPrivate=*/true)) {
+        Expr index = s.indices[s.numBatch + dim];
+        scope.values[index] = basePoints[point].lookup(index);
+      }
+    raws.push_back(emitRaw(read, scope));
+  }
+}
+
 /// Values as they lie in memory for the block of steps from `first` on: of the
 /// tiles, then of `direct` by step. Times that are surely inside (`isWhole`)
 /// need no bounds, and addresses differ by constant strides.
 SmallVector<Value> ChannelEmitter::emitLoads(ArrayRef<TileLoad> loads,
                                              Value first, bool isWhole) {
-  auto time = [&](Value u) {
-    Value number = add(first, u);
-    if (!isWhole)
-      return timeOf(number);
-    return s.reversed ? sub(last, number) : number;
-  };
   SmallVector<Value> raws;
   for (const TileLoad &load : loads) {
     Scope scope(*load.scope);
     // Threads beyond the tile load its first step.
     Value u =
         load.isInside ? select(load.isInside, load.u, constant(0)) : load.u;
-    scope.values[s.time] = time(u);
+    scope.values[s.time] = timeOf(add(first, u), isWhole);
     raws.push_back(emitRaw(tiles[load.tile].read, scope));
   }
-  for (int64_t u = 0; u < p.steps && !direct.empty(); ++u) {
-    Value now = time(constant(u));
-    Scope common(base);
-    common.values[s.time] = now;
-    for (auto [read, point] : direct) {
-      Scope scope(common);
-      if (point >= 0)
-        for (unsigned dim : dimsOf(/*isPrivate=*/true)) {
-          Expr index = s.indices[s.numBatch + dim];
-          scope.values[index] = basePoints[point].lookup(index);
-        }
-      raws.push_back(emitRaw(read, scope));
+  for (int64_t u = 0; u < p.steps; ++u)
+    emitDirect(first, u, isWhole, raws);
+  return raws;
+}
+
+/// Brings arguments of the block of steps from `first` on into the second-level
+/// cache, by sectors of 32 bytes: the thread with this `number` of as many as
+/// there are `threads` has one, or some.
+void ChannelEmitter::emitPrefetch(Value first, Value number, int64_t threads) {
+  for (Expr read : reads) {
+    Type element = getRawType(read);
+    bool ofChannel = dependsOnChannel(read), ofPoint = dependsOnPrivate(read);
+    if (!element || !element.isIntOrFloat() || (ofChannel && ofPoint))
+      continue;
+    int64_t elements = ofChannel ? p.channels : ofPoint ? s.numPrivate : 1;
+    int64_t width = std::min<int64_t>(
+        elements, 256 / llvm::PowerOf2Ceil(std::max(
+                            8u, element.getIntOrFloatBitWidth())));
+    int64_t sectors = llvm::divideCeil(elements, width);
+    int64_t count = p.steps * sectors;
+    for (int64_t i = 0; i < count; i += threads) {
+      Value place = add(number, constant(i));
+      Scope scope;
+      for (Expr index : ArrayRef(s.indices).take_front(s.numBatch))
+        scope.values[index] = base.lookup(index);
+      Value at = mul(rem(place, constant(sectors)), constant(width));
+      if (ofChannel)
+        at = add(firstChannel, at);
+      Value extent = ofChannel ? numChannels : constant(elements);
+      at = arith::MinSIOp::create(b, at, sub(extent, constant(1)));
+      unravel(at, dimsOf(/*isPrivate=*/!ofChannel), scope);
+      scope.values[s.time] = timeOf(add(first, div(place, constant(sectors))));
+      Value isThere =
+          i + threads > count ? less(place, constant(count)) : Value();
+      emitIf(isThere, [&] {
+        memref::PrefetchOp::create(b, getTensor(read),
+                                   emitSubscripts(read, scope),
+                                   /*isWrite=*/false, /*localityHint=*/2,
+                                   /*isDataCache=*/true);
+      });
     }
   }
-  return raws;
 }
 
 void ChannelEmitter::storeTiles(ArrayRef<TileLoad> loads, ArrayRef<Value> raws,
@@ -210,9 +253,12 @@ Values ChannelEmitter::emitBlock(Value first, Value buffer,
 }
 
 /// `count` steps from `first` on, at least one: blocks whose next one is whole,
-/// too, then the rest with bounds.
-Values ChannelEmitter::emitSteps(Value first, Value count, ValueRange states) {
+/// too (unless there is no code of their own for them), then the rest with
+/// bounds.
+Values ChannelEmitter::emitSteps(Value first, Value count, ValueRange states,
+                                 bool hasWhole) {
   Value size = constant(p.steps), zero = constant(0), one = constant(1);
+  Value thread = mlir::gpu::ThreadIdOp::create(b, mlir::gpu::Dimension::x);
   std::vector<TileLoad> loads = planTiles();
   size_t numLoads = loads.size();
   unsigned numStates = states.size();
@@ -226,9 +272,13 @@ Values ChannelEmitter::emitSteps(Value first, Value count, ValueRange states) {
   fill(raws, first, zero);
   Values carried(states);
   llvm::append_range(carried, ArrayRef(raws).drop_front(numLoads));
-  Value whole = arith::MaxSIOp::create(b, sub(div(count, size), one), zero);
+  Value whole = hasWhole ? arith::MaxSIOp::create(
+                               b, sub(div(count, size), one), zero)
+                         : zero;
   Value blocks = div(add(count, constant(p.steps - 1)), size);
   for (bool isWhole : {true, false}) {
+    if (isWhole && !hasWhole)
+      continue;
     auto loop = scf::ForOp::create(b, isWhole ? zero : whole,
                                    isWhole ? whole : blocks, one, carried);
     OpBuilder::InsertionGuard guard(b);
@@ -236,6 +286,9 @@ Values ChannelEmitter::emitSteps(Value first, Value count, ValueRange states) {
     Value block = loop.getInductionVar();
     Value here = add(first, mul(block, size)), next = add(here, size);
     SmallVector<Value> later = emitLoads(loads, next, isWhole);
+    if (isWhole)
+      emitPrefetch(add(next, constant(stepsAhead)), thread,
+                   p.channels * p.lanes);
     Values held(loop.getRegionIterArgs());
     Value parity = rem(block, constant(2));
     Values now = emitBlock(here, parity, ArrayRef(held).drop_front(numStates),
@@ -337,7 +390,8 @@ void ChannelEmitter::emitSequential() {
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(test.thenBlock());
-    scf::YieldOp::create(b, emitSteps(constant(0), length, initials));
+    scf::YieldOp::create(b, emitSteps(constant(0), length, initials,
+                                      /*hasWhole=*/true));
     b.setInsertionPointToStart(test.elseBlock());
     scf::YieldOp::create(b, initials);
   }

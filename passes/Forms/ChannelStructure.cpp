@@ -380,6 +380,47 @@ bool rondo::findChannelDerivatives(Context &context, ChannelStructure &s,
   return true;
 }
 
+//===----------------------------------------------------------------------===//
+// Reads and the form
+//===----------------------------------------------------------------------===//
+
+SmallVector<Expr> ChannelStructure::findReads() const {
+  SmallVector<Expr> reads;
+  DenseSet<Expr> known;
+  auto collect = [&](Expr root) {
+    if (!root)
+      return;
+    // A short sum is computed where it is needed.
+    SmallVector<Expr> work{root};
+    while (!work.empty()) {
+      Expr expr = work.pop_back_val();
+      bool isState = expr->kind == Kind::Read &&
+                     expr->value.getDefiningOp<RecurrenceOp>();
+      if (expr->kind == Kind::Reduce || isState)
+        continue;
+      if (expr->kind != Kind::Read)
+        llvm::append_range(work, llvm::reverse(expr->args));
+      else if (known.insert(expr).second)
+        reads.push_back(expr);
+    }
+  };
+  for (const State &state : states)
+    collect(state.value);
+  for (const Sum &sum : sums) {
+    collect(sum.body);
+    collect(sum.filter);
+  }
+  for (const Result &result : results)
+    collect(result.value);
+  return reads;
+}
+
+int64_t ChannelStructure::countReadsOfStep() const {
+  return llvm::count_if(findReads(), [&](Expr read) {
+    return contains(read, [&](Expr node) { return node == time; });
+  });
+}
+
 std::optional<ChannelForm> rondo::chooseChannelForm(Context &context,
                                                     ChannelStructure &structure,
                                                     std::optional<Form> wish,

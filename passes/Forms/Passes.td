@@ -74,7 +74,7 @@ def ToChannelKernels : Pass<"rondo-to-channel-kernels", "::mlir::ModuleOp"> {
     A grid has a block for every batch point and tile of channels. `form` is
     `sequential` (the lanes of a channel take its steps one after the other),
     `scan` (the threads of a channel compose the maps of a window of steps) or
-    `newton` (they solve it together); by default a scan where the steps are maps
+    `newton` (they solve for the states before their segments together); by default a scan where the steps are maps
     that can be composed and a channel has one state of a kind, else sequential.
 
     Other kernels stay as they are; a remark says why.
@@ -89,8 +89,10 @@ def ToChannelKernels : Pass<"rondo-to-channel-kernels", "::mlir::ModuleOp"> {
     Option<"segments", "segments", "int64_t", "0",
            "Threads of a channel (scan, newton)">,
     Option<"steps", "steps", "int64_t", "0", "Steps a thread has in registers">,
+    Option<"blocks", "blocks", "int64_t", "0",
+           "Times that many are a segment (newton)">,
     Option<"bound", "bound", "int64_t", "12",
-           "Evaluations after which a window is computed step by step">];
+           "Corrections after which a window is computed step by step">];
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::func::FuncDialect", "::mlir::gpu::GPUDialect",

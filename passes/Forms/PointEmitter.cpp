@@ -75,13 +75,20 @@ void PointEmitter::store(Value value, Value memref, ValueRange subscripts) {
   memref::StoreOp::create(b, value, memref, subscripts);
 }
 
+Value PointEmitter::getTensor(Expr expr) const {
+  return tensors[cast<BlockArgument>(expr->value).getArgNumber()];
+}
+
+Type PointEmitter::getRawType(Expr expr) const {
+  auto memref = dyn_cast<MemRefType>(getTensor(expr).getType());
+  return memref ? memref.getElementType() : Type();
+}
+
 /// A subscript that is an index by itself stands at a dim of its own size;
 /// others are brought into range.
-Value PointEmitter::emitRaw(Expr expr, Scope &scope) {
+PointEmitter::Values PointEmitter::emitSubscripts(Expr expr, Scope &scope) {
   unsigned number = cast<BlockArgument>(expr->value).getArgNumber();
   AffineMap shape = op.getInput(number).getShape();
-  if (!isa<MemRefType>(tensors[number].getType()))
-    return tensors[number]; // the value of an argument without dims
   Values subscripts;
   for (auto [dim, subscript] : llvm::enumerate(expr->subscripts())) {
     Value value = emit(subscript, scope);
@@ -92,7 +99,14 @@ Value PointEmitter::emitRaw(Expr expr, Scope &scope) {
     }
     subscripts.push_back(value);
   }
-  return memref::LoadOp::create(b, tensors[number], subscripts);
+  return subscripts;
+}
+
+Value PointEmitter::emitRaw(Expr expr, Scope &scope) {
+  if (!getRawType(expr))
+    return getTensor(expr); // the value of an argument without dims
+  return memref::LoadOp::create(b, getTensor(expr),
+                                emitSubscripts(expr, scope));
 }
 
 /// 0 out of range.

@@ -91,7 +91,11 @@ protected:
   Value emitReduce(Expr expr, Scope &scope);
   Value emitCombined(Combiner combiner, Value x, Value y);
   Value emitIdentity(Combiner combiner);
-  /// An element of an argument: as it lies in memory, and what is read.
+  /// An element of an argument: where it is, as it lies in memory, and what is
+  /// read. The type is none for arguments without dims, which have no memory.
+  Value getTensor(Expr expr) const;
+  mlir::Type getRawType(Expr expr) const;
+  Values emitSubscripts(Expr expr, Scope &scope);
   Value emitRaw(Expr expr, Scope &scope);
   Value finishRead(Expr expr, Value raw, Scope &scope);
   static bool isState(Expr expr) {

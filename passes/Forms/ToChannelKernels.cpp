@@ -39,6 +39,9 @@ private:
 
 } // namespace
 
+/// Bytes of shared memory that a kernel declares, with room for others.
+static constexpr int64_t mostBytes = 40 * 1024;
+
 /// Neighbouring channels are read together: 16 of them are a sector of memory
 /// at the least. With private points a thread has 4 to 8 of them, which is
 /// enough to hide the latency of arithmetic and leaves few sums across lanes.
@@ -52,7 +55,7 @@ ChannelParameters ToChannelKernels::shape(const ChannelStructure &structure,
     int64_t points = structure.numPrivate > 64 ? 8 : 4;
     p.lanes =
         llvm::PowerOf2Ceil(llvm::divideCeil(structure.numPrivate, points));
-    p.channels = p.lanes <= 4 ? 32 : 16;
+    p.channels = p.lanes == 1 ? 32 : 16;
     if (structure.numPrivate > 1)
       p.steps = 16;
   } else if (form == ChannelForm::Scan) {
@@ -60,8 +63,15 @@ ChannelParameters ToChannelKernels::shape(const ChannelStructure &structure,
     p.channels = structure.groups.size() == 1 ? 16 : 32;
     p.segments = structure.groups.size() == 1 ? 16 : 8;
   } else {
+    int64_t n = structure.states.size();
+    p.steps = structure.countReadsOfStep() <= 4 ? 8 : 4;
+    p.ahead = 24 / p.steps;
     p.channels = 16;
     p.segments = 32;
+    // Maps in shared memory, three for each segment.
+    while (p.channels > 1 &&
+           p.channels * p.segments * 3 * n * (n + 1) * 8 > mostBytes)
+      p.channels /= 2;
   }
   if (channels)
     p.channels = channels;
@@ -71,12 +81,15 @@ ChannelParameters ToChannelKernels::shape(const ChannelStructure &structure,
     p.segments = segments;
   if (steps)
     p.steps = steps;
+  if (blocks)
+    p.blocks = blocks;
   return p;
 }
 
 void ToChannelKernels::runOnOperation() {
   std::optional<Form> wish = symbolizeForm(form.getValue());
-  if (channels < 0 || lanes < 0 || segments < 0 || steps < 0 || bound < 1 ||
+  if (channels < 0 || lanes < 0 || segments < 0 || steps < 0 ||
+      blocks < 0 || bound < 1 ||
       (!form.empty() && !wish)) {
     getOperation().emitError("expects the name of a form, and at least one "
                              "channel, lane, segment, step and evaluation");

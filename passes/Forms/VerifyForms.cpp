@@ -97,8 +97,8 @@ LogicalResult verifyOp(Operation *op) {
       llvm::any_of(op->getResultTypes(), isTensor))
     return op->emitOpError("works on tensors, which the forms do not leave");
   if (isa<memref::MemRefDialect>(op->getDialect()) &&
-      !isa<memref::SubViewOp, memref::LoadOp, memref::StoreOp, memref::ViewOp,
-           memref::DimOp, memref::CastOp, memref::CollapseShapeOp,
+      !isa<memref::SubViewOp, memref::LoadOp, memref::StoreOp,
+           memref::PrefetchOp, memref::ViewOp, memref::DimOp, memref::CastOp, memref::CollapseShapeOp,
            memref::ReinterpretCastOp, memref::ExtractAlignedPointerAsIndexOp,
            memref::ExtractStridedMetadataOp>(
           op))

@@ -12,6 +12,7 @@
 // bounds.
 // CHECK: scf.for %{{.*}} iter_args(%[[H:.*]] = %{{.*}}, %[[X:.*]] = %{{.*}}) -> (f32, f32)
 // CHECK:   %[[LATER:.*]] = memref.load
+// CHECK:   memref.prefetch
 // CHECK:   %[[AH:.*]] = arith.mulf %{{.*}}, %[[H]]
 // CHECK:   %[[SUM:.*]] = arith.addf %[[AH]], %[[X]]
 // CHECK:   %[[NEXT:.*]] = math.tanh %[[SUM]]
@@ -34,14 +35,23 @@
 // NEWTON-SAME: nvvm.maxntid = array<i32: 128, 1, 1>
 // NEWTON: scf.for
 // NEWTON:   gpu.barrier
-// NEWTON:   scf.while
-// The derivative is composed along the segment, the flag is for the block.
+// The guess: steps before the segment.
+// NEWTON:   scf.for
 // NEWTON:     math.tanh
+// NEWTON:   scf.while
+// The ends of segments and their derivatives, then corrections.
+// NEWTON:     scf.if
+// NEWTON:       scf.if
+// NEWTON:         scf.for
+// NEWTON:           math.tanh
+// NEWTON:         gpu.barrier
+// NEWTON:       gpu.barrier
+// The steps themselves; the flag is for the block.
+// NEWTON:     scf.for
+// NEWTON:       math.tanh
+// NEWTON:       memref.store
 // NEWTON:     gpu.barrier
 // NEWTON:     scf.condition
-// NEWTON:   } do {
-// NEWTON:     scf.for
-// NEWTON:     gpu.barrier
 // What does not settle is computed one step after the other.
 // NEWTON:   scf.if
 // NEWTON:     scf.for
