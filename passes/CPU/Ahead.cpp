@@ -85,11 +85,20 @@ SmallVector<CopiedRows> rondo::cpu::findCopiedRows(Operation *root) {
     if (op.getNumReductionLoops() > 0)
       return;
     for (OpOperand &operand : op->getOpOperands())
-      if (memref::SubViewOp view = getView(operand.get()))
-        if (std::optional<CopiedRows> rows =
-                matchRows(view, op.isDpsInit(&operand)))
+      if (memref::SubViewOp view = getView(operand.get())) {
+        bool isKnown = llvm::any_of(
+            result, [&](const CopiedRows &rows) { return rows.view == view; });
+        std::optional<CopiedRows> rows =
+            isKnown ? std::nullopt : matchRows(view, op.isDpsInit(&operand));
+        if (rows)
           result.push_back(*rows);
+      }
   });
+  // A step writes as many rows as it reads.
+  for (CopiedRows &rows : result)
+    for (const CopiedRows &other : result)
+      if (rows.view.getType().isDynamicDim(0) && rows.loop == other.loop)
+        rows.rows = std::max(rows.rows, other.rows);
   return result;
 }
 
@@ -106,13 +115,17 @@ static Value repeat(OpBuilder &builder, Value value, scf::ForOp loop,
 
 RowsAhead rondo::cpu::moveAhead(OpBuilder &builder, CopiedRows &rows) {
   Location loc = rows.view.getLoc();
-  RowsAhead result{
-      rows.view.getSource(), rows.isWritten, {}, rows.rowDim, rows.bytes};
+  RowsAhead result{rows.view.getSource(), rows.isWritten, {},
+                   rows.rowDim,           rows.rows,      rows.bytes};
   IRMapping map;
   Value step = rows.loop.getInductionVar();
-  map.map(step, rows.isWritten ? step
-                               : arith::AddIOp::create(builder, loc, step,
-                                                       rows.loop.getStep()));
+  Operation *where = builder.getInsertionBlock()->findAncestorOpInBlock(
+      *rows.view.getOperation());
+  bool isLater = where && builder.getInsertionPoint()->isBeforeInBlock(where);
+  map.map(step,
+          rows.isWritten && isLater
+              ? step
+              : arith::AddIOp::create(builder, loc, step, rows.loop.getStep()));
   for (OpFoldResult offset : rows.view.getMixedOffsets())
     result.offsets.push_back(
         repeat(builder, getValueOrCreateConstantIndexOp(builder, loc, offset),
@@ -190,18 +203,43 @@ void rondo::cpu::fetchNextPieces(func::FuncOp func) {
   });
 }
 
-void rondo::cpu::fetchRow(OpBuilder &builder, const RowsAhead &rows,
-                          Value row) {
+int64_t RowsAhead::getLinesPerRow() const {
+  return llvm::divideCeil(bytes, kLineBytes);
+}
+
+static void fetch(OpBuilder &builder, const RowsAhead &rows, Value row,
+                  Value column) {
   Location loc = row.getLoc();
-  auto type = cast<MemRefType>(rows.memref.getType());
-  int64_t elementBytes = type.getElementTypeBitWidth() / 8;
   SmallVector<Value> at(rows.offsets);
   at[rows.rowDim] = arith::AddIOp::create(builder, loc, at[rows.rowDim], row);
-  for (int64_t byte = 0; byte < rows.bytes; byte += kLineBytes) {
-    at.back() = arith::AddIOp::create(
-        builder, loc, rows.offsets.back(),
-        arith::ConstantIndexOp::create(builder, loc, byte / elementBytes));
-    memref::PrefetchOp::create(builder, loc, rows.memref, at, rows.isWritten,
-                               kSecondLevel, /*isDataCache=*/true);
-  }
+  at.back() = arith::AddIOp::create(builder, loc, at.back(), column);
+  memref::PrefetchOp::create(builder, loc, rows.memref, at, rows.isWritten,
+                             kSecondLevel, /*isDataCache=*/true);
+}
+
+static int64_t getLineElements(const RowsAhead &rows) {
+  auto type = cast<MemRefType>(rows.memref.getType());
+  return kLineBytes * 8 / type.getElementTypeBitWidth();
+}
+
+void rondo::cpu::fetchRow(OpBuilder &builder, const RowsAhead &rows,
+                          Value row) {
+  int64_t elements = getLineElements(rows);
+  for (int64_t line = 0; line < rows.getLinesPerRow(); ++line)
+    fetch(
+        builder, rows, row,
+        arith::ConstantIndexOp::create(builder, row.getLoc(), line * elements));
+}
+
+void rondo::cpu::fetchLine(OpBuilder &builder, const RowsAhead &rows,
+                           Value line) {
+  Location loc = line.getLoc();
+  Value perRow =
+      arith::ConstantIndexOp::create(builder, loc, rows.getLinesPerRow());
+  Value row = arith::DivUIOp::create(builder, loc, line, perRow);
+  Value inRow = arith::RemUIOp::create(builder, loc, line, perRow);
+  Value elements =
+      arith::ConstantIndexOp::create(builder, loc, getLineElements(rows));
+  fetch(builder, rows, row,
+        arith::MulIOp::create(builder, loc, inRow, elements));
 }

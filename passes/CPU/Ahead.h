@@ -13,7 +13,9 @@
 //
 // The copies wait for memory while nothing is computed, and the products
 // compute while memory is idle. So products fetch what the next step copies,
-// and what this one will write, a few rows with each tile of rows.
+// and what this one will write: line by line within their reductions, so that
+// few fetches are under way at a time, or, where there is no such product, a
+// few rows with each tile of rows.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,7 +35,7 @@ struct CopiedRows {
   mlir::scf::ForOp loop;
   bool isWritten;
   unsigned rowDim;     // of the argument
-  int64_t rows, bytes; // rows: -1 if that is not known
+  int64_t rows, bytes; // rows: at most, or -1
 };
 
 /// The loop that an op stands in, but for conditions; null if there is none.
@@ -53,13 +55,19 @@ struct RowsAhead {
   bool isWritten;
   llvm::SmallVector<mlir::Value> offsets; // of row 0
   unsigned rowDim;
-  int64_t bytes;
+  int64_t rows, bytes;
+
+  int64_t getLinesPerRow() const;
+  int64_t getNumLines() const { return rows * getLinesPerRow(); }
 };
 
 /// Emits the offsets at the builder's point, inside the loop.
 RowsAhead moveAhead(mlir::OpBuilder &builder, CopiedRows &rows);
 /// Fetches one row.
 void fetchRow(mlir::OpBuilder &builder, const RowsAhead &rows, mlir::Value row);
+/// Fetches the line with this number, row by row.
+void fetchLine(mlir::OpBuilder &builder, const RowsAhead &rows,
+               mlir::Value line);
 
 } // namespace rondo::cpu
 

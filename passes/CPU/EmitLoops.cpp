@@ -54,7 +54,7 @@ public:
               const Epilogue *epilogue)
       : builder(builder), nest(nest), tile(tile), ahead(ahead),
         epilogue(epilogue), body(builder, nest, tile, lanes),
-        loc(nest.getLoc()) {
+        loc(nest.getLoc()), spreads(!ahead.empty() && countsSteps(nest, tile)) {
     if (epilogue)
       epilogueBody.emplace(builder, epilogue->nest, epilogue->tile,
                            &*epilogue->lanes);
@@ -76,6 +76,8 @@ private:
   void emitParallel(unsigned position);
   void emitBehindEnds(unsigned position, const LoopPart &part, Value end);
   void fetchAhead(Value first, unsigned count);
+  int64_t countSteps() const;
+  void fetchWithin(Value step);
   void storeResults();
   void reduceAndStore();
 
@@ -118,6 +120,7 @@ private:
   SmallVector<SmallVector<LoopPart>> parts; // by dim
   SmallVector<LoopPart> restParts;          // of the vector dim, for rest rows
   bool isRest = false;                      // of the rows
+  bool spreads;                             // fetches, over the reductions
   SmallVector<Accumulator> accumulators;
 };
 } // namespace
@@ -233,7 +236,7 @@ void NestEmitter::emitParallel(unsigned position) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
     enter(dim, part, loop.getInductionVar());
-    if (int(dim) == tile.rowDim)
+    if (int(dim) == tile.rowDim && !spreads)
       fetchAhead(loop.getInductionVar(), part.count);
     body.clearAccumulators();
     body.emitOps(position);
@@ -273,6 +276,44 @@ void NestEmitter::fetchAhead(Value first, unsigned count) {
     for (unsigned row = 0; row < count; ++row)
       fetchRow(builder, rows,
                arith::AddIOp::create(builder, loc, first, constantIndex(row)));
+}
+
+/// The steps of all reductions of whole tiles.
+int64_t NestEmitter::countSteps() const {
+  int64_t rows = nest.staticExtents[tile.rowDim] / tile.rows;
+  int64_t width = tile.vectors * tile.lanes;
+  return rows * (nest.staticExtents[tile.vectorDim] / width) *
+         nest.staticExtents[tile.order.back()];
+}
+
+/// With this step of the reduction, fetches as large a part of the lines as
+/// there is of the steps. A line that is fetched by several steps in a row
+/// costs less than loops over those would.
+void NestEmitter::fetchWithin(Value step) {
+  if (isRest || !body.isVector() || body.getMask() ||
+      body.getCount(tile.vectorDim) != tile.vectors)
+    return;
+  int64_t width = tile.vectors * tile.lanes;
+  int64_t steps = nest.staticExtents[tile.order.back()];
+  int64_t acrossRows = nest.staticExtents[tile.vectorDim] / width;
+  auto scale = [&](Value value, int64_t by, int64_t over) -> Value {
+    value = arith::DivUIOp::create(builder, loc, value, constantIndex(over));
+    return arith::MulIOp::create(builder, loc, value, constantIndex(by));
+  };
+  Value done = arith::AddIOp::create(
+      builder, loc,
+      scale(body.getIndex(tile.rowDim), acrossRows * steps, tile.rows),
+      scale(body.getIndex(tile.vectorDim), steps, width));
+  done = arith::AddIOp::create(builder, loc, done, step);
+  for (const RowsAhead &rows : ahead) {
+    int64_t lines = rows.getNumLines();
+    int64_t atOnce = llvm::divideCeil(lines, countSteps());
+    Value line =
+        scale(done, atOnce, std::max<int64_t>(countSteps() / lines, 1));
+    for (int64_t i = 0; i < atOnce; ++i)
+      fetchLine(builder, rows,
+                arith::AddIOp::create(builder, loc, line, constantIndex(i)));
+  }
 }
 
 void NestEmitter::storeResults() {
@@ -498,6 +539,8 @@ SmallVector<Value> NestEmitter::reduce(unsigned position,
     builder.setInsertionPointToStart(loop.getBody());
     SmallVector<Value> carried(loop.getRegionIterArgs());
     enter(dim, part, loop.getInductionVar());
+    if (spreads)
+      fetchWithin(loop.getInductionVar());
     setAccumulators(carried);
     body.emitOps(position);
     SmallVector<Value> next = reduce(position + 1, std::move(carried));
@@ -615,6 +658,16 @@ scf::IfOp NestEmitter::emit() {
     epilogueBody->emitPrologue();
   emitParallel(0);
   return guard;
+}
+
+bool rondo::cpu::countsSteps(const LoopNest &nest, const Tile &tile) {
+  return nest.getNumDims() == 3 && llvm::count(nest.reduction, true) == 1 &&
+         !tile.triangle && tile.splits == 1 && tile.rowDim >= 0 &&
+         tile.vectorDim >= 0 && !nest.isReduction(tile.vectorDim) &&
+         llvm::all_of(nest.staticExtents,
+                      [](int64_t extent) { return extent > 0; }) &&
+         nest.staticExtents[tile.rowDim] >= int64_t(tile.rows) &&
+         nest.staticExtents[tile.vectorDim] >= tile.vectors * tile.lanes;
 }
 
 scf::IfOp rondo::cpu::emitLoops(OpBuilder &builder, const LoopNest &nest,

@@ -26,9 +26,14 @@ struct Epilogue {
   bool keepsSum;
 };
 
+/// Whether the loops are those of a product of matrices whose steps can be
+/// counted.
+bool countsSteps(const LoopNest &nest, const Tile &tile);
+
 /// Emits the nest before its op. `lanes` is null if the tile has no vector dim.
-/// With each row of the row dim, one of `ahead` is fetched. `epilogue` may be
-/// null. Returns the test that every dim has an iteration, if one is around the
+/// Lines of `ahead` are fetched with the steps of the reduction if they can be
+/// counted, else one row with each row of the row dim. `epilogue` may be null.
+/// Returns the test that every dim has an iteration, if one is around the
 /// nest.
 mlir::scf::IfOp emitLoops(mlir::OpBuilder &builder, const LoopNest &nest,
                           const Tile &tile, const Lanes *lanes,

@@ -68,8 +68,16 @@ static void replaceMemRefCopies(ModuleOp module) {
   });
 }
 
+/// Whether these are the loops of a product of matrices that adds everywhere.
+static bool isDense(linalg::GenericOp op) {
+  return op.getNumReductionLoops() == 1 && op.getNumParallelLoops() == 2 &&
+         op.getOutputs().size() == 1 &&
+         llvm::none_of(op.getStaticLoopRanges(), ShapedType::isDynamic) &&
+         op.getBody()->getOps<linalg::IndexOp>().empty();
+}
+
 /// What this product fetches for the next step: rows of one copy, or of more
-/// where there are fewer products.
+/// where there are fewer products. Products that add everywhere come first.
 SmallVector<RowsAhead> VectorizeLoops::takeRowsAhead(OpBuilder &builder,
                                                      linalg::GenericOp op,
                                                      const LoopNest &nest,
@@ -78,17 +86,25 @@ SmallVector<RowsAhead> VectorizeLoops::takeRowsAhead(OpBuilder &builder,
   if (!nest.hasReduction() || tile.rowDim < 0)
     return result;
   scf::ForOp loop = getLoop(op);
+  bool dense = countsSteps(nest, tile);
   int64_t numRows = nest.staticExtents[tile.rowDim];
   auto fits = [&](const CopiedRows &rows) {
-    return rows.loop == loop && (rows.rows == numRows || rows.rows < 0);
+    return rows.loop == loop &&
+           (dense ? rows.rows > 0 : rows.rows == numRows || rows.rows < 0);
   };
   if (!loop || !llvm::any_of(copiedRows, fits))
     return result;
   unsigned numProducts = 1;
-  for (Operation *next = op->getNextNode(); next; next = next->getNextNode())
-    if (auto generic = dyn_cast<linalg::GenericOp>(next))
-      numProducts += generic.getNumReductionLoops() > 0 &&
-                     generic.getStaticLoopRanges()[0] == numRows;
+  for (Operation *next = op->getNextNode(); next; next = next->getNextNode()) {
+    auto generic = dyn_cast<linalg::GenericOp>(next);
+    if (!generic)
+      continue;
+    if (!dense && isDense(generic))
+      return result;
+    numProducts += dense ? isDense(generic)
+                         : generic.getNumReductionLoops() > 0 &&
+                               generic.getStaticLoopRanges()[0] == numRows;
+  }
   unsigned count =
       llvm::divideCeil(llvm::count_if(copiedRows, fits), numProducts);
   for (; count > 0; --count) {
