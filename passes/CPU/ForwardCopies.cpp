@@ -40,6 +40,24 @@ struct ForwardCopies : rondo::cpu::impl::ForwardCopiesBase<ForwardCopies> {
 
 } // namespace
 
+/// Whether what computes `value` can stand in front of `block`.
+static bool canLeave(Value value, Block *block) {
+  Operation *def = value.getDefiningOp();
+  return !def || def->getBlock() != block ||
+         (isPure(def) && llvm::all_of(def->getOperands(), [&](Value operand) {
+            return canLeave(operand, block);
+          }));
+}
+
+static void moveBefore(Value value, scf::IfOp test) {
+  Operation *def = value.getDefiningOp();
+  if (!def || def->getBlock() != test.thenBlock())
+    return;
+  for (Value operand : def->getOperands())
+    moveBefore(operand, test);
+  def->moveBefore(test);
+}
+
 /// The copy that `op` is, in the `then` block of `test`.
 static std::optional<Copy> matchCopy(scf::IfOp test, linalg::GenericOp op) {
   if (op.getInputs().size() != 1 || op.getOutputs().size() != 1 ||
@@ -51,7 +69,8 @@ static std::optional<Copy> matchCopy(scf::IfOp test, linalg::GenericOp op) {
     return std::nullopt;
   Copy copy{test, op, {}, op.getOutputs()[0], {}};
   copy.rows = op.getInputs()[0].getDefiningOp<memref::SubViewOp>();
-  if (!copy.rows || !copy.buffer.getDefiningOp<memref::ViewOp>())
+  if (!copy.rows || !copy.buffer.getDefiningOp<memref::ViewOp>() ||
+      !canLeave(copy.rows, op->getBlock()))
     return std::nullopt;
   auto argument = dyn_cast<BlockArgument>(copy.rows.getSource());
   auto type = cast<MemRefType>(copy.buffer.getType());
@@ -61,24 +80,6 @@ static std::optional<Copy> matchCopy(scf::IfOp test, linalg::GenericOp op) {
       type.getElementType() != copy.rows.getType().getElementType())
     return std::nullopt;
   return copy;
-}
-
-/// The copies of the `then` block, if it does nothing else.
-static SmallVector<Copy> matchCopies(scf::IfOp test) {
-  if (test.getNumResults() > 0 || !test.elseBlock())
-    return {};
-  SmallVector<Copy> copies;
-  for (Operation &op : test.thenBlock()->without_terminator()) {
-    if (isPure(&op))
-      continue;
-    auto generic = dyn_cast<linalg::GenericOp>(op);
-    std::optional<Copy> copy =
-        generic ? matchCopy(test, generic) : std::nullopt;
-    if (!copy)
-      return {};
-    copies.push_back(std::move(*copy));
-  }
-  return copies;
 }
 
 /// Whether a linalg op reads its operand once: products read it again and
@@ -92,10 +93,11 @@ static bool readsOnce(OpOperand &use) {
 static bool collectReads(Copy &copy, Value value) {
   for (OpOperand &use : value.getUses()) {
     Operation *user = use.getOwner();
-    if (copy.test->isProperAncestor(user))
+    if (user == copy.op || copy.test.elseBlock()->findAncestorOpInBlock(*user))
       continue;
     Operation *inBlock = copy.test->getBlock()->findAncestorOpInBlock(*user);
-    if (!inBlock || !copy.test->isBeforeInBlock(inBlock))
+    if (!inBlock || inBlock == copy.test ||
+        !copy.test->isBeforeInBlock(inBlock))
       return false;
     if (isa<memref::LoadOp>(user)) {
       copy.reads.push_back(&use);
@@ -123,10 +125,7 @@ static bool collectReads(Copy &copy, Value value) {
 static void forward(Copy &copy) {
   OpBuilder builder(copy.test);
   Location loc = copy.op.getLoc();
-  for (Operation &op :
-       llvm::make_early_inc_range(copy.test.thenBlock()->without_terminator()))
-    if (isPure(&op))
-      op.moveBefore(copy.test);
+  moveBefore(copy.rows, copy.test);
   auto type = MemRefType::get(
       copy.rows.getType().getShape(), copy.rows.getType().getElementType(),
       StridedLayoutAttr::get(builder.getContext(), ShapedType::kDynamic,
@@ -162,9 +161,13 @@ static void forward(Copy &copy) {
 void ForwardCopies::runOnOperation() {
   SmallVector<Copy> copies;
   getOperation().walk([&](scf::IfOp test) {
-    for (Copy &copy : matchCopies(test))
-      if (collectReads(copy, copy.buffer))
-        copies.push_back(std::move(copy));
+    if (test.getNumResults() > 0 || !test.elseBlock())
+      return;
+    for (auto op : test.thenBlock()->getOps<linalg::GenericOp>()) {
+      std::optional<Copy> copy = matchCopy(test, op);
+      if (copy && collectReads(*copy, copy->buffer))
+        copies.push_back(std::move(*copy));
+    }
   });
   for (Copy &copy : copies)
     forward(copy);

@@ -88,25 +88,29 @@ func.func @product(%x: memref<?x16xf32, strided<[?, 1]>>, %a: memref<16x16xf32>,
   return
 }
 
-// Of two copies under one test, each goes its own way: the first is read once,
-// the second by a product.
+// Of the copies under one test, each goes its own way: the first is read once,
+// the second by a product, and the third by what is computed under the test.
 // CHECK-LABEL: func.func @together(
 // CHECK-SAME:    %[[X:[^:]*]]: memref
 // CHECK:           %[[ROWS:.*]] = memref.subview %[[X]]
 // CHECK:           %[[EITHER:.*]] = arith.select %{{.*}}, %[[ROWS]], %{{.*}} : memref<16x16xf32, strided<[?, 1], offset: ?>>
 // CHECK:           scf.if
 // CHECK:             linalg.generic {{.*}} outs(%[[COPY:.*]] : memref<16x16xf32>)
+// CHECK:             linalg.generic {{.*}} outs(%[[THIRD:.*]] : memref<16x16xf32>)
+// CHECK:             linalg.generic {{.*}} ins(%[[THIRD]] :
 // CHECK-NOT:         linalg.generic
 // CHECK:           } else {
 // CHECK:           linalg.generic {{.*}} ins(%[[EITHER]] :
 // CHECK:           linalg.generic {{.*}} ins(%{{.*}}, %[[COPY]] :
-func.func @together(%x: memref<?x16xf32, strided<[?, 1]>>, %v: memref<?x16xf32, strided<[?, 1]>>, %a: memref<16x16xf32>, %y: memref<16x16xf32>, %z: memref<16x16xf32>, %workspace: memref<?xi8>, %n: index) {
+func.func @together(%x: memref<?x16xf32, strided<[?, 1]>>, %v: memref<?x16xf32, strided<[?, 1]>>, %exps: memref<16x16xf32>, %a: memref<16x16xf32>, %y: memref<16x16xf32>, %z: memref<16x16xf32>, %workspace: memref<?xi8>, %n: index) {
   %zero = arith.constant 0.0 : f32
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c16 = arith.constant 16 : index
   %c1024 = arith.constant 1024 : index
   %buffer = memref.view %workspace[%c0][] : memref<?xi8> to memref<16x16xf32>
+  %c2048 = arith.constant 2048 : index
+  %third = memref.view %workspace[%c2048][] : memref<?xi8> to memref<16x16xf32>
   %other = memref.view %workspace[%c1024][] : memref<?xi8> to memref<16x16xf32>
   scf.for %c = %c0 to %n step %c1 {
     %first = arith.muli %c, %c16 : index
@@ -124,6 +128,17 @@ func.func @together(%x: memref<?x16xf32, strided<[?, 1]>>, %v: memref<?x16xf32, 
           ins(%values : memref<16x16xf32, strided<[?, 1], offset: ?>>) outs(%other : memref<16x16xf32>) {
       ^bb0(%0: f32, %old: f32):
         linalg.yield %0 : f32
+      }
+      linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+          ins(%values : memref<16x16xf32, strided<[?, 1], offset: ?>>) outs(%third : memref<16x16xf32>) {
+      ^bb0(%0: f32, %old: f32):
+        linalg.yield %0 : f32
+      }
+      linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+          ins(%third : memref<16x16xf32>) outs(%exps : memref<16x16xf32>) {
+      ^bb0(%0: f32, %old: f32):
+        %1 = math.exp %0 : f32
+        linalg.yield %1 : f32
       }
     } else {
       linalg.fill ins(%zero : f32) outs(%buffer : memref<16x16xf32>)
