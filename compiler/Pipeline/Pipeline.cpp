@@ -231,7 +231,7 @@ Failure Compiler::findTilePrograms() {
     if (isChunked) {
       ToChunkedOptions chunked;
       chunked.planned = true;
-      chunked.diagonal = "halving";
+      chunked.diagonal = "pairs";
       chunked.block = 64;
       passes.addPass(createToChunked(chunked));
       addCleanup(passes);

@@ -147,6 +147,7 @@ private:
   bool isDiagonal() const { return decay && s.decayUsesLeft; }
   void emitDecays();
   void emitScalarDecays();
+  Value emitPairs(OpBuilder &at, ValueRange extents, unsigned dim);
   void emitBlockDecays();
   void emitDecaysBetweenBlocks();
   Expr fromBlockStart(ArrayRef<Expr> outer, Expr R, Expr r, ArrayRef<Expr> i,
@@ -162,7 +163,7 @@ private:
   Value emitEarlier(OpBuilder &at, Query query, unsigned write);
   Value emitBlockColumns(OpBuilder &at, unsigned write);
   Value emitRunning(OpBuilder &at, Query query, unsigned write);
-  Value emitHalving(OpBuilder &at, Query query, unsigned write);
+  Value emitByPairs(OpBuilder &at, Query query, unsigned write);
   Value emitSlice(OpBuilder &at, const Scores &scores, Expr c);
 
   //===--------------------------------------------------------------------===//
@@ -190,7 +191,7 @@ private:
   algebra::Context &context;
   ChunkedStructure &s;
   int64_t chunk, block, numBlocks;
-  bool halving;
+  bool byPairs;
   OpBuilder builder;
   mlir::Location loc;
   mlir::Type type, index;
@@ -206,15 +207,12 @@ private:
   /// Products of a up to and with r: from the start of the chunk
   /// [batch.., c, r], or of the block [batch.., c, R, r, i..].
   Value product;
-  /// Decay without i: products of a in (s, r] [batch.., c, r, s].
+  /// Products of a in (s, r] [batch.., c, r, s], or with a decay per i, if
+  /// `byPairs`, [batch.., c, R, r, s, i..].
   Value pairs;
-  /// Decay with i: products of a from s to the end of its block, without s
-  /// itself if `exclusive`. [batch.., c, S, s, i..]
+  /// Decay with i: products of a from s to the end of its block.
+  /// [batch.., c, S, s, i..]
   Value suffix;
-  bool exclusive = false;
-  /// Decay with i, by level of halving: products within groups of 1, 2, 4, ..
-  /// steps, up to and with r, and after s. [batch.., c, R, r, i..]
-  Values groupProducts, groupSuffixes;
   /// Decay with i and several blocks: products over the blocks before R and
   /// after S. [batch.., c, R, i..]
   Value blocksBefore, blocksAfter;

@@ -26,7 +26,7 @@ ChunkEmitter::ChunkEmitter(Context &context, ChunkedStructure &structure,
     : context(context), s(structure), chunk(options.chunk),
       block(chooseBlock(options.chunk, options.block)),
       numBlocks(chunk / block),
-      halving(options.halving && llvm::isPowerOf2_64(block)),
+      byPairs(options.byPairs),
       builder(s.recurrence), loc(s.recurrence.getLoc()), type(s.decay->type),
       index(builder.getIndexType()), numBatch(s.batch.size()),
       name(s.recurrence.getName(0)) {}

@@ -18,9 +18,9 @@ struct ChunkedOptions {
   /// With a decay per i: steps of a block of the chunk, rounded down to a
   /// divisor of the chunk.
   int64_t block = 16;
-  /// Products within a block of 2^n steps: by n levels of masked matrix
-  /// products, not step by step.
-  bool halving = false;
+  /// Products within a block: as sums weighed by products between two steps, not
+  /// step by step.
+  bool byPairs = false;
 };
 
 /// Replaces a recurrence by its chunkwise form, which is made of equations and

@@ -13,9 +13,7 @@
 //                                      x[s] prod a (s, start of R)
 //               s in the block of r, one of
 //     running   x[s] decays along with r > s and meets the query at every step
-//     halving   for h = b/2, .., 1: r in the second half of a group of 2 h
-//               steps, decayed from its middle, meets s in the first half,
-//               decayed to the middle; and r = s
+//     by pairs  sum over i of q[r] x[s] prod a (s, r], all products at once
 //
 //===----------------------------------------------------------------------===//
 
@@ -45,59 +43,32 @@ void ChunkEmitter::emitDecays() {
 void ChunkEmitter::emitScalarDecays() {
   product = products(builder, "product", decay, sizes({numChunks, chunkSize}),
                      numBatch + 1);
-  Values extents = sizes({numChunks, chunkSize, chunkSize});
-  Value factors = equation(builder, "factors", extents, [&](ArrayRef<Expr> at) {
-    ArrayRef<Expr> outer = at.take_front(numBatch + 1);
-    Expr r = at[numBatch + 1], from = at[numBatch + 2];
-    return context.select(less(from, r), read(decay, concat({outer, {r}})),
+  pairs = emitPairs(builder, sizes({numChunks, chunkSize, chunkSize}),
+                    numBatch + 1);
+}
+
+/// Products of a in (s, r], 1 for s >= r, where r is dim `dim` and s the next.
+Value ChunkEmitter::emitPairs(OpBuilder &at, ValueRange extents, unsigned dim) {
+  Value factors = equation(at, "factors", extents, [&](ArrayRef<Expr> at) {
+    Exprs here(at);
+    here.erase(here.begin() + dim + 1);
+    return context.select(less(at[dim + 1], at[dim]), read(decay, here),
                           real(1));
   });
-  pairs = products(builder, "pairs", factors, extents, numBatch + 1);
+  return products(at, "pairs", factors, extents, dim);
 }
 
 /// Products within the blocks.
 void ChunkEmitter::emitBlockDecays() {
   Values extents = sizes({numChunks, blockCount, blockSize, leftSizes});
   unsigned dim = numBatch + 2;
-  if (!halving) {
-    product = products(builder, "product", decay, extents, dim);
-    suffix = products(builder, "suffix", decay, extents, dim, true);
-    return;
-  }
-  groupProducts = {decay};
-  groupSuffixes = {Value()};
-  for (int64_t half = 1; half < block; half *= 2) {
-    Value before = groupProducts.back(), after = groupSuffixes.back();
-    auto at = [&](ArrayRef<Expr> point, Expr r) {
-      Exprs there(point);
-      there[dim] = r;
-      return read(before, there);
-    };
-    // What is left of r in its group of 2 half.
-    auto inGroup = [&](ArrayRef<Expr> point) {
-      return rest(point[dim], 2 * half);
-    };
-    groupProducts.push_back(
-        equation(builder, "group", extents, [&](ArrayRef<Expr> point) {
-          Expr first = sub(point[dim], inGroup(point));
-          return context.select(
-              less(inGroup(point), integer(half)), at(point, point[dim]),
-              context.mul(at(point, point[dim]),
-                          at(point, add(first, integer(half - 1)))));
-        }));
-    groupSuffixes.push_back(
-        equation(builder, "group.suffix", extents, [&](ArrayRef<Expr> point) {
-          Expr first = sub(point[dim], inGroup(point));
-          Expr value = after ? read(after, point) : real(1);
-          return context.select(
-              less(inGroup(point), integer(half)),
-              context.mul(value, at(point, add(first, integer(2 * half - 1)))),
-              value);
-        }));
-  }
-  product = groupProducts.back();
-  suffix = groupSuffixes.back();
-  exclusive = true;
+  product = products(builder, "product", decay, extents, dim);
+  suffix = products(builder, "suffix", decay, extents, dim, true);
+  if (byPairs)
+    pairs = emitPairs(builder,
+                      sizes({numChunks, blockCount, blockSize, blockSize,
+                             leftSizes}),
+                      dim);
 }
 
 /// Products over whole blocks.
@@ -137,10 +108,6 @@ Expr ChunkEmitter::fromBlockStart(ArrayRef<Expr> outer, Expr R, Expr r,
 /// Product of a behind step s of block S, to the end of the block.
 Expr ChunkEmitter::toBlockEnd(ArrayRef<Expr> outer, Expr S, Expr from,
                               ArrayRef<Expr> i) {
-  if (!suffix)
-    return real(1); // blocks of one step
-  if (exclusive)
-    return read(suffix, concat({outer, {S, from}, i}));
   return context.select(context.equal(from, integer(block - 1)), real(1),
                         read(suffix, concat({outer, {S, next(from)}, i})));
 }
@@ -275,7 +242,7 @@ Scores ChunkEmitter::emitScores(OpBuilder &at, Query query, unsigned write) {
     return result;
   }
   result.inside =
-      halving ? emitHalving(at, query, write) : emitRunning(at, query, write);
+      byPairs ? emitByPairs(at, query, write) : emitRunning(at, query, write);
   if (numBlocks > 1)
     result.earlier = emitEarlier(at, query, write);
   return result;
@@ -394,71 +361,22 @@ Value ChunkEmitter::emitRunning(OpBuilder &at, Query query, unsigned write) {
   return op.getHistory(1);
 }
 
-/// By levels: every pair r > s is in two halves of one group exactly once.
-Value ChunkEmitter::emitHalving(OpBuilder &at, Query query, unsigned write) {
-  Values extents = sizes({numChunks, blockCount, blockSize, blockSize});
-  Values rowExtents = sizes({numChunks, blockCount, blockSize, leftSizes});
+/// All products between steps at once.
+Value ChunkEmitter::emitByPairs(OpBuilder &at, Query query, unsigned write) {
   Value left = lefts[write];
-  Values parts;
-  auto meet = [&](Value rows, Value cols, Body filter) {
-    parts.push_back(
-        sum(at, "level", extents, leftSizes,
-            [&](ArrayRef<Expr> at, ArrayRef<Expr> i) -> std::pair<Expr, Expr> {
-              ArrayRef<Expr> outer = at.take_front(numBatch + 2);
-              Expr r = at[numBatch + 2], from = at[numBatch + 3];
-              return {context.mul(read(rows, concat({outer, {r}, i})),
-                                  read(cols, concat({outer, {from}, i}))),
-                      filter(at)};
-            }));
-  };
-  // `value` of step r of block R, times a factor.
-  auto scaled = [&](const Twine &suffix, Value value, Body factor) {
-    return equation(at, suffix, rowExtents, [&](ArrayRef<Expr> at) {
-      Expr step = inChunk(at[numBatch + 1], at[numBatch + 2]);
-      return context.mul(read(value, concat({at.take_front(numBatch + 1),
-                                             {step},
-                                             at.drop_front(numBatch + 3)})),
-                         factor(at));
-    });
-  };
-  for (auto [level, before] : llvm::enumerate(groupProducts)) {
-    int64_t half = int64_t(1) << level;
-    if (half == block)
-      break;
-    Value after = groupSuffixes[level];
-    Value rows =
-        scaled("rows", query.tensor, [&, before = before](ArrayRef<Expr> at) {
-          if (!query.before)
-            return read(before, at);
-          Exprs earlier(at);
-          earlier[numBatch + 2] = previous(at[numBatch + 2]);
-          return context.select(
-              context.equal(rest(at[numBatch + 2], half), integer(0)), real(1),
-              read(before, earlier));
-        });
-    Value cols = scaled("cols", left, [&](ArrayRef<Expr> at) {
-      return after ? read(after, at) : real(1);
-    });
-    meet(rows, cols, [&](ArrayRef<Expr> at) {
-      Expr r = at[numBatch + 2], from = at[numBatch + 3];
-      return context.logicalAnd(
-          context.equal(quotient(r, half), next(quotient(from, half))),
-          context.equal(rest(quotient(r, half), 2), integer(1)));
-    });
-  }
-  if (!query.before || parts.empty()) {
-    auto one = [&](ArrayRef<Expr>) { return real(1); };
-    meet(scaled("rows", query.tensor, one), scaled("cols", left, one),
-         [&](ArrayRef<Expr> at) {
-           return context.equal(at[numBatch + 2], at[numBatch + 3]);
-         });
-  }
-  return equation(at, "inside", extents, [&](ArrayRef<Expr> at) {
-    Expr total = real(0);
-    for (Value part : parts)
-      total = context.add(total, read(part, at));
-    return total;
-  });
+  return sum(
+      at, "inside", sizes({numChunks, blockCount, blockSize, blockSize}),
+      leftSizes,
+      [&](ArrayRef<Expr> at, ArrayRef<Expr> i) -> std::pair<Expr, Expr> {
+        ArrayRef<Expr> outer = at.take_front(numBatch + 1);
+        Expr R = at[numBatch + 1], r = at[numBatch + 2], from = at.back();
+        Expr end = query.before ? previous(r) : r;
+        Expr q = read(query.tensor, concat({outer, {inChunk(R, r)}, i}));
+        Expr x = read(left, concat({outer, {inChunk(R, from)}, i}));
+        return {context.mul(context.mul(q, x),
+                            read(pairs, concat({outer, {R, end, from}, i}))),
+                happened(from, r, query.before)};
+      });
 }
 
 /// The scores of chunk c as one matrix [batch.., r, s].

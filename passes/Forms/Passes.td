@@ -51,7 +51,7 @@ def ToChunked : Pass<"rondo-to-chunked", "::mlir::ModuleOp"> {
            "contracted dims">,
     Option<"diagonal", "diagonal", "std::string", "\"running\"",
            "How the products within such a block are made: `running`, step by "
-           "step, or `halving`, by masked matrix products">,
+           "step, or `pairs`, as sums weighed by products between steps">,
     Option<"required", "required", "bool", "false",
            "Fail for a kernel in which nothing has a chunkwise form">,
     Option<"planned", "planned", "bool", "false",

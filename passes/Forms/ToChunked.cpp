@@ -65,7 +65,7 @@ struct ToChunked : rondo::impl::ToChunkedBase<ToChunked> {
           int64_t blockSteps =
               plan && plan.getSubBlock() ? plan.getSubBlock() : block.getValue();
           toChunked(context, *structure,
-                    {steps, blockSteps, diagonal == "halving"});
+                    {steps, blockSteps, diagonal == "pairs"});
           ++numChunked;
           return true;
         });
@@ -82,9 +82,9 @@ struct ToChunked : rondo::impl::ToChunkedBase<ToChunked> {
           << "expects at least one step a block, found " << block.getValue();
       return signalPassFailure();
     }
-    if (diagonal != "running" && diagonal != "halving") {
+    if (diagonal != "running" && diagonal != "pairs") {
       getOperation().emitError()
-          << "expects diagonal blocks by `running` or `halving`, found `"
+          << "expects diagonal blocks by `running` or `pairs`, found `"
           << diagonal.getValue() << "`";
       return signalPassFailure();
     }

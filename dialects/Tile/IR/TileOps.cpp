@@ -181,9 +181,15 @@ static bool sameShape(TileType a, TileType b) {
 LogicalResult ScanOp::verify() {
   // scan_c1
   TileType source = tileOf(getSource()), result = tileOf(getResult());
-  if (!source.isVector() || !sameShape(source, result) ||
+  if (source.isScalar() || !sameShape(source, result) ||
       !result.getElementType().isF32())
-    return emitOpError("needs a vector, and a result of its shape in f32");
+    return emitOpError(
+        "needs a vector or a matrix, and a result of its shape in f32");
+  // scan_c2
+  if (source.isMatrix() && getCombiner() != Combiner::Product)
+    return emitOpError("combines the rows of a matrix by `product` alone");
+  if (getReversed() && !source.isMatrix())
+    return emitOpError("is reversed for matrices alone");
   return success();
 }
 
@@ -203,15 +209,40 @@ LogicalResult SegmentProductOp::verify() {
   return success();
 }
 
+LogicalResult SegmentDotOp::verify() {
+  // segment_dot_c1
+  TileType queries = tileOf(getQueries()), keys = tileOf(getKeys()),
+           factors = tileOf(getFactors()), result = tileOf(getResult());
+  if (!sameShape(queries, keys) || !sameShape(keys, factors) ||
+      !factors.getElementType().isF32())
+    return emitOpError("needs operands of one shape, and factors of f32");
+  // segment_dot_c2
+  int64_t rows = keys.getRows();
+  if (rows < 16 || !llvm::isPowerOf2_64(rows) || keys.getColumns() % 64)
+    return emitOpError("needs a power of two of 16 rows at least, and multiples "
+                       "of 64 columns");
+  // segment_dot_c3
+  if (result.getRows() != rows || result.getColumns() != rows ||
+      !result.getElementType().isF32())
+    return emitOpError("has a result that is not ")
+           << rows << "x" << rows << " of f32";
+  return success();
+}
+
 LogicalResult ExtractOp::verify() {
   // extract_c1
   TileType source = tileOf(getSource()), result = tileOf(getResult());
-  if (!source.isVector() || !result.isScalar() ||
+  bool isRow = source.isMatrix() && result.getRows() == 1 &&
+               result.getColumns() == source.getColumns();
+  bool isElement = source.isVector() && result.isScalar();
+  if ((!isRow && !isElement) ||
       source.getElementType() != result.getElementType())
-    return emitOpError("takes a scalar from a vector of its type");
+    return emitOpError(
+        "takes a scalar from a vector of its type, or a row from a matrix");
   // extract_c2
-  if (static_cast<int64_t>(getPosition()) >=
-      source.getRows() * source.getColumns())
+  int64_t places =
+      source.getRows() * (isRow ? int64_t(1) : source.getColumns());
+  if (static_cast<int64_t>(getPosition()) >= places)
     return emitOpError("has a position out of range");
   return success();
 }
@@ -225,20 +256,6 @@ LogicalResult InvertOp::verify() {
     return emitOpError("needs a square matrix of f32 and gives another");
   if (n % 16 || (n / 16) & (n / 16 - 1))
     return emitOpError("needs a power of two times 16 rows");
-  return success();
-}
-
-LogicalResult PickRowsOp::verify() {
-  TileType source = getSource().getType(), result = getType();
-  if (result.getColumns() != source.getColumns() ||
-      result.getElementType() != source.getElementType() ||
-      (result.getRows() != source.getRows() && result.getRows() != 1))
-    return emitOpError("expects rows of the source");
-  int64_t group = getGroup(), offset = getOffset();
-  if (group < 1 || !llvm::isPowerOf2_64(group))
-    return emitOpError("expects groups of a power of two");
-  if (result.getRows() == 1 && (offset < 0 || offset >= source.getRows()))
-    return emitOpError("expects a row of the source");
   return success();
 }
 

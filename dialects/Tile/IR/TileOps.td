@@ -297,19 +297,23 @@ def ScanOp : TileOp<"scan", [Pure]> {
   let summary = "Combine the elements of a vector up to each place";
   let description = [{
     result[e] = combination of source[0], .., source[e]; with `exclusive`, without
-    source[e], which is 0, 1 or -inf for the first.
+    source[e], which is 0, 1 or -inf for the first. Of a matrix, the same for
+    every column, down the rows; with `reversed`, from the last row up.
 
     Constraints:
-    - (C1) The source is a vector; the result has its type, in f32.
+    - (C1) The source is a vector or a matrix; the result has its shape, in f32.
+    - (C2) Matrices are combined by `product`; only they are `reversed`.
 
     ```mlir
     %p = tile.scan product %a : !tile.tile<64x1xf32> -> !tile.tile<64x1xf32>
+    %q = tile.scan product exclusive reversed %b : !tile.tile<64x128xf32> -> !tile.tile<64x128xf32>
     ```
   }];
-  let arguments = (ins Combiner:$combiner, UnitAttr:$exclusive,
+  let arguments = (ins Combiner:$combiner /*scan_c2*/, UnitAttr:$exclusive,
+                       UnitAttr:$reversed /*scan_c2*/,
                        TileType:$source /*scan_c1*/);
   let results = (outs TileType:$result /*scan_c1*/);
-  let assemblyFormat = "$combiner (`exclusive` $exclusive^)? $source attr-dict `:` type($source) `->` type($result)";
+  let assemblyFormat = "$combiner (`exclusive` $exclusive^)? (`reversed` $reversed^)? $source attr-dict `:` type($source) `->` type($result)";
   let hasVerifier = 1;
 }
 
@@ -340,45 +344,58 @@ def SegmentProductOp : TileOp<"segment_product", [Pure]> {
   let hasVerifier = 1;
 }
 
+def SegmentDotOp : TileOp<"segment_dot", [Pure]> {
+  let summary = "Multiply rows by rows, weighed by products between them";
+  let description = [{
+    result[r, s] = sum over i of queries[r, i] * keys[s, i] * product over s < e
+    <= r of factors[e, i], and 0 for r < s; with `exclusive` over s < e < r, and
+    0 also for r = s. It is what `tile.dot` and `tile.segment_product` are together
+    when each column has factors of its own. Nothing is divided, and a product
+    over a range of rows is made of products over parts of it alone.
+
+    Sums are in f32. Queries and keys times products of factors are rounded to
+    bf16 where the operand is, else taken to 16 bits of mantissa at least.
+
+    Constraints:
+    - (C1) The operands have the same shape, the factors are f32.
+    - (C2) The number of rows is a power of two, 16 at least, and of columns a
+      multiple of 64.
+    - (C3) The result has a row and a column for every row, of f32.
+
+    ```mlir
+    %s = tile.segment_dot %q, %k, %a
+        : !tile.tile<64x128xbf16>, !tile.tile<64x128xbf16>, !tile.tile<64x128xf32>
+          -> !tile.tile<64x64xf32>
+    ```
+  }];
+  let arguments = (ins TileType:$queries /*segment_dot_c1*/,
+                       TileType:$keys /*segment_dot_c1, segment_dot_c2*/,
+                       TileType:$factors /*segment_dot_c1*/,
+                       UnitAttr:$exclusive);
+  let results = (outs TileType:$result /*segment_dot_c3*/);
+  let assemblyFormat = [{
+    $queries `,` $keys `,` $factors (`exclusive` $exclusive^)? attr-dict
+    `:` type($queries) `,` type($keys) `,` type($factors) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def ExtractOp : TileOp<"extract", [Pure]> {
-  let summary = "Take one element of a vector";
+  let summary = "Take one element of a vector, or one row of a matrix";
   let description = [{
     Constraints:
-    - (C1) The source is a vector, the result a scalar of its element type.
-    - (C2) `position` is below the number of elements.
+    - (C1) Of a vector, the result is a scalar of its element type; of a matrix,
+      a row.
+    - (C2) `position` is below the number of elements, or of rows.
 
     ```mlir
     %e = tile.extract %p at 63 : !tile.tile<64x1xf32> -> !tile.tile<1x1xf32>
+    %r = tile.extract %q at 63 : !tile.tile<64x128xf32> -> !tile.tile<1x128xf32>
     ```
   }];
   let arguments = (ins TileType:$source /*extract_c1*/, I64Attr:$position /*extract_c2*/);
   let results = (outs TileType:$result /*extract_c1*/);
   let assemblyFormat = "$source `at` $position attr-dict `:` type($source) `->` type($result)";
-  let hasVerifier = 1;
-}
-
-def PickRowsOp : TileOp<"pick_rows", [Pure]> {
-  let summary = "Take rows of a matrix by their place in a group";
-  let description = [{
-    result[r, c] = source[r', c] where r' = r - r mod `group` + `offset`, or the
-    first or the last row if r' is before or behind it. A result of one row is
-    source[`offset`, c].
-
-    Constraints:
-    - (C1) The result has the source's columns and element type, and its rows or
-      one.
-    - (C2) `group` is a power of two. With one row, `offset` is a row of the
-      source.
-
-    ```mlir
-    %b = tile.pick_rows %a group 8 offset 3 : !tile.tile<64x128xf32> -> !tile.tile<64x128xf32>
-    %l = tile.pick_rows %a group 64 offset 63 : !tile.tile<64x128xf32> -> !tile.tile<1x128xf32>
-    ```
-  }];
-  let arguments = (ins TileType:$source, I64Attr:$group /*pick_rows_c2*/,
-                       I64Attr:$offset /*pick_rows_c2*/);
-  let results = (outs TileType:$result /*pick_rows_c1*/);
-  let assemblyFormat = "$source `group` $group `offset` $offset attr-dict `:` type($source) `->` type($result)";
   let hasVerifier = 1;
 }
 

@@ -18,7 +18,8 @@ def Layout : I32EnumAttr<"Layout", "where the elements of a tile are", [
   I32EnumAttrCase<"Operand", 2, "operand">,
   I32EnumAttrCase<"Lanes", 3, "lanes">,
   I32EnumAttrCase<"Uniform", 4, "uniform">,
-  I32EnumAttrCase<"Shared", 5, "shared">
+  I32EnumAttrCase<"Shared", 5, "shared">,
+  I32EnumAttrCase<"Strips", 6, "strips">
 ]> {
   let cppNamespace = "::rondo::tile";
 }
@@ -37,6 +38,8 @@ def TileType : TileTypeDef<"Tile", "tile"> {
       min(warps, rows / 16) rows of warps; a warp holds blocks of 16 rows and 8
       columns, four elements per lane.
     - `operand`: left operand of `mma.sync`, in registers.
+    - `strips`: blocks of 8 rows of a column in one thread, neighbouring columns
+      in neighbouring lanes, the blocks in different warps.
     - `lanes`: vectors; element e in lane e mod 32, in every warp the same.
     - `uniform`: scalars, in every thread.
     - `shared`: in shared memory, rows of 16-byte pieces, whose places within a

@@ -54,6 +54,7 @@ private:
   void runReduce(ReduceOp op);
   void runScan(ScanOp op);
   void runSegmentProduct(SegmentProductOp op);
+  void runSegmentDot(SegmentDotOp op);
   void runInvert(InvertOp op);
 
   Datum get(Value value) { return data.lookup(value); }
@@ -241,12 +242,37 @@ void Evaluator::runReduce(ReduceOp op) {
 
 void Evaluator::runScan(ScanOp op) {
   ArrayPtr source = array(op.getSource()), result = make(op.getResult());
-  double total = neutral(op.getCombiner());
-  for (size_t e = 0; e < source->values.size(); ++e) {
-    double next = combine(op.getCombiner(), total, source->values[e]);
-    result->values[e] = op.getExclusive() ? total : next;
-    total = next;
+  bool isMatrix = source->shape[0] != 1 && source->shape[1] != 1;
+  int64_t columns = isMatrix ? source->shape[1] : 1;
+  int64_t length = source->values.size() / columns;
+  for (int64_t c = 0; c < columns; ++c) {
+    double total = neutral(op.getCombiner());
+    for (int64_t step = 0; step < length; ++step) {
+      int64_t e = op.getReversed() ? length - 1 - step : step;
+      double next =
+          combine(op.getCombiner(), total, source->values[e * columns + c]);
+      result->values[e * columns + c] = op.getExclusive() ? total : next;
+      total = next;
+    }
   }
+}
+
+void Evaluator::runSegmentDot(SegmentDotOp op) {
+  ArrayPtr queries = array(op.getQueries()), keys = array(op.getKeys());
+  ArrayPtr factors = array(op.getFactors()), result = make(op.getResult());
+  for (int64_t s = 0; s < keys->shape[0]; ++s)
+    for (int64_t i = 0; i < keys->shape[1]; ++i) {
+      double weight = keys->at(s, i); // times the factors so far
+      if (!op.getExclusive())
+        result->at(s, s) += queries->at(s, i) * weight;
+      for (int64_t r = s + 1; r < keys->shape[0]; ++r) {
+        if (!op.getExclusive())
+          weight *= factors->at(r, i);
+        result->at(r, s) += queries->at(r, i) * weight;
+        if (op.getExclusive())
+          weight *= factors->at(r, i);
+      }
+    }
 }
 
 void Evaluator::runSegmentProduct(SegmentProductOp op) {
@@ -345,20 +371,15 @@ LogicalResult Evaluator::run(Operation &op) {
         runInvert(op);
         return success();
       })
-      .Case([&](ExtractOp op) {
-        make(op.getResult())->values[0] =
-            array(op.getSource())->values[op.getPosition()];
+      .Case([&](SegmentDotOp op) {
+        runSegmentDot(op);
         return success();
       })
-      .Case([&](PickRowsOp op) {
+      .Case([&](ExtractOp op) {
         ArrayPtr source = array(op.getSource()), result = make(op.getResult());
-        int64_t group = op.getGroup(), offset = op.getOffset();
-        for (int64_t r = 0; r < result->shape[0]; ++r)
-          for (int64_t c = 0; c < result->shape[1]; ++c)
-            result->at(r, c) = source->at(
-                std::clamp<int64_t>(r - r % group + offset, 0,
-                                    source->shape[0] - 1),
-                c);
+        int64_t size = result->values.size();
+        std::copy_n(source->values.begin() + op.getPosition() * size, size,
+                    result->values.begin());
         return success();
       })
       .Case([&](TransposeOp op) {

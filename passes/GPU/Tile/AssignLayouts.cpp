@@ -45,6 +45,8 @@ static Layout chooseLayout(Value value) {
   if (type.isVector())
     return Layout::Lanes;
   Operation *op = value.getDefiningOp();
+  if (isInStrips(value))
+    return Layout::Strips;
   if (isa_and_nonnull<ViewOp, TransposeOp>(op) ||
       (isa_and_nonnull<LoadOp>(op) &&
        (type.getElementType().isBF16() || meetsDot(value))))
@@ -109,14 +111,17 @@ void AssignLayouts::runOnOperation() {
     OpBuilder builder(op);
     if (auto dot = dyn_cast<DotOp>(op)) {
       assignDot(dot);
-    } else if (isa<TransposeOp, InvertOp, PickRowsOp>(op)) {
-      Value source = op->getOperand(0);
-      if (cast<TileType>(source.getType()).isMatrix())
-        op->setOperand(0, convert(builder, source,
-                                  isa<TransposeOp>(op) ? Layout::Shared
-                                                       : Layout::Accumulator));
+    } else if (isa<TransposeOp, InvertOp, SegmentDotOp, ScanOp, ExtractOp>(
+                   op)) {
+      Layout wanted = isa<TransposeOp>(op) ? Layout::Shared
+                      : isa<InvertOp>(op)  ? Layout::Accumulator
+                                           : Layout::Strips;
+      for (OpOperand &operand : op->getOpOperands())
+        if (cast<TileType>(operand.get().getType()).isMatrix())
+          operand.set(convert(builder, operand.get(), wanted));
     } else if (auto store = dyn_cast<StoreOp>(op)) {
-      if (cast<TileType>(store.getValue().getType()).isMatrix())
+      auto type = cast<TileType>(store.getValue().getType());
+      if (type.isMatrix() && type.getLayout() != Layout::Strips)
         store.getValueMutable().assign(
             convert(builder, store.getValue(), Layout::Accumulator));
     } else if (auto loop = dyn_cast<scf::ForOp>(op)) {

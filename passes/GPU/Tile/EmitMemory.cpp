@@ -62,17 +62,15 @@ template <typename Op> Place ThreadEmitter::getPlace(Op op) {
   return place;
 }
 
-/// The pointer to element (row, column).
-static Value pointerTo(Instructions &at, const Place &place, Value row,
-                       Value column) {
+Value ThreadEmitter::pointerTo(const Place &place, Value row, Value column) {
   auto part = [&](Value position, Value stride) -> Value {
-    Value wide = arith::ExtSIOp::create(at.builder, at.loc,
-                                        at.builder.getI64Type(), position);
-    return arith::MulIOp::create(at.builder, at.loc, wide, stride);
+    Value wide = arith::ExtSIOp::create(builder, at.loc, builder.getI64Type(),
+                                        position);
+    return arith::MulIOp::create(builder, at.loc, wide, stride);
   };
   return at.globalPointer(
       place.pointer,
-      arith::AddIOp::create(at.builder, at.loc, part(row, place.rowStride),
+      arith::AddIOp::create(builder, at.loc, part(row, place.rowStride),
                             part(column, place.columnStride)));
 }
 
@@ -85,7 +83,7 @@ static Value inside(Instructions &at, const Place &place, Value row,
 
 Value ThreadEmitter::loadElement(const Place &place, Value row, Value column) {
   Value value = at.loadGlobalIf(inside(at, place, row, column), place.element,
-                                pointerTo(at, place, row, column));
+                                pointerTo(place, row, column));
   if (!place.element.isF32())
     value = arith::ExtFOp::create(builder, at.loc, builder.getF32Type(), value);
   return value;
@@ -96,7 +94,7 @@ void ThreadEmitter::storeElement(const Place &place, Value row, Value column,
   if (!place.element.isF32())
     value = arith::TruncFOp::create(builder, at.loc, place.element, value);
   at.storeGlobalIf(inside(at, place, row, column), value,
-                   pointerTo(at, place, row, column));
+                   pointerTo(place, row, column));
 }
 
 void ThreadEmitter::emitLoad(LoadOp op) {
@@ -106,6 +104,8 @@ void ThreadEmitter::emitLoad(LoadOp op) {
   if (type.getLayout() == Layout::Shared) {
     parts = allocateShared(type);
     loadIntoShared(place, parts);
+  } else if (type.getLayout() == Layout::Strips) {
+    parts = loadStrips(type, place, op->hasAttr(kWhole));
   } else if (type.getLayout() == Layout::Uniform) {
     parts.values.push_back(loadElement(place, at.constant(0), at.constant(0)));
   } else if (type.getLayout() == Layout::Lanes) {
@@ -217,7 +217,7 @@ void ThreadEmitter::copyPieces(const Place &place, const Parts &target,
       room = whole ? at.constant(16)
                    : at.clamp(at.shiftLeft(at.sub(place.columnLimit, column), 1),
                               0, 16);
-      source = pointerTo(at, place, row, column);
+      source = pointerTo(place, row, column);
     } else {
       Type i64 = builder.getI64Type();
       if (!step)
@@ -275,6 +275,10 @@ void ThreadEmitter::emitStore(StoreOp op) {
       storeElement(place, column ? zero : position, column ? position : zero,
                    value);
     }
+    return;
+  }
+  if (type.getLayout() == Layout::Strips) {
+    storeStrips(place, parts, op->hasAttr(kWhole));
     return;
   }
   Grid grid(type, warps);
@@ -373,7 +377,7 @@ void ThreadEmitter::storeRows(const Place &place, const Parts &parts) {
       Value offset = pieceOffset(stage, here, piece, 0);
       storePiece(place, at.less(here, place.rowLimit), aligned, offset,
                  at.sub(place.columnLimit, column), [&](Value more) {
-                   return pointerTo(at, place, here,
+                   return pointerTo(place, here,
                                     more ? at.add(column, more) : column);
                  });
     }
@@ -429,12 +433,12 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
         for (int64_t i = 0; i < 4; ++i)
           words.push_back(
               vector::ExtractOp::create(builder, at.loc, loaded, i));
-        at.storeGlobalIf(inColumns, words, pointerTo(at, place, row, step));
+        at.storeGlobalIf(inColumns, words, pointerTo(place, row, step));
         continue;
       }
       storePiece(place, inColumns, aligned, offset, at.sub(place.rowLimit, row),
                  [&](Value more) {
-                   return pointerTo(at, place, more ? at.add(row, more) : row,
+                   return pointerTo(place, more ? at.add(row, more) : row,
                                     step);
                  });
     }

@@ -108,6 +108,10 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
         if (const char *why = Grid::check(type, warps))
           return op.emitOpError("has a tile of ")
                  << type << " for " << warps << " warps: " << why;
+      if (type.getLayout() == Layout::Strips)
+        if (const char *why = Strips::check(type, warps))
+          return op.emitOpError("has a tile of ")
+                 << type << " for " << warps << " warps: " << why;
     }
   llvm::TypeSwitch<Operation *>(&op)
       .Case([&](LoadOp op) { emitLoad(op); })
@@ -143,10 +147,12 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
       .Case([&](ReduceOp op) { emitReduce(op); })
       .Case([&](ScanOp op) { emitScan(op); })
       .Case([&](SegmentProductOp op) { emitSegmentProduct(op); })
-      .Case([&](PickRowsOp op) { emitPickRows(op); })
+      .Case([&](SegmentDotOp op) { emitSegmentDot(op); })
       .Case([&](InvertOp op) { emitInvert(op); })
       .Case([&](ConvertOp op) { emitConvert(op); })
       .Case([&](ExtractOp op) {
+        if (op.getSource().getType().isMatrix())
+          return extractRow(op);
         Value lane = at.constant(op.getPosition() % 32);
         Value element = at.shuffle(
             get(op.getSource()).values[op.getPosition() / 32], lane);

@@ -15,6 +15,8 @@
 //                g = lane / 4 and q = lane mod 4
 //   operand      [plane][block of 16 rows][block of 16 columns][4] of packed
 //                pairs, as mma.sync wants its left operand
+//   strips       [block of 8 rows][row][column], `Strips` in all; the blocks
+//                of a warp lie as many apart as there are rows of warps
 //   lanes        element 32 i + lane in value i
 //   uniform      one value
 //   shared       a place in shared memory; planes of bf16 whose sum is meant
@@ -38,6 +40,40 @@ struct Grid {
   Grid(TileType type, int64_t warps);
   /// Why the tile can't be shared out, or null.
   static const char *check(TileType type, int64_t warps);
+};
+
+/// How warps share the elements of a matrix in layout `strips`: a thread has
+/// blocks of 8 rows of some columns, `width` neighbouring ones at a time.
+struct Strips {
+  static constexpr int64_t kRows = 8;
+  int64_t rows, columns; // of warps
+  int64_t numBlocks;     // of 8 rows
+  int64_t rowBlocks;     // per warp
+  int64_t width, perLane;
+  Strips(TileType type, int64_t warps);
+  static const char *check(TileType type, int64_t warps);
+  /// Of a thread's elements: [block][row][column].
+  int64_t number(int64_t block, int64_t row, int64_t column) const {
+    return (block * kRows + row) * perLane + column;
+  }
+  /// Of column `j` of a lane, behind its first.
+  int64_t columnOf(int64_t j) const {
+    return 32 * width * (j / width) + j % width;
+  }
+};
+
+/// Whether layouts make strips of the value.
+bool isInStrips(mlir::Value value);
+
+/// Products of elements in strips down the rows.
+struct StripProducts {
+  Values source;
+  /// From the block's (or its half's) first row up to and with a row, and behind
+  /// a row to the block's (its half's) last.
+  Values up, down, upOfHalf, downOfHalf;
+  /// [block][level]: of the blocks in front and behind, within groups of
+  /// 2^level blocks, by column.
+  llvm::SmallVector<llvm::SmallVector<Values>> before, after;
 };
 
 struct Parts {
@@ -97,6 +133,8 @@ private:
   void emitStore(StoreOp op);
   void emitCopy(CopyOp op);
   void loadIntoShared(const Place &place, const Parts &target);
+  /// The pointer to element (row, column).
+  mlir::Value pointerTo(const Place &place, mlir::Value row, mlir::Value column);
   mlir::Value loadElement(const Place &place, mlir::Value row,
                           mlir::Value column);
   void storeElement(const Place &place, mlir::Value row, mlir::Value column,
@@ -116,7 +154,30 @@ private:
   void emitReduce(ReduceOp op);
   void emitScan(ScanOp op);
   void emitSegmentProduct(SegmentProductOp op);
-  void emitPickRows(PickRowsOp op); // EmitRows.cpp
+
+  // EmitStrips.cpp
+  mlir::Value stripBlock(const Strips &strips, int64_t block);
+  mlir::Value stripPart(const Strips &strips);
+  mlir::Value stripColumn(const Strips &strips);
+  mlir::Value stripOffset(const Parts &tile, const Strips &strips,
+                          mlir::Value row, int64_t j);
+  void storeStripRow(const Parts &target, const Strips &strips, mlir::Value row,
+                     llvm::ArrayRef<mlir::Value> values, int64_t further);
+  Values exchange(TileType type,
+                  llvm::function_ref<void(int64_t, int64_t)> store,
+                  llvm::function_ref<Values(int64_t, int64_t)> load);
+  Values stripsOf(const Parts &source, TileType like);
+  Parts stripsToShared(const Parts &source);
+  Values stripsToAccumulator(const Parts &source);
+  Parts loadStrips(TileType type, const Place &place, bool isWhole);
+  void storeStrips(const Place &place, const Parts &parts, bool isWhole);
+  void mapStrips(MapOp op);
+  const StripProducts &productsOf(mlir::Value value);
+  void scanStrips(ScanOp op);
+  void extractRow(ExtractOp op);
+  // EmitSegmentDot.cpp
+  void emitSegmentDot(SegmentDotOp op);
+  Values reduceOverLanes(Values values, mlir::Value &number);
   void emitInvert(InvertOp op);     // EmitInverse.cpp
   void invertDiagonal(int64_t n, int64_t matrix, const Parts &diagonal);
   bool emitGroupDot(DotOp op);
@@ -187,6 +248,7 @@ private:
   Instructions at;
   mlir::Value thread, lane, warp, group, quad, lane7, lane15, lane8, lane16;
   llvm::DenseMap<mlir::Value, Parts> known;
+  llvm::DenseMap<mlir::Value, StripProducts> stripProducts;
   llvm::SmallVector<mlir::Operation *> done;
   int64_t sharedBytes = 0;
   struct Released {

@@ -82,6 +82,8 @@ Value ThreadEmitter::laneElement(const Parts &vector, Value position,
 Values ThreadEmitter::elementsOf(const Parts &source, TileType like) {
   if (source.type.getLayout() == Layout::Accumulator)
     return source.values;
+  if (source.type.getLayout() == Layout::Strips)
+    return stripsToAccumulator(source);
   Grid grid(like, warps);
   Values elements;
   if (source.type.isScalar()) {
@@ -159,6 +161,8 @@ Values ThreadEmitter::loadLeft(const Parts &source, const Grid &grid, Value row,
 
 void ThreadEmitter::emitMap(MapOp op) {
   TileType type = op.getType();
+  if (type.getLayout() == Layout::Strips)
+    return mapStrips(op);
   Parts parts{type, {}, {}};
   SmallVector<Values> inputs;
   if (type.isMatrix()) {
@@ -254,8 +258,11 @@ void ThreadEmitter::emitConvert(ConvertOp op) {
   Parts result{type, {}, {}};
   if (source.type.getLayout() == type.getLayout())
     result = source;
+  else if (type.getLayout() == Layout::Strips)
+    result.values = stripsOf(source, type);
   else if (type.getLayout() == Layout::Shared)
-    result = toShared(source);
+    result = source.type.getLayout() == Layout::Strips ? stripsToShared(source)
+                                                       : toShared(source);
   else if (type.getLayout() == Layout::Operand)
     result = toOperand(source);
   else
@@ -536,6 +543,8 @@ void ThreadEmitter::emitReduce(ReduceOp op) {
 }
 
 void ThreadEmitter::emitScan(ScanOp op) {
+  if (op.getType().isMatrix())
+    return scanStrips(op);
   Parts result{op.getType(), {}, {}};
   Combiner how = op.getCombiner();
   Value carried;

@@ -230,6 +230,7 @@ Value TileEvaluator::roundTo(Value tile, Type element) {
 Value TileEvaluator::evaluatePointwise(Expr expr, const TileAxis &rows,
                                        const TileAxis &columns) {
   places = {rows.leaf, columns.leaf};
+  expr = dropEnds(expr);
   // What is not pointwise, in order.
   llvm::SetVector<Expr> atoms;
   std::function<void(Expr)> collect = [&](Expr each) {
@@ -350,9 +351,8 @@ Value TileEvaluator::evaluate(Expr expr, const TileAxis &rows,
 // Products
 //===----------------------------------------------------------------------===//
 
-std::optional<TileEvaluator::Product>
-TileEvaluator::matchProduct(Expr sum, const TileAxis &rows,
-                            const TileAxis &columns) {
+/// The index of a sum over one index from 0 to a number.
+std::optional<TileAxis> TileEvaluator::depthOf(Expr sum) {
   if (sum->combiner != rondo::Combiner::Sum || sum->variables.size() != 1)
     return std::nullopt;
   const algebra::Variable *variable = sum->variables[0];
@@ -361,15 +361,17 @@ TileEvaluator::matchProduct(Expr sum, const TileAxis &rows,
       !matchPattern(variable->upper, m_ConstantInt(&upper)) ||
       !lower.isZero())
     return std::nullopt;
-  Product product;
-  product.depth.leaf = context.variable(variable);
-  product.depth.extent = upper.getSExtValue() == chunkSize
-                             ? chunkSize
-                             : llvm::alignTo(upper.getSExtValue(), 64);
-  product.depth.limit =
+  TileAxis depth;
+  depth.leaf = context.variable(variable);
+  depth.extent = upper.getSExtValue() == chunkSize
+                     ? chunkSize
+                     : llvm::alignTo(upper.getSExtValue(), 64);
+  depth.limit =
       arith::ConstantIndexOp::create(builder, loc, upper.getSExtValue());
-  Expr depth = product.depth.leaf;
+  return depth;
+}
 
+SmallVector<Expr> TileEvaluator::splitFactors(Expr term) {
   SmallVector<Expr> factors;
   std::function<void(Expr)> split = [&](Expr each) {
     each = dropGuards(each);
@@ -404,8 +406,32 @@ TileEvaluator::matchProduct(Expr sum, const TileAxis &rows,
     }
     factors.push_back(each);
   };
-  split(sum->args[0]);
-  if (Expr filter = sum->args[1])
+  split(term);
+  return factors;
+}
+
+std::optional<TileEvaluator::Product>
+TileEvaluator::matchProduct(Expr sum, const TileAxis &rows,
+                            const TileAxis &columns) {
+  std::optional<TileAxis> summed = depthOf(sum);
+  if (!summed)
+    return std::nullopt;
+  Product product;
+  product.depth = *summed;
+  Expr depth = summed->leaf;
+  SmallVector<Expr> factors = splitFactors(sum->args[0]);
+  // A sum of nothing is 0 already.
+  auto isEmptyWithout = [&](Expr factor, Expr filter) {
+    while (Expr meaning = inlined(factor))
+      factor = meaning;
+    return factor->kind == Kind::Reduce &&
+           factor->combiner == rondo::Combiner::Sum &&
+           factor->args[1] == filter;
+  };
+  Expr filter = sum->args[1];
+  if (filter && llvm::none_of(factors, [&](Expr factor) {
+        return isEmptyWithout(factor, filter);
+      }))
     factors.push_back(context.select(filter, context.real(1, sum->type),
                                      context.real(0, sum->type)));
   auto multiply = [&](Expr &product, Expr factor) {
@@ -501,19 +527,24 @@ Value TileEvaluator::emitProduct(const Product &product, const TileAxis &rows,
 Value TileEvaluator::evaluateReduce(Expr sum, const TileAxis &rows,
                                     const TileAxis &columns) {
   if (!rows.isNone() && !columns.isNone()) {
-    std::optional<Product> product = matchProduct(sum, rows, columns);
-    if (!product)
-      return fail("a reduction that is not a product of two tiles");
-    Value zero = evaluatePointwise(context.real(0, builder.getF32Type()), rows,
-                                   columns);
-    Value result = emitProduct(*product, rows, columns, zero);
-    if (!result || !product->outer)
+    Expr outer = nullptr;
+    Value result = evaluateSegmentDot(sum, rows, columns, outer);
+    if (!result && reason.empty()) {
+      std::optional<Product> product = matchProduct(sum, rows, columns);
+      if (!product)
+        return fail("a reduction that is not a product of two tiles");
+      Value zero = evaluatePointwise(context.real(0, builder.getF32Type()),
+                                     rows, columns);
+      result = emitProduct(*product, rows, columns, zero);
+      outer = product->outer;
+    }
+    if (!result || !outer)
       return result;
     // Times what does not depend on the summed index.
     Expr mark = context.variable(context.fresh(Value(), Value()));
     Expr whole = context.read(numSteps, {mark}, {}, {}, sum->type);
     known[{whole, nullptr, nullptr}] = result;
-    return evaluatePointwise(context.mul(product->outer, whole), rows, columns);
+    return evaluatePointwise(context.mul(outer, whole), rows, columns);
   }
   // To a vector or a scalar: the terms as a tile, then along the summed index.
   if (sum->variables.size() != 1)

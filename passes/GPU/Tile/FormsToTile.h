@@ -14,6 +14,7 @@
 //   reads of final values   those of a loop, emitted where it is asked for
 //   sums of products        dots
 //   scans of products       tile.scan and tile.segment_product
+//   sums weighed by those   tile.segment_dot
 //   triangular systems      tile.invert and a dot
 //   everything else         maps
 //
@@ -115,6 +116,8 @@ private:
                                                    // (depth, columns)
     algebra::Expr outer = nullptr;                 // without the index; or null
   };
+  std::optional<TileAxis> depthOf(algebra::Expr sum);
+  llvm::SmallVector<algebra::Expr> splitFactors(algebra::Expr term);
   std::optional<Product> matchProduct(algebra::Expr sum, const TileAxis &rows,
                                       const TileAxis &columns);
   mlir::Value emitProduct(const Product &product, const TileAxis &rows,
@@ -129,8 +132,25 @@ private:
                            const TileAxis &columns);
   mlir::Value evaluateReduce(algebra::Expr sum, const TileAxis &rows,
                              const TileAxis &columns);
-  mlir::Value evaluateScan(algebra::Expr read, rondo::ScanOp scan,
-                           const TileAxis &rows, const TileAxis &columns);
+  // FormsToTileScans.cpp
+  struct Products {
+    algebra::Expr place;    // up to here
+    bool exclusive;         // without the place itself
+    bool reversed;          // from the end down to the place
+    algebra::Expr step;     // an index of the factors
+    algebra::Expr factor;   // at the step
+    algebra::Expr from = nullptr;   // factors behind this step only
+    algebra::Expr column = nullptr; // of factors that are a matrix
+  };
+  std::optional<Products> matchProducts(algebra::Expr read);
+  mlir::Value evaluateFactors(const Products &products,
+                              const TileAxis &columns);
+  algebra::Expr dropEnds(algebra::Expr expr);
+  mlir::Value evaluateScan(algebra::Expr read, const TileAxis &rows,
+                           const TileAxis &columns);
+  mlir::Value evaluateSegmentDot(algebra::Expr sum, const TileAxis &rows,
+                                 const TileAxis &columns,
+                                 algebra::Expr &outer);
   mlir::Value evaluateSum(algebra::Expr sum, const TileAxis &rows,
                           const TileAxis &columns);
   mlir::Value evaluatePointwise(algebra::Expr expr, const TileAxis &rows,
@@ -153,8 +173,6 @@ private:
     return uses(expr, places.first) || uses(expr, places.second);
   }
 
-  mlir::Value evaluatePick(algebra::Expr read, const TileAxis &rows,
-                           const TileAxis &columns, bool &isPick);
   mlir::Value atRecurrence(algebra::Expr read, RecurrenceOp recurrence,
                            unsigned member, const TileAxis &rows,
                            const TileAxis &columns);
@@ -166,7 +184,6 @@ private:
                      llvm::DenseMap<algebra::Expr, mlir::Value> &values);
 
   std::pair<algebra::Expr, algebra::Expr> places; // in the tile of a map
-  TileAxis own; // steps of a chunk, for tiles whose rows are picked
   std::map<Key, mlir::Value> known;
   std::map<std::pair<Key, void *>, mlir::Value> loads;
 };

@@ -223,97 +223,6 @@ Value TileEvaluator::atRecurrence(Expr read, RecurrenceOp recurrence,
                    columns);
 }
 
-/// An index expression with one leaf, at a value of it.
-static std::optional<int64_t> evaluateIndex(Expr expr, Expr leaf,
-                                            int64_t value) {
-  if (expr == leaf)
-    return value;
-  if (expr->kind == Kind::Integer)
-    return expr->integer;
-  if (expr->kind != Kind::Apply || expr->args.size() != 2)
-    return std::nullopt;
-  std::optional<int64_t> a = evaluateIndex(expr->args[0], leaf, value);
-  std::optional<int64_t> b = evaluateIndex(expr->args[1], leaf, value);
-  if (!a || !b)
-    return std::nullopt;
-  if (expr->isOp("arith.addi"))
-    return *a + *b;
-  if (expr->isOp("arith.subi"))
-    return *a - *b;
-  if (expr->isOp("arith.muli"))
-    return *a * *b;
-  if (*b > 0 && expr->isOp("arith.floordivsi"))
-    return llvm::divideFloorSigned(*a, *b);
-  if (*b > 0 && expr->isOp("rondo.mod"))
-    return *a - llvm::divideFloorSigned(*a, *b) * *b;
-  return std::nullopt;
-}
-
-/// A read of an equation over the steps of a chunk at steps that depend on our
-/// rows' places in groups: the equation at all steps, and rows of that.
-Value TileEvaluator::evaluatePick(Expr read, const TileAxis &rows,
-                                  const TileAxis &columns, bool &isPick) {
-  auto equation = read->value.getDefiningOp<EquationOp>();
-  if (!equation || columns.isNone() ||
-      (!rows.isNone() && rows.extent != chunkSize))
-    return {};
-  for (auto [dim, subscript] : llvm::enumerate(read->subscripts())) {
-    APInt size;
-    if (subscript == rows.leaf || uses(subscript, columns.leaf) ||
-        !matchPattern(equation.getSizes()[dim], m_ConstantInt(&size)) ||
-        size.getSExtValue() != chunkSize ||
-        (!rows.isNone() && !uses(subscript, rows.leaf)))
-      continue;
-    // r - r mod group + offset, kept within the steps.
-    int64_t group = chunkSize, offset = 0;
-    if (rows.isNone()) {
-      if (subscript->kind != Kind::Integer)
-        continue;
-      offset = subscript->integer;
-    } else {
-      bool found = false;
-      for (group = 1; group <= chunkSize && !found; group *= 2) {
-        std::optional<int64_t> last =
-            evaluateIndex(subscript, rows.leaf, chunkSize - 1);
-        if (!last)
-          break;
-        offset = *last - (chunkSize - group);
-        found = true;
-        for (int64_t r = 0; r < chunkSize && found; ++r) {
-          std::optional<int64_t> to = evaluateIndex(subscript, rows.leaf, r);
-          found = to && std::clamp<int64_t>(*to, 0, chunkSize - 1) ==
-                            std::clamp<int64_t>(r - r % group + offset, 0,
-                                                chunkSize - 1);
-        }
-        if (found)
-          break;
-      }
-      if (!found)
-        continue;
-    }
-    isPick = true;
-    if (own.isNone()) {
-      own.leaf = context.variable(context.fresh(Value(), Value()));
-      own.extent = chunkSize;
-      own.limit = arith::ConstantIndexOp::create(builder, loc, chunkSize);
-    }
-    SmallVector<Expr> place(read->subscripts());
-    place[dim] = own.leaf;
-    Value whole = evaluate(context.read(read->value, place, {}, {}, read->type),
-                           own, columns);
-    if (!whole)
-      return {};
-    whole = roundTo(broadcast(whole, chunkSize, columns.extent),
-                    builder.getF32Type());
-    return PickRowsOp::create(
-        builder, loc,
-        makeType(builder.getContext(), rows.isNone() ? 1 : chunkSize,
-                 columns.extent, builder.getF32Type()),
-        whole, group, offset);
-  }
-  return {};
-}
-
 Value TileEvaluator::evaluateRead(Expr read, const TileAxis &rows,
                                   const TileAxis &columns) {
   if (auto argument = dyn_cast<BlockArgument>(read->value)) {
@@ -329,10 +238,6 @@ Value TileEvaluator::evaluateRead(Expr read, const TileAxis &rows,
         return atRecurrence(read, recurrence, i, rows, columns);
     return fail("an index of a recurrence is read");
   }
-  bool isPick = false;
-  Value picked = evaluatePick(read, rows, columns, isPick);
-  if (isPick)
-    return picked;
   if (Expr meaning = inlined(read))
     return evaluate(meaning, rows, columns);
   Operation *op = read->value.getDefiningOp();
@@ -347,8 +252,8 @@ Value TileEvaluator::evaluateRead(Expr read, const TileAxis &rows,
       if (recurrence.getHistory(i) == read->value)
         return atRecurrence(read, recurrence, i, rows, columns);
   }
-  if (auto scan = dyn_cast<rondo::ScanOp>(op))
-    return evaluateScan(read, scan, rows, columns);
+  if (isa<rondo::ScanOp>(op))
+    return evaluateScan(read, rows, columns);
   if (auto solve = dyn_cast<TriangularSolveOp>(op)) {
     auto subscripts = read->subscripts();
     unsigned dim = solve.getDim();
@@ -390,97 +295,4 @@ Value TileEvaluator::evaluateRead(Expr read, const TileAxis &rows,
     return DotOp::create(builder, loc, inverse, right, zero, false, false);
   }
   return fail("'" + op->getName().getStringRef() + "' is not for tiles");
-}
-
-/// Products of a vector along the steps of a chunk, and of select(s < r, a[r],
-/// 1) over r, which is the product of a between s and r.
-Value TileEvaluator::evaluateScan(Expr read, rondo::ScanOp scan,
-                                  const TileAxis &rows,
-                                  const TileAxis &columns) {
-  Operation *combine = scan.getYield().getOperand(0).getDefiningOp();
-  if (scan.getInputs().size() != 1 || !scan.getInitials().empty() ||
-      !isa_and_nonnull<arith::MulFOp>(combine) || scan.getReversed())
-    return fail("a scan that is not of products, from the start");
-  auto subscripts = read->subscripts();
-  unsigned dim = scan.getDim();
-  Expr place = subscripts[dim];
-  bool exclusive = place->isOp("arith.subi") && place->args[1]->isInteger(1);
-  if (exclusive)
-    place = place->args[0];
-  // The input at a step of our own.
-  Expr step = context.variable(context.fresh(Value(), Value()));
-  SmallVector<Expr> inside(subscripts);
-  inside[dim] = step;
-  Expr input = context.read(scan.getInputs()[0], inside, {}, {}, read->type);
-  bool isVector = subscripts.size() == dim + 1;
-  Expr from = isVector ? nullptr : subscripts[dim + 1];
-  if (subscripts.size() > dim + 2)
-    return fail("a scan of more than two dims");
-  if (!isVector) {
-    // select(s < r, a[r], 1)
-    Expr factor = inlined(input);
-    bool fits = factor && factor->isOp("arith.select") &&
-                factor->args[0]->isOp("arith.cmpi") &&
-                factor->args[0]->args[0] == from &&
-                factor->args[0]->args[1] == step &&
-                factor->args[2]->isReal(1) && !uses(factor->args[1], from);
-    if (fits) {
-      auto predicate =
-          factor->args[0]->attributes.getAs<IntegerAttr>("predicate");
-      fits = predicate && predicate.getInt() == static_cast<int64_t>(
-                                                    arith::CmpIPredicate::slt);
-    }
-    if (!fits)
-      return fail("a scan of a matrix that is not of products between steps");
-    input = factor->args[1];
-  }
-  TileAxis along;
-  along.leaf = step;
-  along.extent = chunkSize;
-  along.limit = arith::ConstantIndexOp::create(builder, loc, chunkSize);
-  // One vector for every place that asks.
-  Expr canonical = context.substitute(input, {{step, context.integer(-1)}});
-  Key key{canonical, scan.getInputs().empty() ? nullptr : chunk, nullptr};
-  Value &vector = known[key];
-  if (!vector) {
-    Value computed = evaluate(input, along, {});
-    if (!computed)
-      return {};
-    computed = broadcast(computed, chunkSize, 1);
-    known[key] = computed;
-  }
-  Value source = known[key];
-  auto type = [&](int64_t r, int64_t c) {
-    return makeType(builder.getContext(), r, c,
-                               builder.getF32Type());
-  };
-  bool fixedPlace = place->kind == Kind::Integer;
-  if (isVector) {
-    Value scanned = tile::ScanOp::create(
-        builder, loc, type(chunkSize, 1), tile::Combiner::Product, exclusive,
-        source);
-    if (fixedPlace)
-      return ExtractOp::create(builder, loc, type(1, 1), scanned,
-                               place->integer);
-    if (place == rows.leaf)
-      return scanned;
-    if (place == columns.leaf)
-      return TransposeOp::create(builder, loc, scanned);
-    return fail("a product is read at a place that is not a step");
-  }
-  if (fixedPlace) {
-    if (exclusive || (from != rows.leaf && from != columns.leaf))
-      return fail("a product between steps is read at other places");
-    Value row = SegmentProductOp::create(
-        builder, loc, type(1, chunkSize), source, false,
-        builder.getI64IntegerAttr(place->integer));
-    return from == columns.leaf
-               ? row
-               : TransposeOp::create(builder, loc, row).getResult();
-  }
-  if (place != rows.leaf || from != columns.leaf)
-    return fail("a product between steps is read at other places");
-  // Above the diagonal the scan is 1; who reads it masks that.
-  return SegmentProductOp::create(builder, loc, type(chunkSize, chunkSize),
-                                  source, exclusive, IntegerAttr());
 }

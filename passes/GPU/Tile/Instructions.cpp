@@ -293,16 +293,59 @@ void Instructions::storeGlobalIf(Value condition, Value value, Value pointer) {
              wide ? "l,f,r,~{memory}" : "l,h,r,~{memory}", 2);
 }
 
-void Instructions::storeGlobalIf(Value condition, ArrayRef<Value> four,
+/// ".v4.b32" and "{$first, ..}".
+static std::pair<std::string, std::string> wordsFrom(size_t count,
+                                                     size_t first) {
+  std::string list;
+  for (size_t i = 0; i < count; ++i)
+    list += (i ? ", $" : "$") + std::to_string(first + i);
+  if (count == 1)
+    return {".b32", list};
+  return {".v" + std::to_string(count) + ".b32", "{" + list + "}"};
+}
+
+void Instructions::storeGlobalIf(Value condition, ArrayRef<Value> words,
                                  Value pointer) {
   Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(),
                                       condition);
   SmallVector<Value> operands{pointer};
-  operands.append(four.begin(), four.end());
+  operands.append(words.begin(), words.end());
   operands.push_back(flag);
+  std::string constraints = "l,";
+  for (size_t i = 0; i <= words.size(); ++i)
+    constraints += "r,";
+  auto [type, list] = wordsFrom(words.size(), 1);
   predicated(*this, Type(), operands,
-             "@p st.global.v4.b32 [$0], {$1, $2, $3, $4};",
-             "l,r,r,r,r,r,~{memory}", 5);
+             "@p st.global" + type + " [$0], " + list + ";",
+             constraints + "~{memory}", words.size() + 1);
+}
+
+Values Instructions::loadWordsIf(Value condition, int64_t words,
+                                 Value pointer) {
+  Type i32 = builder.getI32Type();
+  Value flag = arith::ExtUIOp::create(builder, loc, i32, condition);
+  std::string clear, constraints;
+  for (int64_t i = 0; i < words; ++i) {
+    clear += "mov.b32 $" + std::to_string(i) + ", 0; ";
+    constraints += "=&r,";
+  }
+  auto [type, list] = wordsFrom(words, 0);
+  Type result = words == 1 ? i32
+                           : Type(LLVM::LLVMStructType::getLiteral(
+                                 builder.getContext(),
+                                 SmallVector<Type>(words, i32)));
+  Operation *load = predicated(
+      *this, result, {pointer, flag},
+      clear + "@p ld.global" + type + " " + list + ", [$" +
+          std::to_string(words) + "];",
+      constraints + "l,r", words + 1);
+  if (words == 1)
+    return {load->getResult(0)};
+  Values parts;
+  for (int64_t i = 0; i < words; ++i)
+    parts.push_back(
+        LLVM::ExtractValueOp::create(builder, loc, load->getResult(0), i));
+  return parts;
 }
 
 void Instructions::copyAsync(Value sharedOffset, int64_t constant,

@@ -118,9 +118,10 @@ public:
   void storeGlobalIf(mlir::Value condition, mlir::Value value,
                      mlir::Value pointer);
   void storeGlobal(mlir::Value value, mlir::Value pointer, unsigned alignment);
-  /// Four i32 as 16 bytes.
-  void storeGlobalIf(mlir::Value condition, llvm::ArrayRef<mlir::Value> four,
+  /// One, two or four neighbouring i32.
+  void storeGlobalIf(mlir::Value condition, llvm::ArrayRef<mlir::Value> words,
                      mlir::Value pointer);
+  Values loadWordsIf(mlir::Value condition, int64_t words, mlir::Value pointer);
   /// 16 bytes, of which the first `bytes` are read and the others are 0.
   void copyAsync(mlir::Value sharedOffset, int64_t constant,
                  mlir::Value pointer, mlir::Value bytes);

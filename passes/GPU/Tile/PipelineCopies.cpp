@@ -116,7 +116,7 @@ void LoopPipeliner::run() {
     TileType type = load.getType();
     if (!type.isMatrix())
       carried.push_back(load);
-    else if (type.getElementType().isBF16())
+    else if (type.getElementType().isBF16() && !isInStrips(load))
       copied.push_back(load);
   }
   if (copied.empty() && carried.empty())
@@ -214,7 +214,7 @@ static void copyAtOnce(gpu::GPUFuncOp kernel) {
     if (!place && isa<TileDialect>(op.getDialect()))
       place = &op;
     auto load = dyn_cast<LoadOp>(op);
-    if (!load || !load.getType().isMatrix() ||
+    if (!load || !load.getType().isMatrix() || isInStrips(load) ||
         !load.getType().getElementType().isBF16())
       continue;
     bool isEarly = true;
@@ -360,9 +360,23 @@ void KernelVersions::run() {
       fine &= addCondition(copy, copy.getSource(), last, copy.getColumnLimit(),
                            type.getColumns());
       whole.push_back(op);
+    } else if (auto load = dyn_cast<LoadOp>(op)) {
+      int64_t last = load.getIndices().size() - 1;
+      if (!isInStrips(load) || static_cast<int64_t>(load.getColumnDim()) != last)
+        return;
+      fine &= addCondition(load, load.getSource(), last, load.getColumnLimit(),
+                           load.getType().getColumns());
+      whole.push_back(op);
     } else if (auto store = dyn_cast<StoreOp>(op)) {
       TileType type = store.getValue().getType();
       int64_t last = store.getIndices().size() - 1;
+      if (isInStrips(store.getValue()) &&
+          static_cast<int64_t>(store.getColumnDim()) == last) {
+        fine &= addCondition(store, store.getTarget(), last,
+                             store.getColumnLimit(), type.getColumns());
+        whole.push_back(op);
+        return;
+      }
       if (!type.isMatrix() || type.getElementType().isF32() ||
           static_cast<int64_t>(store.getRowDim()) != last)
         return;

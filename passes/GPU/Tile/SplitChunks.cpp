@@ -114,11 +114,15 @@ bool Splitter::isLocal(Operation *op) {
   return local[op] = result;
 }
 
+static bool isMatrixScan(Operation *op) {
+  auto scan = dyn_cast<ScanOp>(op);
+  return scan && scan.getType().isMatrix();
+}
+
 /// Whether there is a product in what leads to a matrix, or more than pointwise
 /// computation in what leads to a vector.
 bool Splitter::computes(Operation *op, bool isVector) {
-  if (isa<DotOp, InvertOp>(op) ||
-      isa<PickRowsOp>(op) ||
+  if (isa<DotOp, InvertOp, SegmentDotOp>(op) || isMatrixScan(op) ||
       (isVector && isa<ReduceOp, ScanOp, SegmentProductOp>(op)))
     return true;
   return llvm::any_of(op->getOperands(), [&](Value operand) {
@@ -179,28 +183,6 @@ static int64_t columnDim(TileType type) {
   return type.getColumns() > 1 ? 3 : -1;
 }
 
-/// Ops by the number of picks of rows that lead to them: products of a level of
-/// groups follow the decays of that level, so that few levels are alive at once.
-static void orderByPicks(Block &block) {
-  llvm::DenseMap<Operation *, int64_t> picks;
-  SmallVector<Operation *> order;
-  for (Operation &op : block.without_terminator()) {
-    int64_t most = 0;
-    op.walk([&](Operation *inner) {
-      for (Value operand : inner->getOperands())
-        if (Operation *source = operand.getDefiningOp())
-          most = std::max(most, picks.lookup(source));
-    });
-    picks[&op] = most + isa<PickRowsOp>(op);
-    order.push_back(&op);
-  }
-  llvm::stable_sort(order, [&](Operation *a, Operation *b) {
-    return picks[a] < picks[b];
-  });
-  for (Operation *op : order)
-    op->moveBefore(block.getTerminator());
-}
-
 void Splitter::splitKernel() {
   // The first kernel: a block computes one chunk.
   IRMapping mapping;
@@ -220,9 +202,11 @@ void Splitter::splitKernel() {
   Value workspace = first.getArguments().back();
   for (auto [i, value] : llvm::enumerate(cut)) {
     auto type = cast<TileType>(value.getType());
+    // At once, so that few tiles are alive.
+    Value computed = inside.lookup(mapping.lookup(value));
+    builder.setInsertionPointAfterValue(computed);
     Value memory = memoryOf(i, workspace, chunks);
-    StoreOp::create(builder, loc, inside.lookup(mapping.lookup(value)),
-                    memory,
+    StoreOp::create(builder, loc, computed, memory,
                     ValueRange{mapping.lookup(point), chunk, constant(0),
                                constant(0)},
                     rowDim(type),
@@ -236,7 +220,6 @@ void Splitter::splitKernel() {
     rest.push_back(op);
   for (Operation *op : llvm::reverse(rest))
     op->erase();
-  orderByPicks(first.getBody().front());
 
   // The kernel loads what was computed.
   for (auto [i, value] : llvm::enumerate(cut)) {
@@ -313,10 +296,15 @@ bool Splitter::run() {
       stays.insert(&op);
       continue;
     }
-    // Decays of all dims are tiles as wide as the operands.
-    if (isa<PickRowsOp>(op))
-      warps = 8;
-    pays |= isa<InvertOp, PickRowsOp, SegmentProductOp>(op);
+    // A block of 8 rows for a warp, or half the columns of one, so that all
+    // that a thread has of the operands stays in registers.
+    if (auto dot = dyn_cast<SegmentDotOp>(op)) {
+      TileType type = dot.getKeys().getType();
+      int64_t parts = type.getColumns() % 128 ? 1 : 2;
+      warps = std::min<int64_t>(16, parts * type.getRows() / 8);
+    }
+    pays |= isa<InvertOp, SegmentDotOp, SegmentProductOp>(op) ||
+            isMatrixScan(&op);
     bool leaves = llvm::any_of(op.getUsers(), [&](Operation *user) {
       Operation *inLoop = loop.getBody()->findAncestorOpInBlock(*user);
       return isa<scf::YieldOp>(inLoop) || stays.contains(inLoop);

@@ -106,9 +106,25 @@ func.func @reduce_c1(%a: !tile.tile<64x32xf32>) {
 
 // -----
 
-func.func @scan_c1(%a: !tile.tile<64x32xf32>) {
-  // expected-error@+1 {{needs a vector}}
+func.func @scan_c1(%a: !tile.tile<1x1xf32>) {
+  // expected-error@+1 {{needs a vector or a matrix}}
+  %0 = tile.scan sum %a : !tile.tile<1x1xf32> -> !tile.tile<1x1xf32>
+  return
+}
+
+// -----
+
+func.func @scan_c2_combiner(%a: !tile.tile<64x32xf32>) {
+  // expected-error@+1 {{combines the rows of a matrix by `product` alone}}
   %0 = tile.scan sum %a : !tile.tile<64x32xf32> -> !tile.tile<64x32xf32>
+  return
+}
+
+// -----
+
+func.func @scan_c2_reversed(%a: !tile.tile<64x1xf32>) {
+  // expected-error@+1 {{is reversed for matrices alone}}
+  %0 = tile.scan product reversed %a : !tile.tile<64x1xf32> -> !tile.tile<64x1xf32>
   return
 }
 
@@ -161,24 +177,40 @@ func.func @tile_layout(%a: !tile.tile<48x16xf32, lanes>) {
 
 // -----
 
-func.func @pick_rows_c1(%a: !tile.tile<64x16xf32>) {
-  // expected-error@+1 {{expects rows of the source}}
-  %0 = tile.pick_rows %a group 2 offset 0 : !tile.tile<64x16xf32> -> !tile.tile<32x16xf32>
+func.func @segment_dot_c1(%q: !tile.tile<64x64xbf16>, %a: !tile.tile<32x64xf32>) {
+  // expected-error@+1 {{needs operands of one shape}}
+  %0 = tile.segment_dot %q, %q, %a : !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16>, !tile.tile<32x64xf32> -> !tile.tile<64x64xf32>
   return
 }
 
 // -----
 
-func.func @pick_rows_c2(%a: !tile.tile<64x16xf32>) {
-  // expected-error@+1 {{expects groups of a power of two}}
-  %0 = tile.pick_rows %a group 3 offset 0 : !tile.tile<64x16xf32> -> !tile.tile<64x16xf32>
+func.func @segment_dot_c2(%a: !tile.tile<48x64xf32>) {
+  // expected-error@+1 {{needs a power of two of 16 rows at least}}
+  %0 = tile.segment_dot %a, %a, %a : !tile.tile<48x64xf32>, !tile.tile<48x64xf32>, !tile.tile<48x64xf32> -> !tile.tile<48x48xf32>
   return
 }
 
 // -----
 
-func.func @pick_rows_c2_row(%a: !tile.tile<64x16xf32>) {
-  // expected-error@+1 {{expects a row of the source}}
-  %0 = tile.pick_rows %a group 64 offset 64 : !tile.tile<64x16xf32> -> !tile.tile<1x16xf32>
+func.func @segment_dot_c3(%a: !tile.tile<32x64xf32>) {
+  // expected-error@+1 {{has a result that is not 32x32 of f32}}
+  %0 = tile.segment_dot %a, %a, %a : !tile.tile<32x64xf32>, !tile.tile<32x64xf32>, !tile.tile<32x64xf32> -> !tile.tile<32x64xf32>
+  return
+}
+
+// -----
+
+func.func @extract_c1_row(%a: !tile.tile<64x16xf32>) {
+  // expected-error@+1 {{takes a scalar from a vector of its type, or a row from a matrix}}
+  %0 = tile.extract %a at 0 : !tile.tile<64x16xf32> -> !tile.tile<64x1xf32>
+  return
+}
+
+// -----
+
+func.func @extract_c2_row(%a: !tile.tile<64x16xf32>) {
+  // expected-error@+1 {{has a position out of range}}
+  %0 = tile.extract %a at 64 : !tile.tile<64x16xf32> -> !tile.tile<1x16xf32>
   return
 }

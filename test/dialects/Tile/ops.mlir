@@ -56,10 +56,12 @@ func.func @computation(%q: !tile.tile<64x128xbf16>, %k: !tile.tile<64x128xbf16>,
   }
   // CHECK: tile.invert
   %t = tile.invert %y : !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
-  // CHECK: tile.pick_rows %{{.*}} group 8 offset 3
-  %g = tile.pick_rows %t group 8 offset 3 : !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
-  // CHECK: tile.pick_rows %{{.*}} group 64 offset 63 : <64x64xf32> -> <1x64xf32>
-  %last = tile.pick_rows %g group 64 offset 63 : !tile.tile<64x64xf32> -> !tile.tile<1x64xf32>
+  // CHECK: tile.scan product exclusive reversed
+  %g = tile.scan product exclusive reversed %t : !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
+  // CHECK: tile.extract %{{.*}} at 63 : <64x64xf32> -> <1x64xf32>
+  %last = tile.extract %g at 63 : !tile.tile<64x64xf32> -> !tile.tile<1x64xf32>
+  // CHECK: tile.segment_dot %{{.*}}, %{{.*}}, %{{.*}} exclusive
+  %w = tile.segment_dot %t, %g, %g exclusive : !tile.tile<64x64xf32>, !tile.tile<64x64xf32>, !tile.tile<64x64xf32> -> !tile.tile<64x64xf32>
   // CHECK: tile.transpose
   %b = tile.transpose %a : !tile.tile<64x1xf32> -> !tile.tile<1x64xf32>
   return %t : !tile.tile<64x64xf32>

@@ -3,7 +3,7 @@
 // RUN: not rondo-opt %s --split-input-file --rondo-to-chunked=chunk=-1 2>&1 | FileCheck %s --check-prefix=NEGATIVE
 // NEGATIVE: expects at least one step a chunk, found -1
 // RUN: not rondo-opt %s --split-input-file --rondo-to-chunked=diagonal=both 2>&1 | FileCheck %s --check-prefix=DIAGONAL
-// DIAGONAL: expects diagonal blocks by `running` or `halving`, found `both`
+// DIAGONAL: expects diagonal blocks by `running` or `pairs`, found `both`
 
 // S[t, i, j] = a[t] S[t-1, i, j] + k[t, i] v[t, j]; o[t, j] = sum[i] k[t, i] S[t, i, j]
 // CHECK-LABEL: rondo.kernel @decay
