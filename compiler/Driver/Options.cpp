@@ -127,7 +127,10 @@ CompileFlags::CompileFlags()
       explain("explain", cl::cat(category),
               cl::desc("Say how each recurrence is computed and why")),
       timing("timing", cl::cat(category),
-             cl::desc("Print how long each phase took")) {}
+             cl::desc("Print how long each phase took")),
+      verifyEach("verify-each", cl::cat(category),
+                 cl::desc("Verify the IR after every pass to LLVM, too (for "
+                          "tests of the compiler)")) {}
 
 llvm::Expected<std::vector<std::pair<std::string, int64_t>>>
 driver::parseDims(StringRef text) {
@@ -238,6 +241,7 @@ std::optional<CompileOptions> CompileFlags::get(StringRef device) const {
     return std::nullopt;
   }
   options.dims = std::move(*parsed);
+  options.verifyEach = verifyEach;
   if (options.target == TargetKind::CUDA) {
     if (auto chips = parseChips(arch); !chips) {
       usageError(chips.takeError());

@@ -64,7 +64,7 @@ private:
   llvm::cl::opt<std::string> form, chunk;
   llvm::cl::opt<bool> iterations;
   llvm::cl::list<std::string> dumpAfter;
-  llvm::cl::opt<bool> grad, explain, timing;
+  llvm::cl::opt<bool> grad, explain, timing, verifyEach;
 };
 
 /// Whether --device names one; false after reporting.

@@ -82,7 +82,7 @@ static const char kPipeline[] =
     "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,"
     "loop-mssa(loop-rotate,licm),"
     // Loops of few steps; scalar loops.
-    "loop(loop-deletion,loop-unroll-full),early-cse<memssa>,"
+    "loop(loop-unroll-full),early-cse<memssa>,"
     "loop-vectorize,"
     "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg)";
 
@@ -120,6 +120,7 @@ public:
   bool isEnabled() const override { return true; }
   bool shouldRunPass(llvm::StringRef pass, llvm::StringRef) const override {
     return pass != "Loop Strength Reduction" &&
+           pass != "Canonicalize Freeze Instructions in Loops" &&
            pass != "Machine Instruction Scheduler";
   }
 };

@@ -456,6 +456,8 @@ Failure Compiler::lowerToLLVM() {
   }
   PassManager passes(context.get());
   cpu::buildPipeline(passes.nest<ModuleOp>(), {});
+  // To verify after every pass takes as long as half of the passes.
+  passes.enableVerifier(options.verifyEach);
   context->enableMultithreading(lowered.size() > 1);
   Failure failure = runPasses(passes, *all, Failure::Internal);
   context->disableMultithreading();
@@ -524,6 +526,7 @@ Compiler::Compiler(CompileOptions options, llvm::raw_ostream &errors,
   // one for each processor.
   context =
       std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  context->printOpOnDiagnostic(false); // places say it
   context->getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() == DiagnosticSeverity::Remark)
       return;

@@ -67,6 +67,8 @@ struct CompileOptions {
   /// Names of processors or of NVIDIA's chips, separated by commas; empty: the
   /// default variants.
   std::string archs;
+  /// Whether the IR is verified after every pass to LLVM, too.
+  bool verifyEach = false;
   /// Phases after which the program is printed on the error stream.
   std::vector<Phase> dumpAfter;
 };

@@ -183,5 +183,8 @@ LogicalResult LowerToLLVM::convert() {
                                          /*force32BitVectorIndices=*/true);
   LLVMConversionTarget target(getContext());
   target.addLegalOp<ModuleOp, UnrealizedConversionCastOp>();
-  return applyFullConversion(getOperation(), target, std::move(patterns));
+  ConversionConfig config;
+  config.allowPatternRollback = false;
+  return applyFullConversion(getOperation(), target, std::move(patterns),
+                             config);
 }

@@ -203,7 +203,10 @@ LogicalResult VectorizeLoops::lower(linalg::LinalgOp op, linalg::FillOp fill,
     hasTerms &= !nest->isReduction(dim) || nest->staticExtents[dim] > 0;
   builder.setInsertionPoint(generic);
   SmallVector<RowsAhead> ahead = takeRowsAhead(builder, generic, *nest, tile);
-  if (Candidate candidate = epilogues.lookup(generic); candidate.op) {
+  // Taken out: an op that is made later may have the same address.
+  Candidate candidate = epilogues.lookup(generic);
+  epilogues.erase(generic);
+  if (candidate.op) {
     linalg::GenericOp other = withSumAsOutput(candidate.op, generic);
     builder.setInsertionPoint(other);
     FailureOr<Epilogue> epilogue =
@@ -250,6 +253,9 @@ LogicalResult VectorizeLoops::lower(linalg::LinalgOp op, linalg::FillOp fill,
 }
 
 void VectorizeLoops::runOnOperation() {
+  // One pass may run on several modules.
+  streaming.clear();
+  epilogues.clear();
   Target target = getTarget(getOperation());
   replaceMemRefCopies(getOperation());
   for (auto func : getOperation().getOps<func::FuncOp>())

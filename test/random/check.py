@@ -188,8 +188,8 @@ class Checker:
             file.write(text)
         if os.path.exists(library):
             os.remove(library)
-        code, output = execute([self.tool("rondoc"), source, "-o", library]
-                               + options)
+        code, output = execute([self.tool("rondoc"), source, "-o", library,
+                                "--verify-each"] + options)
         if code == 0:
             return library
         if code == 1 and mode in FORMS and "compile it with --form=" in output:
