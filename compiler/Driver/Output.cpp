@@ -119,6 +119,7 @@ static Failure environmentFailure(llvm::Error error) {
 
 static EmitOptions emitOptions(Compiler &compiler) {
   EmitOptions options;
+  options.processEnds = compiler.getOptions().processEnds;
   options.sourceName =
       (compiler.getStem() + (compiler.isIR() ? ".mlir" : ".rondo")).str();
   return options;

@@ -10,6 +10,7 @@
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace rondo;
@@ -178,6 +179,15 @@ int driver::rondocMain(int argc, char **argv) {
 
   mlir::DefaultTimingManager timing;
   timing.setEnabled(flags.wantsTiming());
+  // Asked now: the linker resets all options.
+  bool ends = !flags.wantsTiming();
+  options->processEnds = ends;
   Compiler compiler(std::move(*options), llvm::errs(), timing.getRootScope());
-  return compile(compiler, command);
+  int code = compile(compiler, command);
+  if (!ends)
+    return code;
+  // To take apart what is left takes longer than most phases.
+  llvm::outs().flush();
+  llvm::errs().flush();
+  llvm::sys::Process::Exit(code, /*NoCleanup=*/true);
 }

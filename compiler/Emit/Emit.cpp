@@ -10,6 +10,8 @@
 #include "compiler/Emit/Link.h"
 #include "compiler/Emit/Object.h"
 #include "compiler/Emit/Tables.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -116,12 +118,16 @@ llvm::Error VariantJob::compile(unsigned optLevel) {
 static llvm::Error
 compileVariants(llvm::ArrayRef<std::unique_ptr<VariantJob>> jobs,
                 llvm::ArrayRef<KernelSignature> kernels, unsigned optLevel) {
-  // The modules share an MLIR context, so they are translated in turn.
-  for (const std::unique_ptr<VariantJob> &job : jobs)
-    if (llvm::Error error = job->translate(kernels, optLevel))
-      return error;
-  auto compile = [optLevel](VariantJob *job) {
-    if (llvm::Error error = job->compile(optLevel))
+  // The modules share an MLIR context, which has to know that.
+  mlir::MLIRContext &context =
+      *jobs.front()->variant.llvmDialectModule->getContext();
+  registerTranslations(context);
+  context.enableMultithreading(jobs.size() > 1);
+  auto compile = [&](VariantJob *job) {
+    llvm::Error error = job->translate(kernels, optLevel);
+    if (!error)
+      error = job->compile(optLevel);
+    if (error)
       job->problem = llvm::toString(std::move(error));
   };
   llvm::SmallVector<std::thread> threads;
@@ -130,6 +136,7 @@ compileVariants(llvm::ArrayRef<std::unique_ptr<VariantJob>> jobs,
   compile(jobs.front().get());
   for (std::thread &thread : threads)
     thread.join();
+  context.disableMultithreading();
   for (const std::unique_ptr<VariantJob> &job : jobs)
     if (!job->problem.empty())
       return createStringError(job->problem);
@@ -196,6 +203,9 @@ static llvm::Error emit(llvm::ArrayRef<KernelSignature> kernels,
   }
   if (outTimings)
     *outTimings = timings;
+  if (options.processEnds)
+    for (std::unique_ptr<VariantJob> &job : jobs)
+      job.release();
   return llvm::Error::success();
 }
 
@@ -223,6 +233,7 @@ rondo::emitText(llvm::ArrayRef<KernelSignature> kernels, const Variant &variant,
     return machine.takeError();
   llvm::LLVMContext context;
   VariantSymbols symbols;
+  registerTranslations(*variant.llvmDialectModule->getContext());
   auto module = translateVariant(context, kernels, variant, **machine, symbols);
   if (!module)
     return module.takeError();

@@ -49,6 +49,9 @@ struct EmitOptions {
   /// The header holds the declarations of abi.h itself and can be used alone.
   /// Otherwise it includes <rondo/abi.h>.
   bool standaloneHeader = true;
+  /// Leave the memory of the modules to the end of the process: to take them
+  /// apart takes longer than to link.
+  bool processEnds = false;
   /// The device's part of the kernels, for libraries and objects; the variants
   /// are then the host's.
   const DeviceCode *device = nullptr;

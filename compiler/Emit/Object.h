@@ -30,7 +30,11 @@ createTargetMachine(const TargetDescription &target, unsigned optLevel);
 /// A module of our own (the tables): no description, plain x86-64.
 TargetDescription getBaselineTarget();
 
-/// Translates a variant to LLVM IR for its target. Bodies get the variant's
+/// Lets the modules of a context be translated to LLVM IR.
+void registerTranslations(mlir::MLIRContext &context);
+
+/// Translates a variant to LLVM IR for its target; several at the same time if
+/// the context is for threads. Bodies get the variant's
 /// name (gla_body__x86_64_v4) and stay visible within the library, all else
 /// becomes internal. Fills in `symbols`.
 llvm::Expected<std::unique_ptr<llvm::Module>>

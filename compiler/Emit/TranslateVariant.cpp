@@ -74,16 +74,19 @@ static void addFrameAttributes(llvm::Function &body) {
       context, sizeof(rondo_frame)));
 }
 
+void rondo::registerTranslations(mlir::MLIRContext &context) {
+  mlir::DialectRegistry registry;
+  mlir::registerBuiltinDialectTranslation(registry);
+  mlir::registerLLVMDialectTranslation(registry);
+  context.appendDialectRegistry(registry);
+}
+
 llvm::Expected<std::unique_ptr<llvm::Module>>
 rondo::translateVariant(llvm::LLVMContext &context,
                         llvm::ArrayRef<KernelSignature> kernels,
                         const Variant &variant, llvm::TargetMachine &machine,
                         VariantSymbols &symbols) {
-  mlir::DialectRegistry registry;
-  mlir::registerBuiltinDialectTranslation(registry);
-  mlir::registerLLVMDialectTranslation(registry);
   mlir::ModuleOp source = variant.llvmDialectModule;
-  source->getContext()->appendDialectRegistry(registry);
   const TargetDescription &target = variant.target;
   std::unique_ptr<llvm::Module> module =
       mlir::translateModuleToLLVMIR(source, context, "rondo." + target.name);

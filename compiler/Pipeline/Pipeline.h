@@ -69,6 +69,9 @@ struct CompileOptions {
   std::string archs;
   /// Whether the IR is verified after every pass to LLVM, too.
   bool verifyEach = false;
+  /// Whether the process ends after this compilation: what takes long to take
+  /// apart is left to the end.
+  bool processEnds = false;
   /// Phases after which the program is printed on the error stream.
   std::vector<Phase> dumpAfter;
 };
