@@ -7,6 +7,7 @@
 
 #include "passes/GPU/Tile/FormsToTile.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace rondo;
@@ -61,35 +62,50 @@ Expr TileEvaluator::inlined(Expr read) {
   return simplify(context.substitute(meaning, here));
 }
 
-/// Reads of arguments give 0 behind their end, so a choice of 0 there says
-/// nothing new about products that have such a read.
+/// The value where reads of arguments at `place` give 0, behind `end`, if that
+/// decides it.
+std::optional<double> TileEvaluator::valueBehind(Expr expr, Expr place,
+                                                 Expr end) {
+  if (expr->kind == Kind::Real)
+    return expr->real;
+  if (Expr meaning = inlined(expr))
+    return valueBehind(meaning, place, end);
+  if (expr->kind == Kind::Read) {
+    auto argument = dyn_cast<BlockArgument>(expr->value);
+    if (!argument || !isa<KernelOp>(argument.getOwner()->getParentOp()))
+      return std::nullopt;
+    for (auto [dim, subscript] : llvm::enumerate(expr->subscripts()))
+      if (subscript == place && isSizeOf(end, argument, dim))
+        return 0;
+    return std::nullopt;
+  }
+  if (expr->isOp("arith.mulf")) {
+    std::optional<double> a = valueBehind(expr->args[0], place, end);
+    std::optional<double> b = valueBehind(expr->args[1], place, end);
+    if (a == 0 || b == 0)
+      return 0;
+    return a && b ? std::optional<double>(*a * *b) : std::nullopt;
+  }
+  bool negates = expr->isOp("arith.negf");
+  if (!negates && !expr->isOp("math.exp"))
+    return std::nullopt;
+  std::optional<double> a = valueBehind(expr->args[0], place, end);
+  return a ? std::optional<double>(negates ? -*a : std::exp(*a)) : std::nullopt;
+}
+
+/// Reads of arguments give 0 behind their end, so a choice of what they lead to
+/// says nothing new.
 Expr TileEvaluator::dropGuards(Expr expr) {
-  if (!expr->isOp("arith.select") || !expr->args[2]->isReal(0))
+  if (!expr->isOp("arith.select") || expr->args[2]->kind != Kind::Real)
     return expr;
   Expr condition = expr->args[0];
   if (!condition->isOp("arith.cmpi") ||
       condition->attributes.getAs<IntegerAttr>("predicate").getInt() !=
           static_cast<int64_t>(arith::CmpIPredicate::slt))
     return expr;
-  Expr place = condition->args[0], end = condition->args[1];
-  std::function<bool(Expr)> vanishes = [&](Expr each) {
-    if (each->isOp("arith.mulf"))
-      return vanishes(each->args[0]) || vanishes(each->args[1]);
-    if (each->isOp("arith.negf"))
-      return vanishes(each->args[0]);
-    if (Expr meaning = inlined(each))
-      return vanishes(meaning);
-    if (each->kind != Kind::Read)
-      return false;
-    auto argument = dyn_cast<BlockArgument>(each->value);
-    if (!argument || !isa<KernelOp>(argument.getOwner()->getParentOp()))
-      return false;
-    for (auto [dim, subscript] : llvm::enumerate(each->subscripts()))
-      if (subscript == place && isSizeOf(end, argument, dim))
-        return true;
-    return false;
-  };
-  return vanishes(expr->args[1]) ? expr->args[1] : expr;
+  std::optional<double> behind =
+      valueBehind(expr->args[1], condition->args[0], condition->args[1]);
+  return behind == expr->args[2]->real ? expr->args[1] : expr;
 }
 
 Value TileEvaluator::emitIn(OpBuilder &inside, Expr expr,

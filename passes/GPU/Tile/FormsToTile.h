@@ -179,6 +179,8 @@ private:
   /// The expression that a read of an equation stands for, or null.
   algebra::Expr inlined(algebra::Expr read);
   algebra::Expr simplify(algebra::Expr expr);
+  std::optional<double> valueBehind(algebra::Expr expr, algebra::Expr place,
+                                    algebra::Expr end);
   algebra::Expr dropGuards(algebra::Expr expr);
   mlir::Value emitIn(mlir::OpBuilder &inside, algebra::Expr expr,
                      llvm::DenseMap<algebra::Expr, mlir::Value> &values);

@@ -44,6 +44,9 @@ struct LowerTileToNVVM
       bytes[kernel] = *needed;
       Builder builder(kernel.getContext());
       kernel->setAttr("tile.shared_bytes", builder.getI64IntegerAttr(*needed));
+      if (auto blocks = kernel->getAttrOfType<IntegerAttr>("tile.blocks"))
+        kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                        builder.getI32IntegerAttr(blocks.getInt()));
       int32_t threads = 32 * warps.getInt();
       kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                       builder.getDenseI32ArrayAttr({threads, 1, 1}));
@@ -70,6 +73,8 @@ void rondo::tile::buildPipeline(OpPassManager &pm) {
   pm.addPass(createSplitTime());
   addCleanup(pm);
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>().nest<gpu::GPUFuncOp>();
+  kernels.addPass(createSliceColumns());
+  addCleanup(kernels);
   kernels.addPass(createPipelineCopies());
   kernels.addPass(createAssignLayouts());
 }

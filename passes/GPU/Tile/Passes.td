@@ -66,6 +66,29 @@ def SplitChunks : Pass<"tile-split-chunks", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numSplit", "split", "kernels that became two">];
 }
 
+def SliceColumns : Pass<"tile-slice-columns", "::mlir::gpu::GPUFuncOp"> {
+  let summary = "Computes what has columns of its own for some columns at a time";
+  let description = [{
+    In a kernel without loops, scans down the rows, what is loaded and computed
+    for them and for `tile.segment_dot`, and what is stored of it, are the same
+    for every column, and a segment dot is a sum over columns. They are computed
+    for `width` columns after one another, so that fewer elements are alive and
+    several blocks fit on a multiprocessor. Nothing happens where something else
+    needs all columns of one of these tiles at once.
+
+    Before: operations on tiles of more than `width` columns. After: the
+    operations on the first `width` columns, then those on the next, and sums of
+    the segment dots. A kernel with one segment dot a slice asks for registers
+    for as many blocks as make 16 warps (`tile.blocks`).
+  }];
+  let options = [
+    Option<"width", "width", "int64_t", "64", "Columns at a time">];
+  let dependentDialects = [
+    "::rondo::tile::TileDialect", "::mlir::arith::ArithDialect"
+  ];
+  let statistics = [Statistic<"numSliced", "sliced", "kernels that were changed">];
+}
+
 def SplitTime : Pass<"tile-split-time", "::mlir::ModuleOp"> {
   let summary = "Gives segments of time blocks of their own";
   let description = [{
@@ -137,7 +160,8 @@ def AssignLayouts : Pass<"tile-assign-layouts", "::mlir::gpu::GPUFuncOp"> {
 def LowerTileToNVVM : Pass<"rondo-lower-tile-to-nvvm", "::mlir::ModuleOp"> {
   let summary = "Turns programs on tiles into code of one thread";
   let description = [{
-    Kernels are `gpu.func`s with `tile.warps`, the number of warps of a block.
+    Kernels are `gpu.func`s with `tile.warps`, the number of warps of a block,
+    and `tile.blocks`, if registers are to suffice for so many of them.
     Their tiles, all with layouts, become values in registers and places in
     shared memory (passes/GPU/Tile/EmitThreads.h), computation becomes `arith`,
     `math`, `scf` and `nvvm`. The bytes of dynamic shared memory are put on the

@@ -296,13 +296,9 @@ bool Splitter::run() {
       stays.insert(&op);
       continue;
     }
-    // A block of 8 rows for a warp, or half the columns of one, so that all
-    // that a thread has of the operands stays in registers.
-    if (auto dot = dyn_cast<SegmentDotOp>(op)) {
-      TileType type = dot.getKeys().getType();
-      int64_t parts = type.getColumns() % 128 ? 1 : 2;
-      warps = std::min<int64_t>(16, parts * type.getRows() / 8);
-    }
+    // A warp has a block of 8 rows.
+    if (auto dot = dyn_cast<SegmentDotOp>(op))
+      warps = std::min<int64_t>(16, dot.getKeys().getType().getRows() / 8);
     pays |= isa<InvertOp, SegmentDotOp, SegmentProductOp>(op) ||
             isMatrixScan(&op);
     bool leaves = llvm::any_of(op.getUsers(), [&](Operation *user) {
