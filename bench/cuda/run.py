@@ -58,6 +58,7 @@ ROWS = [
     ("gru dense", "gru_reset_after", "D=768", FEW_DENSE, DENSE, [5.0]),
     ("gru before", "gru", "D=768", "B=19,T=21,D=768", ["B=16,T=1024,D=768"], [0]),
     ("lstm f32 dense", "lstm", "D=768", FEW_DENSE, DENSE, [0], "--dtype=f32"),
+    ("para_gru auto", "para_gru", "", FEW, PARA, [0], "--dtype=f32"),
     ("para_gru newton", "para_gru", "", FEW, PARA, [0], "--dtype=f32", "--form=newton"),
 ]
 

@@ -290,12 +290,12 @@ void Explainer::explainKernel(KernelOp kernel) {
   algebra::Context context(kernel.getContext());
   std::string reason;
   auto structure = findChannelStructure(context, kernel, reason);
-  std::optional<ChannelForm> form;
+  llvm::SmallVector<ChannelParameters, 2> kernels;
   if (structure)
-    form = chooseChannelForm(context, *structure, options.form, reason);
+    kernels = chooseChannelKernels(context, *structure, options.form, reason);
   os << "  on the device: ";
-  if (form) {
-    os << "channels side by side, " << describeChannelForm(*form) << "\n";
+  if (!kernels.empty()) {
+    os << "channels side by side, " << describeChannelKernels(kernels) << "\n";
     return;
   }
   std::string why;

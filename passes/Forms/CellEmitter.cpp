@@ -70,10 +70,12 @@ void CellEmitter::createKernel() {
       call->setAttr("rondo.together", b.getUnitAttr());
   };
   auto bytes = [&] { return constant(slots * getSlotBytes()); };
+  PointEmitter::createKernel(op.getSymName(), threads);
   if (p.parts > 1)
-    createFunctions({"sequential", threads, launch, bytes});
+    createHost("sequential", launch, bytes);
   else
-    createFunctions({"sequential", threads, launch, nullptr});
+    createHost("sequential", launch, nullptr);
+  enterKernel();
   whole = sizes;
   wholeTensors = tensors;
 }

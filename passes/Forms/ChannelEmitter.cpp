@@ -43,31 +43,69 @@ bool ChannelEmitter::dependsOnChannel(Expr expr) const {
 // The kernel
 //===----------------------------------------------------------------------===//
 
-/// A grid has a block for every batch point and tile of channels.
-void ChannelEmitter::createKernel() {
-  int64_t threads =
-      p.channels * (p.form == ChannelForm::Sequential ? p.lanes : p.segments);
+void ChannelEmitter::createKernel(StringRef name) {
+  PointEmitter::createKernel(name, getNumThreads());
+}
+
+Value ChannelEmitter::emitNumChannels(Scope &scope) {
+  Value channels = constant(1);
+  for (unsigned dim : dimsOf(/*isPrivate=*/false))
+    channels =
+        mul(channels, emit(context.leaf(s.extents[s.numBatch + dim]), scope));
+  return channels;
+}
+
+/// A grid has a block for every batch point and tile of channels. Of several
+/// kernels the first one that suits the sizes is launched.
+void ChannelEmitter::createHost(std::deque<ChannelEmitter> &kernels) {
   auto launch = [&](Value first, Value stop, ValueRange operands) {
     Scope scope;
-    Value one = constant(1), channels = one;
-    for (unsigned dim : dimsOf(/*isPrivate=*/false))
-      channels =
-          mul(channels, emit(context.leaf(s.extents[s.numBatch + dim]), scope));
+    Value one = constant(1), channels = emitNumChannels(scope);
+    Value steps = emit(context.leaf(s.length), scope);
+    Value points = sub(stop, first);
     auto atLeastOne = [&](Value x) -> Value {
       return arith::MaxSIOp::create(b, x, one);
     };
-    Value blocks = atLeastOne(sub(stop, first));
-    Value tilesOfChannels = atLeastOne(
-        arith::CeilDivSIOp::create(b, channels, constant(p.channels)));
-    mlir::gpu::LaunchFuncOp::create(
-        b, kernel, mlir::gpu::KernelDim3{blocks, tilesOfChannels, one},
-        mlir::gpu::KernelDim3{constant(threads), one, one},
-        /*dynamicSharedMemorySize=*/Value(), operands);
+    OpBuilder::InsertionGuard guard(b);
+    for (ChannelEmitter &each : kernels) {
+      if (&each != &kernels.back()) {
+        Value isSuited = arith::CmpIOp::create(b, arith::CmpIPredicate::sle,
+                                               mul(points, channels),
+                                               constant(each.p.mostChannels));
+        Value isLong = arith::CmpIOp::create(
+            b, arith::CmpIPredicate::sge, steps, constant(each.p.leastSteps));
+        auto test = scf::IfOp::create(b, both(isSuited, isLong),
+                                      /*withElseRegion=*/true);
+        b.setInsertionPointToStart(test.thenBlock());
+        each.emitLaunch(b, atLeastOne(points), channels, operands);
+        b.setInsertionPointToStart(test.elseBlock());
+      } else {
+        each.emitLaunch(b, atLeastOne(points), channels, operands);
+      }
+    }
   };
   StringRef form = p.form == ChannelForm::Newton ? "newton"
                    : p.form == ChannelForm::Scan ? "scan"
                                                  : "sequential";
-  createFunctions({form, threads, launch, nullptr});
+  PointEmitter::createHost(form, launch, nullptr);
+}
+
+void ChannelEmitter::emitLaunch(ImplicitLocOpBuilder &at, Value points,
+                                Value channels, ValueRange operands) {
+  Value one = arith::ConstantIndexOp::create(at, 1);
+  Value width = arith::ConstantIndexOp::create(at, p.channels);
+  Value tiles = arith::CeilDivSIOp::create(at, channels, width);
+  tiles = arith::MaxSIOp::create(at, tiles, one);
+  Value threads = arith::ConstantIndexOp::create(at, getNumThreads());
+  mlir::gpu::LaunchFuncOp::create(
+      at, kernel, mlir::gpu::KernelDim3{points, tiles, one},
+      mlir::gpu::KernelDim3{threads, one, one},
+      /*dynamicSharedMemorySize=*/Value(), operands);
+}
+
+/// The kernel's tensors at the batch point of the block.
+void ChannelEmitter::enterBlock() {
+  enterKernel();
   Value block = mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::x);
   Value point = add(begin, block);
   isSome = less(point, end);
@@ -119,10 +157,7 @@ void ChannelEmitter::emitPlace() {
   Value channel = add(firstChannel, channelInBlock);
   length = emit(context.leaf(s.length), base);
   last = sub(length, constant(1));
-  numChannels = constant(1);
-  for (unsigned dim : dimsOf(/*isPrivate=*/false))
-    numChannels =
-        mul(numChannels, emit(context.leaf(s.extents[s.numBatch + dim]), base));
+  numChannels = emitNumChannels(base);
   isOwn = less(channel, numChannels);
   channel = select(isOwn, channel, constant(0));
   isSome = both(isSome, less(constant(0), numChannels));
@@ -288,7 +323,7 @@ void ChannelEmitter::emitFinals(ValueRange states, Value isThere) {
 }
 
 void ChannelEmitter::run() {
-  createKernel();
+  enterBlock();
   emitPlace();
   emitIf(isSome, [&] {
     collectReads();
@@ -302,10 +337,19 @@ void ChannelEmitter::run() {
     }
   });
   mlir::gpu::ReturnOp::create(b);
-  s.kernel.erase();
 }
 
-void rondo::toChannelKernel(Context &context, ChannelStructure &structure,
-                            ChannelParameters parameters) {
-  ChannelEmitter(context, structure, parameters).run();
+void rondo::toChannelKernels(Context &context, ChannelStructure &structure,
+                             ArrayRef<ChannelParameters> parameters) {
+  std::deque<ChannelEmitter> kernels;
+  std::string name = structure.kernel.getSymName().str();
+  for (auto [i, each] : llvm::enumerate(parameters)) {
+    kernels.emplace_back(context, structure, each);
+    // No name of a program has this character.
+    kernels.back().createKernel(i ? name + "$" + std::to_string(i) : name);
+  }
+  kernels.front().createHost(kernels);
+  for (ChannelEmitter &kernel : kernels)
+    kernel.run();
+  structure.kernel.erase();
 }

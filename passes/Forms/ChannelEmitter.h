@@ -30,6 +30,8 @@ public:
 
   ChannelEmitter(algebra::Context &context, ChannelStructure &structure,
                  ChannelParameters parameters);
+  void createKernel(llvm::StringRef name);
+  void createHost(std::deque<ChannelEmitter> &kernels);
   void run();
 
 private:
@@ -47,7 +49,14 @@ private:
   bool dependsOnChannel(Expr expr) const;
 
   // The kernel.
-  void createKernel();
+  int64_t getNumThreads() const {
+    return p.channels *
+           (p.form == ChannelForm::Sequential ? p.lanes : p.segments);
+  }
+  Value emitNumChannels(Scope &scope);
+  void emitLaunch(mlir::ImplicitLocOpBuilder &at, Value points, Value channels,
+                  mlir::ValueRange operands);
+  void enterBlock();
   void emitPlace();
   void unravel(Value flat, llvm::ArrayRef<unsigned> dims, Scope &scope);
   llvm::SmallVector<unsigned> dimsOf(bool isPrivate) const;
@@ -100,15 +109,38 @@ private:
   // Windows.
   void emitScan();
   void emitNewton();
-  void emitWindows(Value start, Value size, Value whole,
-                   llvm::function_ref<llvm::SmallVector<Value>(
-                       Value window, llvm::ArrayRef<Value> held, bool isWhole)>
-                       emit);
+  /// What the segments of a block share, and where the thread's is in it.
+  struct Segments {
+    Values carry;        // states before the window, [channel]
+    Values ends, slopes; // states at the end, derivatives, [segment][channel]
+    Values maps;         // in two buffers
+    Value flags;
+    Value isFirst, isLast, isLeader;
+    Values own, before;
+  };
+  struct Window {
+    Value blocks, start, size; // of a segment; the thread's; of all
+  };
+  Segments createSegments();
+  Window emitWindowSize(Value left, bool areWhole);
+  Value emitQuickWindows(const Segments &at);
+  void emitNewtonWindows(const Segments &at, Value done);
+  std::pair<Values, Value> emitCorrections(const Segments &at, Value first,
+                                           Value blocks,
+                                           mlir::ValueRange starts);
   Values emitSweep(Value first, Value count, bool isWhole, bool goesOn,
                    llvm::SmallVectorImpl<Value> &raws, mlir::ValueRange states,
                    llvm::function_ref<Values(Step &, Values)> emitNext);
+  Values emitResults(Value first, Value blocks, bool isWhole,
+                     llvm::SmallVectorImpl<Value> &raws,
+                     mlir::ValueRange states);
   Values emitSlope(Step &step, Values before);
-  Values emitPrefix(llvm::ArrayRef<Value> memory, Values map);
+  Values emitPrefix(const Segments &at, Values map);
+  Values emitStart(const Segments &at);
+  Values emitDefects(const Segments &at, mlir::ValueRange states);
+  Value emitIsBad(const Segments &at, Value number, mlir::ValueRange defects,
+                  mlir::ValueRange states);
+  void emitFlag(const Segments &at, Value number, int32_t value);
   void storeAll(llvm::ArrayRef<Value> to, mlir::ValueRange values,
                 mlir::ValueRange at);
   Values loadAll(llvm::ArrayRef<Value> from, mlir::ValueRange at);

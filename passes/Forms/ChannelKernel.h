@@ -93,15 +93,6 @@ bool findChannelDerivatives(algebra::Context &context,
 
 enum class ChannelForm { Sequential, Scan, Newton };
 
-/// The form asked for, or the one that keeps the most threads busy; none, with
-/// the reason, where it is not possible.
-std::optional<ChannelForm> chooseChannelForm(algebra::Context &context,
-                                             ChannelStructure &structure,
-                                             std::optional<Form> wish,
-                                             std::string &reason);
-/// "step by step", in a sentence that says how a kernel is computed.
-llvm::StringRef describeChannelForm(ChannelForm form);
-
 struct ChannelParameters {
   ChannelForm form = ChannelForm::Sequential;
   int64_t channels = 16; // of a block
@@ -111,12 +102,24 @@ struct ChannelParameters {
   int64_t blocks = 0;    // of a segment, newton; 0: when it runs
   int64_t ahead = 3;     // blocks before a segment for a guess, newton
   int64_t bound = 12;    // corrections of a window, newton
+  /// Where there is another kernel: for up to so many channels of all batch
+  /// points, and from so many steps on.
+  int64_t mostChannels = 0, leastSteps = 0;
 };
 
-/// Replaces the kernel by a `gpu.func` and a function of the host that launches
-/// it.
-void toChannelKernel(algebra::Context &context, ChannelStructure &structure,
-                     ChannelParameters parameters);
+/// The kernels for a form that is asked for, or for those that are expected to
+/// be fast; with several, sizes decide at each call. None, with the reason,
+/// where it is not possible.
+llvm::SmallVector<ChannelParameters, 2>
+chooseChannelKernels(algebra::Context &context, ChannelStructure &structure,
+                     std::optional<Form> wish, std::string &reason);
+/// "step by step", in a sentence that says how a kernel is computed.
+std::string describeChannelKernels(llvm::ArrayRef<ChannelParameters> kernels);
+
+/// Replaces the kernel by a `gpu.func` for each of these and a function of the
+/// host that launches one.
+void toChannelKernels(algebra::Context &context, ChannelStructure &structure,
+                      llvm::ArrayRef<ChannelParameters> kernels);
 
 } // namespace rondo
 

@@ -18,16 +18,20 @@
 // at any time, and the longer a segment, the less its end depends on where it
 // starts.
 //
-// The guess: the steps before the segment, some of them, from the states before
-// the window. Where states forget within them, one sweep over the segments
-// gives the results, and its defects say so. Otherwise sweeps follow that
+// The kernel first goes through windows that are taken as settled where some
+// steps before each segment, from the states before the window, lead to its
+// states: one sweep over the segments gives the results, and its defects say
+// whether they are right. That is so where states forget within those steps.
 //
-//   find e and J, correct x, and compute the steps again;
-//   correct x with the derivatives at hand, and compute the steps again;
+// From the first window on where it is not so, and for what is left behind the
+// last whole window, sweeps of two kinds take turns:
 //
-// in turn. A window that does not settle within some of them is computed step
-// by step. Newton's method on all steps at once would take more sweeps, and in
-// each of them the derivatives.
+//   e and J are found, x is corrected, and the steps are computed again;
+//   x is corrected with the derivatives at hand, and they are computed again.
+//
+// A window that does not settle within some of them is computed step by step.
+// Newton's method on all steps at once would take more sweeps, and in each of
+// them the derivatives.
 //
 // Windows are few: their number and with it the length of segments are found
 // when the kernel runs. A sweep is a loop over blocks of steps, whose arguments
@@ -44,17 +48,19 @@ using namespace rondo::algebra;
 
 using Values = ChannelEmitter::Values;
 
+/// Steps of a segment.
+static constexpr int64_t leastOfSegment = 16, mostOfSegment = 128;
+
 /// `count` blocks of steps from `first` on; `raws` are the raw values of the
 /// first one, and then, with `goesOn`, those of the block behind the last one.
-Values ChannelEmitter::emitSweep(
-    Value first, Value count, bool isWhole, bool goesOn,
-    SmallVectorImpl<Value> &raws, ValueRange states,
-    llvm::function_ref<Values(Step &, Values)> emitNext) {
+Values
+ChannelEmitter::emitSweep(Value first, Value count, bool isWhole, bool goesOn,
+                          SmallVectorImpl<Value> &raws, ValueRange states,
+                          llvm::function_ref<Values(Step &, Values)> emitNext) {
   unsigned numStates = states.size();
   Values carried(states);
   llvm::append_range(carried, raws);
-  auto loop =
-      scf::ForOp::create(b, constant(0), count, constant(1), carried);
+  auto loop = scf::ForOp::create(b, constant(0), count, constant(1), carried);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   Value block = loop.getInductionVar();
@@ -67,8 +73,9 @@ Values ChannelEmitter::emitSweep(
     later = emitLoads({}, next, isWhole);
   } else {
     SmallVector<Type> types = llvm::to_vector(ValueRange(held).getTypes());
-    auto more = scf::IfOp::create(b, types, less(block, sub(count, constant(1))),
-                                  /*withElseRegion=*/true);
+    auto more =
+        scf::IfOp::create(b, types, less(block, sub(count, constant(1))),
+                          /*withElseRegion=*/true);
     OpBuilder::InsertionGuard inner(b);
     b.setInsertionPointToStart(more.thenBlock());
     scf::YieldOp::create(b, emitLoads({}, next, isWhole));
@@ -108,16 +115,15 @@ Values ChannelEmitter::emitSlope(Step &step, Values before) {
   return now;
 }
 
-/// Maps of this segment and all before it, composed; `memory` has two buffers.
-Values ChannelEmitter::emitPrefix(ArrayRef<Value> memory, Values map) {
+/// Maps of this segment and all before it, composed.
+Values ChannelEmitter::emitPrefix(const Segments &at, Values map) {
   for (int64_t distance = 1, parity = 0; distance < p.segments;
        distance *= 2, parity = 1 - parity) {
-    storeAll(memory, map, {constant(parity), segment, channelInBlock});
+    storeAll(at.maps, map, {constant(parity), segment, channelInBlock});
     barrier();
     Value isThere = less(constant(distance - 1), segment);
     Value from = select(isThere, sub(segment, constant(distance)), segment);
-    Values earlier =
-        loadAll(memory, {constant(parity), from, channelInBlock});
+    Values earlier = loadAll(at.maps, {constant(parity), from, channelInBlock});
     Values composed = composeAffine(map, earlier, n);
     for (auto [value, other] : llvm::zip_equal(map, composed))
       value = select(isThere, other, value);
@@ -125,214 +131,262 @@ Values ChannelEmitter::emitPrefix(ArrayRef<Value> memory, Values map) {
   return map;
 }
 
-void ChannelEmitter::emitNewton() {
-  unsigned numFactors = n * n, numMap = n + numFactors;
+ChannelEmitter::Segments ChannelEmitter::createSegments() {
+  Segments at;
   int64_t C = p.channels, S = p.segments;
-  // Of each segment: the states at its end and the derivative; maps.
-  Values carry, ends, memory;
   for (unsigned i = 0; i < n; ++i)
-    carry.push_back(shared(type, {C}));
-  for (unsigned i = 0; i < numMap; ++i)
-    ends.push_back(shared(type, {S, C}));
-  for (unsigned i = 0; i < numMap; ++i)
-    memory.push_back(shared(type, {2, S, C}));
-  ArrayRef<Value> stateEnds = ArrayRef(ends).take_front(n);
-  Type i32 = b.getI32Type();
-  Value flags = shared(i32, {2});
-  Value isFirst = equal(segment, constant(0));
-  Value isLast = equal(segment, constant(S - 1));
-  Value isLeader =
-      arith::AndIOp::create(b, isFirst, equal(channelInBlock, constant(0)));
-  auto flag = [&](Value number, int32_t value) {
-    memref::StoreOp::create(
-        b, arith::ConstantOp::create(b, b.getI32IntegerAttr(value)), flags,
-        number);
-  };
-  Value own[] = {segment, channelInBlock};
-  Value before[] = {select(isFirst, segment, sub(segment, constant(1))),
-                    channelInBlock};
+    at.carry.push_back(shared(type, {C}));
+  for (unsigned i = 0; i < n; ++i)
+    at.ends.push_back(shared(type, {S, C}));
+  for (unsigned i = 0; i < n * n; ++i)
+    at.slopes.push_back(shared(type, {S, C}));
+  for (unsigned i = 0; i < n + n * n; ++i)
+    at.maps.push_back(shared(type, {2, S, C}));
+  at.flags = shared(b.getI32Type(), {2});
+  at.isFirst = equal(segment, constant(0));
+  at.isLast = equal(segment, constant(S - 1));
+  at.isLeader =
+      arith::AndIOp::create(b, at.isFirst, equal(channelInBlock, constant(0)));
+  at.own = {segment, channelInBlock};
+  at.before = {select(at.isFirst, segment, sub(segment, constant(1))),
+               channelInBlock};
+  return at;
+}
+
+/// Lets the size of windows up to `end` depend on the number of steps left: as
+/// many blocks to a segment as leave few windows. With `areWhole` no window
+/// reaches behind the end.
+ChannelEmitter::Window ChannelEmitter::emitWindowSize(Value left,
+                                                      bool areWhole) {
+  Window window;
+  window.blocks = constant(p.blocks);
+  if (!p.blocks) {
+    Value unit = constant(p.segments * p.steps);
+    Value number =
+        add(div(left, constant(p.segments * mostOfSegment + 1)), constant(1));
+    unit = mul(unit, number);
+    window.blocks = areWhole
+                        ? div(left, unit)
+                        : arith::CeilDivUIOp::create(b, left, unit).getResult();
+    window.blocks = arith::MaxSIOp::create(
+        b, window.blocks, constant(areWhole ? leastOfSegment / p.steps : 1));
+  }
+  Value ofSegment = mul(window.blocks, constant(p.steps));
+  window.start = mul(segment, ofSegment);
+  window.size = mul(ofSegment, constant(p.segments));
+  return window;
+}
+
+void ChannelEmitter::emitFlag(const Segments &at, Value number, int32_t value) {
+  Value mark = arith::ConstantOp::create(b, b.getI32IntegerAttr(value));
+  memref::StoreOp::create(b, mark, at.flags, number);
+}
+
+/// States before the window; flag 0 is cleared.
+Values ChannelEmitter::emitStart(const Segments &at) {
+  barrier();
+  emitIf(at.isLeader, [&] { emitFlag(at, constant(0), 0); });
+  return loadAll(at.carry, channelInBlock);
+}
+
+/// The states at the end of the segment are `states`; the results are stored.
+Values ChannelEmitter::emitResults(Value first, Value blocks, bool isWhole,
+                                   SmallVectorImpl<Value> &raws,
+                                   ValueRange states) {
+  return emitSweep(first, blocks, isWhole, /*goesOn=*/false, raws, states,
+                   [&](Step &step, Values past) {
+                     Values now = emitNew(step, past);
+                     bindStates(step, past, now);
+                     emitWide(step);
+                     return now;
+                   });
+}
+
+/// The ends of the segments before, less `states`. The first segment has no
+/// defect: its states are known.
+Values ChannelEmitter::emitDefects(const Segments &at, ValueRange states) {
+  Values defects = loadAll(at.ends, at.before);
+  for (auto [defect, state] : llvm::zip_equal(defects, states))
+    defect =
+        select(at.isFirst, real(0), arith::SubFOp::create(b, defect, state));
+  return defects;
+}
+
+/// Whether any thread of the block has too large a defect. `number` is that of
+/// a flag that is cleared; the other one is then.
+Value ChannelEmitter::emitIsBad(const Segments &at, Value number,
+                                ValueRange defects, ValueRange states) {
   double epsilon = type.isF64() ? std::numeric_limits<double>::epsilon()
                                 : std::numeric_limits<float>::epsilon();
-  Value tolerance = real(8 * epsilon), zero = real(0), one = real(1);
-  // The first segment has no defect: its states are known.
-  auto emitDefects = [&](ValueRange states) {
-    Values defects = loadAll(stateEnds, before);
-    for (auto [defect, state] : llvm::zip_equal(defects, states))
-      defect = select(isFirst, zero, arith::SubFOp::create(b, defect, state));
-    return defects;
-  };
-  // |e| <= tolerance max(1, |x|), false for NaN
-  auto emitIsBad = [&](ValueRange defects, ValueRange states) {
-    Value isGood;
-    for (auto [defect, state] : llvm::zip_equal(defects, states)) {
-      Value bound = arith::MaximumFOp::create(
-          b, one, math::AbsFOp::create(b, state).getResult());
-      isGood = both(isGood, arith::CmpFOp::create(
-                                b, arith::CmpFPredicate::OLE,
-                                math::AbsFOp::create(b, defect).getResult(),
-                                mulf(tolerance, bound)));
-    }
-    return arith::XOrIOp::create(
-               b, isGood, arith::ConstantIntOp::create(b, b.getI1Type(), 1))
-        .getResult();
-  };
-
-  planReads();
-  Values initials = emitInitials();
-  emitIf(isFirst, [&] { storeAll(carry, initials, channelInBlock); });
-  // Blocks of a segment: as many as leave few windows.
-  Value blocks = constant(p.blocks);
-  if (!p.blocks) {
-    Value unit = constant(S * p.steps);
-    Value all = add(div(length, unit), constant(1));
-    Value number = arith::CeilDivUIOp::create(b, all, constant(128 / p.steps));
-    blocks = arith::CeilDivUIOp::create(b, length, mul(number, unit));
-    blocks = arith::MaxSIOp::create(b, blocks, constant(16 / p.steps));
+  Value isGood;
+  for (auto [defect, state] : llvm::zip_equal(defects, states)) {
+    // |e| <= tolerance max(1, |x|), false for NaN
+    Value bound = arith::MaximumFOp::create(
+        b, real(1), math::AbsFOp::create(b, state).getResult());
+    Value error = math::AbsFOp::create(b, defect);
+    isGood =
+        both(isGood, arith::CmpFOp::create(b, arith::CmpFPredicate::OLE, error,
+                                           mulf(real(8 * epsilon), bound)));
   }
-  Value ofSegment = mul(blocks, constant(p.steps));
-  Value size = mul(ofSegment, constant(S));
-  // Those before it that make the guess.
-  Value ahead = arith::MinSIOp::create(b, constant(p.ahead),
-                                       mul(segment, blocks));
-  Value start = mul(segment, ofSegment);
-  Value early = sub(start, mul(ahead, constant(p.steps)));
-  SmallVector<Type> stateTypes(n, type), mapTypes(numMap, type);
+  Value isBad = arith::XOrIOp::create(
+      b, isGood, arith::ConstantIntOp::create(b, b.getI1Type(), 1));
+  emitIf(isBad, [&] { emitFlag(at, number, 1); });
+  emitIf(at.isLeader, [&] { emitFlag(at, sub(constant(1), number), 0); });
+  barrier();
+  Value mark = memref::LoadOp::create(b, at.flags, number);
+  return arith::CmpIOp::create(
+      b, arith::CmpIPredicate::ne, mark,
+      arith::ConstantOp::create(b, b.getI32IntegerAttr(0)));
+}
+
+/// Whole windows for as long as their states are found from steps before each
+/// segment; where they end.
+Value ChannelEmitter::emitQuickWindows(const Segments &at) {
+  Window window = emitWindowSize(length, /*areWhole=*/true);
+  Value ahead =
+      arith::MinSIOp::create(b, constant(p.ahead), mul(segment, window.blocks));
+  Value early = sub(window.start, mul(ahead, constant(p.steps)));
+  Value yes = arith::ConstantIntOp::create(b, b.getI1Type(), 1);
+  SmallVector<Type> types{b.getIndexType(), b.getI1Type()};
+  SmallVector<Location> locs(types.size(), b.getLoc());
+  auto loop = scf::WhileOp::create(b, types, ValueRange{constant(0), yes});
+  OpBuilder::InsertionGuard guard(b);
+  Block *block = b.createBlock(&loop.getBefore(), {}, types, locs);
+  Value fits =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::sle,
+                            add(block->getArgument(0), window.size), length);
+  scf::ConditionOp::create(b, both(fits, block->getArgument(1)),
+                           block->getArguments());
+
+  block = b.createBlock(&loop.getAfter(), {}, types, locs);
+  Value begin = block->getArgument(0);
+  Values states = emitStart(at);
+  SmallVector<Value> raws = emitLoads({}, add(begin, early), /*isWhole=*/true);
+  states = emitSweep(
+      add(begin, early), ahead, /*isWhole=*/true, /*goesOn=*/true, raws, states,
+      [&](Step &step, Values past) { return emitNew(step, past); });
+  Values now = emitResults(add(begin, window.start), window.blocks,
+                           /*isWhole=*/true, raws, states);
+  storeAll(at.ends, now, at.own);
+  barrier();
+  Value isBad = emitIsBad(at, constant(0), emitDefects(at, states), states);
+  Value isGood = arith::XOrIOp::create(b, isBad, yes);
+  emitIf(both(isGood, at.isLast),
+         [&] { storeAll(at.carry, now, channelInBlock); });
+  Value next = select(isGood, add(begin, window.size), begin);
+  scf::YieldOp::create(b, ValueRange{next, isGood});
+  return loop.getResult(0);
+}
+
+/// The window from `begin` on. Returns the states at the end of the segment and
+/// whether it did not settle.
+std::pair<Values, Value> ChannelEmitter::emitCorrections(const Segments &at,
+                                                         Value first,
+                                                         Value blocks,
+                                                         ValueRange starts) {
+  unsigned numMap = n + n * n;
+  Value zero = real(0), one = real(1);
   Values identity;
   for (unsigned i = 0; i < n; ++i)
     for (unsigned j = 0; j < n; ++j)
       identity.push_back(i == j ? one : zero);
-
-  auto emitWindow = [&](Value window, ArrayRef<Value> held, bool isWhole) {
-    Value first = add(window, start);
+  // The loop hands on the count, the states before the segment, their defects,
+  // and the derivatives of the segment before. After it come the states at the
+  // end, and whether the window did not settle.
+  Values guesses{constant(0)};
+  llvm::append_range(guesses, starts);
+  guesses.append(numMap, zero);
+  SmallVector<Type> types = llvm::to_vector(ValueRange(guesses).getTypes());
+  SmallVector<Type> after(types), mapTypes(numMap, type);
+  after.append(n, type);
+  after.push_back(b.getI1Type());
+  auto loop = scf::WhileOp::create(b, after, guesses);
+  OpBuilder::InsertionGuard guard(b);
+  SmallVector<Location> locs(after.size(), b.getLoc());
+  Block *block = b.createBlock(&loop.getBefore(), {}, types,
+                               ArrayRef(locs).take_front(types.size()));
+  Value count = block->getArgument(0);
+  Values states(block->getArguments().slice(1, n));
+  Value parity = arith::AndIOp::create(b, count, constant(1));
+  auto fresh = scf::IfOp::create(b, mapTypes, equal(parity, constant(0)),
+                                 /*withElseRegion=*/true);
+  {
+    OpBuilder::InsertionGuard inner(b);
+    b.setInsertionPointToStart(fresh.thenBlock());
+    SmallVector<Value> raws = emitLoads({}, first, /*isWhole=*/false);
+    Values slope(states);
+    llvm::append_range(slope, identity);
+    slope = emitSweep(
+        first, blocks, /*isWhole=*/false, /*goesOn=*/false, raws, slope,
+        [&](Step &step, Values now) { return emitSlope(step, now); });
+    storeAll(at.ends, ArrayRef(slope).take_front(n), at.own);
+    storeAll(at.slopes, ArrayRef(slope).drop_front(n), at.own);
     barrier();
-    Values starts = loadAll(carry, channelInBlock);
-    emitIf(isLeader, [&] { flag(constant(0), 0); });
-
-    SmallVector<Value> firstRaws(held);
-    Values guess = emitSweep(
-        add(window, early), ahead, isWhole, /*goesOn=*/true, firstRaws, starts,
-        [&](Step &step, Values past) { return emitNew(step, past); });
-
-    // The loop hands on the count, the states before the segment, their
-    // defects, the derivatives of the segment before, and the arguments of the
-    // first block. After it come the states at the end, and whether the window
-    // did not settle.
-    Values guesses{constant(0)};
-    llvm::append_range(guesses, guess);
-    guesses.append(numMap, zero);
-    llvm::append_range(guesses, firstRaws);
-    SmallVector<Type> types = llvm::to_vector(ValueRange(guesses).getTypes());
-    SmallVector<Type> after(types);
-    llvm::append_range(after, stateTypes);
-    after.push_back(b.getI1Type());
-    auto loop = scf::WhileOp::create(b, after, guesses);
-    {
-      OpBuilder::InsertionGuard guard(b);
-      SmallVector<Location> locs(after.size(), b.getLoc());
-      Block *block = b.createBlock(&loop.getBefore(), {}, types,
-                                   ArrayRef(locs).take_front(types.size()));
-      Value count = block->getArgument(0);
-      Values states(block->getArguments().slice(1, n));
-      Values known(block->getArguments().slice(1 + n, numMap));
-      SmallVector<Value> raws(block->getArguments().drop_front(1 + n + numMap));
-      Value parity = arith::AndIOp::create(b, count, constant(1));
-
-      Values kept(states);
-      llvm::append_range(kept, known);
-      auto corrected = scf::IfOp::create(b, ValueRange(kept).getTypes(),
-                                         less(constant(0), count),
-                                         /*withElseRegion=*/true);
-      {
-        OpBuilder::InsertionGuard inner(b);
-        b.setInsertionPointToStart(corrected.elseBlock());
-        scf::YieldOp::create(b, kept);
-        b.setInsertionPointToStart(corrected.thenBlock());
-        auto fresh = scf::IfOp::create(b, mapTypes, equal(parity, constant(1)),
-                                       /*withElseRegion=*/true);
-        {
-          OpBuilder::InsertionGuard innermost(b);
-          b.setInsertionPointToStart(fresh.thenBlock());
-          SmallVector<Value> again = emitLoads({}, first, isWhole);
-          Values slope(states);
-          llvm::append_range(slope, identity);
-          slope = emitSweep(
-              first, blocks, isWhole, /*goesOn=*/false, again, slope,
-              [&](Step &step, Values now) { return emitSlope(step, now); });
-          storeAll(ends, slope, own);
-          barrier();
-          Values map = emitDefects(states);
-          llvm::append_range(map,
-                             loadAll(ArrayRef(ends).drop_front(n), before));
-          scf::YieldOp::create(b, map);
-          b.setInsertionPointToStart(fresh.elseBlock());
-          scf::YieldOp::create(b, known);
-        }
-        Values map(fresh.getResults());
-        Values correction = emitPrefix(memory, map);
-        Values better;
-        for (unsigned i = 0; i < n; ++i)
-          better.push_back(addf(states[i], correction[i]));
-        llvm::append_range(better, map);
-        scf::YieldOp::create(b, better);
-      }
-      states.assign(corrected.getResults().begin(),
-                    corrected.getResults().begin() + n);
-      ValueRange slopes = corrected.getResults().drop_front(2 * n);
-      Values now =
-          emitSweep(first, blocks, isWhole, /*goesOn=*/false, raws, states,
-                    [&](Step &step, Values past) {
-                      Values next = emitNew(step, past);
-                      bindStates(step, past, next);
-                      emitWide(step);
-                      return next;
-                    });
-      storeAll(stateEnds, now, own);
-      barrier();
-      Values defects = emitDefects(states);
-      emitIf(emitIsBad(defects, states), [&] { flag(parity, 1); });
-      emitIf(isLeader, [&] { flag(sub(constant(1), parity), 0); });
-      barrier();
-      Value mark = memref::LoadOp::create(b, flags, parity);
-      Value isBad = arith::CmpIOp::create(
-          b, arith::CmpIPredicate::ne, mark,
-          arith::ConstantOp::create(b, b.getI32IntegerAttr(0)));
-      Value goesOn =
-          arith::AndIOp::create(b, isBad, less(count, constant(p.bound)));
-      Values handed{count};
-      llvm::append_range(handed, states);
-      llvm::append_range(handed, defects);
-      llvm::append_range(handed, slopes);
-      llvm::append_range(handed, raws);
-      llvm::append_range(handed, now);
-      handed.push_back(isBad);
-      scf::ConditionOp::create(b, goesOn, handed);
-
-      block = b.createBlock(&loop.getAfter(), {}, after, locs);
-      Values again(block->getArguments().take_front(1 + n + numMap));
-      again[0] = add(again[0], constant(1));
-      llvm::append_range(again, emitLoads({}, first, isWhole));
-      scf::YieldOp::create(b, again);
-    }
-    SmallVector<Value> later =
-        emitLoads({}, add(add(window, size), early), /*isWhole=*/false);
-    auto results = loop.getResults();
-    auto test =
-        scf::IfOp::create(b, results.back(), /*withElseRegion=*/true);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(test.thenBlock());
-    emitIf(isFirst, [&] {
-      Value count =
-          arith::MinSIOp::create(b, size, sub(length, window));
-      Values last = emitSteps(window, count, starts, /*hasWhole=*/false);
-      storeAll(carry, last, channelInBlock);
-    });
-    b.setInsertionPointToStart(test.elseBlock());
-    emitIf(isLast, [&] {
-      storeAll(carry, results.drop_back().take_back(n), channelInBlock);
-    });
-    return later;
-  };
-  emitWindows(early, size, mul(div(length, size), size), emitWindow);
+    Values map = emitDefects(at, states);
+    llvm::append_range(map, loadAll(at.slopes, at.before));
+    scf::YieldOp::create(b, map);
+    b.setInsertionPointToStart(fresh.elseBlock());
+    scf::YieldOp::create(b, block->getArguments().take_back(numMap));
+  }
+  Values map(fresh.getResults());
+  Values correction = emitPrefix(at, map);
+  for (unsigned i = 0; i < n; ++i)
+    states[i] = addf(states[i], correction[i]);
+  SmallVector<Value> raws = emitLoads({}, first, /*isWhole=*/false);
+  Values now = emitResults(first, blocks, /*isWhole=*/false, raws, states);
+  storeAll(at.ends, now, at.own);
   barrier();
-  emitIf(isFirst, [&] { emitFinals(loadAll(carry, channelInBlock), isOwn); });
+  Values defects = emitDefects(at, states);
+  Value isBad = emitIsBad(at, parity, defects, states);
+  Values handed{count};
+  llvm::append_range(handed, states);
+  llvm::append_range(handed, defects);
+  llvm::append_range(handed, ArrayRef(map).drop_front(n));
+  llvm::append_range(handed, now);
+  handed.push_back(isBad);
+  scf::ConditionOp::create(b, both(isBad, less(count, constant(p.bound))),
+                           handed);
+
+  block = b.createBlock(&loop.getAfter(), {}, after, locs);
+  Values again(block->getArguments().take_front(1 + n + numMap));
+  again[0] = add(again[0], constant(1));
+  scf::YieldOp::create(b, again);
+  return {Values(loop.getResults().drop_back().take_back(n)),
+          loop.getResults().back()};
+}
+
+/// Windows from `done` on.
+void ChannelEmitter::emitNewtonWindows(const Segments &at, Value done) {
+  Window window = emitWindowSize(sub(length, done), /*areWhole=*/false);
+  auto loop = scf::ForOp::create(b, done, length, window.size);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value begin = loop.getInductionVar();
+  Values starts = emitStart(at);
+  auto [ends, isBad] =
+      emitCorrections(at, add(begin, window.start), window.blocks, starts);
+  auto test = scf::IfOp::create(b, isBad, /*withElseRegion=*/true);
+  b.setInsertionPointToStart(test.thenBlock());
+  emitIf(at.isFirst, [&] {
+    Value count = arith::MinSIOp::create(b, window.size, sub(length, begin));
+    storeAll(at.carry, emitSteps(begin, count, starts, /*hasWhole=*/false),
+             channelInBlock);
+  });
+  b.setInsertionPointToStart(test.elseBlock());
+  emitIf(at.isLast,
+         [&, &last = ends] { storeAll(at.carry, last, channelInBlock); });
+}
+
+void ChannelEmitter::emitNewton() {
+  planReads();
+  Segments at = createSegments();
+  Values initials = emitInitials();
+  emitIf(at.isFirst, [&] { storeAll(at.carry, initials, channelInBlock); });
+  Value done = emitQuickWindows(at);
+  // Less code where more of it is needed.
+  p.steps = std::max<int64_t>(p.steps / 2, 1);
+  emitNewtonWindows(at, done);
+  barrier();
+  emitIf(at.isFirst,
+         [&] { emitFinals(loadAll(at.carry, channelInBlock), isOwn); });
 }

@@ -52,32 +52,6 @@ Values ChannelEmitter::applyAffine(ValueRange map, ValueRange x, unsigned n) {
   return result;
 }
 
-/// Windows of `size` steps: those up to `whole`, then the rest with bounds.
-/// `emit` gets the raw values of the thread's steps, which in the first window
-/// are from `start` on, and returns those of the next window.
-void ChannelEmitter::emitWindows(
-    Value start, Value size, Value whole,
-    llvm::function_ref<SmallVector<Value>(Value window, ArrayRef<Value> held,
-                                          bool isWhole)>
-        emit) {
-  emitIf(less(constant(0), length), [&] {
-    SmallVector<Value> held = emitLoads({}, start, /*isWhole=*/false);
-    for (bool isWhole : {true, false}) {
-      auto windows =
-          scf::ForOp::create(b, isWhole ? constant(0) : whole,
-                             isWhole ? whole : length, size, held);
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(windows.getBody());
-      SmallVector<Value> later =
-          emit(windows.getInductionVar(),
-               SmallVector<Value>(windows.getRegionIterArgs()), isWhole);
-      if (!later.empty()) // else there is a terminator already
-        scf::YieldOp::create(b, later);
-      held.assign(windows.getResults().begin(), windows.getResults().end());
-    }
-  });
-}
-
 void ChannelEmitter::emitScan() {
   int64_t C = p.channels, S = p.segments, size = S * p.steps;
   Values carry;
@@ -175,10 +149,25 @@ void ChannelEmitter::emitScan() {
     emitIf(isLast, [&] { storeAll(carry, ends, channelInBlock); });
     return later;
   };
-  // Windows load what the next one needs, which is whole, too.
-  Value whole = arith::MaxSIOp::create(
-      b, sub(div(length, constant(size)), constant(1)), constant(0));
-  emitWindows(start, constant(size), mul(whole, constant(size)), emitWindow);
+  emitIf(less(constant(0), length), [&] {
+    SmallVector<Value> held = emitLoads({}, start, /*isWhole=*/false);
+    Value whole = arith::MaxSIOp::create(
+        b, sub(div(length, constant(size)), constant(1)), constant(0));
+    whole = mul(whole, constant(size));
+    for (bool isWhole : {true, false}) {
+      auto windows =
+          scf::ForOp::create(b, isWhole ? constant(0) : whole,
+                             isWhole ? whole : length, constant(size), held);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(windows.getBody());
+      SmallVector<Value> later =
+          emitWindow(windows.getInductionVar(),
+                     SmallVector<Value>(windows.getRegionIterArgs()), isWhole);
+      if (!later.empty()) // else there is a terminator already
+        scf::YieldOp::create(b, later);
+      held.assign(windows.getResults().begin(), windows.getResults().end());
+    }
+  });
   barrier();
   emitIf(isFirst, [&] { emitFinals(loadAll(carry, channelInBlock), isOwn); });
 }

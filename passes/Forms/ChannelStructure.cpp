@@ -381,7 +381,7 @@ bool rondo::findChannelDerivatives(Context &context, ChannelStructure &s,
 }
 
 //===----------------------------------------------------------------------===//
-// Reads and the form
+// Reads
 //===----------------------------------------------------------------------===//
 
 SmallVector<Expr> ChannelStructure::findReads() const {
@@ -394,8 +394,8 @@ SmallVector<Expr> ChannelStructure::findReads() const {
     SmallVector<Expr> work{root};
     while (!work.empty()) {
       Expr expr = work.pop_back_val();
-      bool isState = expr->kind == Kind::Read &&
-                     expr->value.getDefiningOp<RecurrenceOp>();
+      bool isState =
+          expr->kind == Kind::Read && expr->value.getDefiningOp<RecurrenceOp>();
       if (expr->kind == Kind::Reduce || isState)
         continue;
       if (expr->kind != Kind::Read)
@@ -419,34 +419,4 @@ int64_t ChannelStructure::countReadsOfStep() const {
   return llvm::count_if(findReads(), [&](Expr read) {
     return contains(read, [&](Expr node) { return node == time; });
   });
-}
-
-std::optional<ChannelForm> rondo::chooseChannelForm(Context &context,
-                                                    ChannelStructure &structure,
-                                                    std::optional<Form> wish,
-                                                    std::string &reason) {
-  bool hasPrivate = structure.numPrivate > 1 || !structure.sums.empty();
-  if (wish == Form::Newton)
-    return findChannelDerivatives(context, structure, reason)
-               ? std::optional(ChannelForm::Newton)
-               : std::nullopt;
-  if (wish != Form::Sequential && !hasPrivate &&
-      findChannelMaps(context, structure, reason))
-    return ChannelForm::Scan;
-  if (wish == Form::Scan && hasPrivate)
-    reason = "a channel has several states of a kind";
-  return wish == Form::Scan ? std::nullopt
-                            : std::optional(ChannelForm::Sequential);
-}
-
-StringRef rondo::describeChannelForm(ChannelForm form) {
-  switch (form) {
-  case ChannelForm::Sequential:
-    return "step by step";
-  case ChannelForm::Scan:
-    return "by composed steps";
-  case ChannelForm::Newton:
-    return "by Newton's method";
-  }
-  llvm_unreachable("not a form");
 }

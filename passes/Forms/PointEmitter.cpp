@@ -236,21 +236,30 @@ static bool isValue(TensorSpecAttr spec) {
          spec.getShape().getNumResults() == 0;
 }
 
-/// @f of the host, with what launching needs, @f_worker_bytes and the kernel.
-void PointEmitter::createFunctions(const Launch &launch) {
-  auto module = op->getParentOfType<ModuleOp>();
-  Type index = b.getIndexType();
-  auto pointer = LLVM::LLVMPointerType::get(b.getContext());
-  unsigned numSizes = op.getSizes().size();
+/// Inputs, then outputs.
+SmallVector<TensorSpecAttr> PointEmitter::getTensors() {
   SmallVector<TensorSpecAttr> specs(
       op.getInputs().getAsRange<TensorSpecAttr>());
   llvm::append_range(specs, op.getOutputs().getAsRange<TensorSpecAttr>());
-  SmallVector<Type> hostTypes(numSizes, index), types(numSizes, index);
+  return specs;
+}
+
+void PointEmitter::bindSizes(ValueRange arguments) {
+  sizes.assign(arguments.begin(), arguments.begin() + op.getSizes().size());
+  for (auto [i, bound] : llvm::enumerate(op.getBound()))
+    if (bound >= 0)
+      sizes[i] = constant(bound);
+}
+
+void PointEmitter::createKernel(StringRef name, int64_t threads) {
+  auto module = op->getParentOfType<ModuleOp>();
+  Type index = b.getIndexType();
+  auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+  SmallVector<Type> types(op.getSizes().size(), index);
   // Pointers that nothing else refers to: 1, and is read only: 2.
-  SmallVector<int64_t> uses(numSizes, 0);
-  for (TensorSpecAttr spec : specs) {
+  SmallVector<int64_t> uses(types.size(), 0);
+  for (TensorSpecAttr spec : getTensors()) {
     auto memref = cast<MemRefType>(Storage::getMemRefType(spec));
-    hostTypes.push_back(memref);
     types.push_back(isValue(spec) ? memref.getElementType() : Type(memref));
     bool isState =
         spec.getRole() == Role::Initial || spec.getRole() == Role::Final;
@@ -258,13 +267,8 @@ void PointEmitter::createFunctions(const Launch &launch) {
                    : spec.getRole() == Role::Argument ? 3
                                                       : 1);
   }
-  hostTypes.append({MemRefType::get({ShapedType::kDynamic}, b.getI8Type()),
-                    index, index, MemRefType::get({2}, b.getI64Type()),
-                    Type(pointer), index, Type(pointer), index});
   types.append({index, index, Type(pointer), index, Type(pointer)});
   uses.append({0, 0, 3, 0, 0});
-
-  // The kernel.
   auto kernels = module.lookupSymbol<mlir::gpu::GPUModuleOp>("kernels");
   if (!kernels) {
     b.setInsertionPointToStart(module.getBody());
@@ -273,19 +277,46 @@ void PointEmitter::createFunctions(const Launch &launch) {
     kernels = mlir::gpu::GPUModuleOp::create(b, "kernels");
   }
   b.setInsertionPointToEnd(kernels.getBody());
-  kernel = mlir::gpu::GPUFuncOp::create(b, op.getSymName(),
-                                        b.getFunctionType(types, {}));
+  kernel = mlir::gpu::GPUFuncOp::create(b, name, b.getFunctionType(types, {}));
   kernel->setAttr(mlir::gpu::GPUDialect::getKernelFuncAttrName(),
                   b.getUnitAttr());
-  kernel->setAttr(
-      "nvvm.maxntid",
-      b.getDenseI32ArrayAttr({static_cast<int32_t>(launch.threads), 1, 1}));
+  kernel->setAttr("nvvm.maxntid", b.getDenseI32ArrayAttr(
+                                      {static_cast<int32_t>(threads), 1, 1}));
   kernel->setAttr("rondo.pointers", b.getDenseI64ArrayAttr(uses));
+}
 
-  // The host's functions.
+void PointEmitter::enterKernel() {
+  b.setInsertionPointToStart(&kernel.getBody().front());
+  ValueRange arguments = kernel.getArguments();
+  bindSizes(arguments);
+  unsigned tail = arguments.size() - 5;
+  begin = arguments[tail];
+  end = arguments[tail + 1];
+  sequences = arguments[tail + 2];
+  sequenceWidth = arguments[tail + 3];
+  workspace = arguments[tail + 4];
+  tensors.assign(arguments.begin() + op.getSizes().size(),
+                 arguments.begin() + tail);
+}
+
+void PointEmitter::createHost(
+    StringRef form,
+    llvm::function_ref<void(Value first, Value stop, ValueRange operands)>
+        emitLaunches,
+    llvm::function_ref<Value()> emitBytes) {
+  Type index = b.getIndexType();
+  auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+  unsigned numSizes = op.getSizes().size();
+  SmallVector<TensorSpecAttr> specs = getTensors();
+  SmallVector<Type> types(numSizes, index);
+  for (TensorSpecAttr spec : specs)
+    types.push_back(Storage::getMemRefType(spec));
+  types.append({MemRefType::get({ShapedType::kDynamic}, b.getI8Type()), index,
+                index, MemRefType::get({2}, b.getI64Type()), Type(pointer),
+                index, Type(pointer), index});
   b.setInsertionPoint(op);
-  host = func::FuncOp::create(b, op.getSymName(),
-                              b.getFunctionType(hostTypes, {}));
+  auto host =
+      func::FuncOp::create(b, op.getSymName(), b.getFunctionType(types, {}));
   SmallVector<NamedAttribute> signature;
   for (NamedAttribute attr : op->getAttrDictionary())
     if (attr.getName() != SymbolTable::getSymbolAttrName() &&
@@ -293,17 +324,10 @@ void PointEmitter::createFunctions(const Launch &launch) {
       signature.push_back(attr);
   host->setAttr("rondo.signature", b.getDictionaryAttr(signature));
   host->setAttr("rondo.faults", b.getArrayAttr({}));
-  host->setAttr("rondo.form", b.getStringAttr(launch.form));
+  host->setAttr("rondo.form", b.getStringAttr(form));
   host->setAttr("rondo.launches", b.getUnitAttr());
   host->setAttr("rondo.channels", b.getUnitAttr());
-  Block *entry = host.addEntryBlock();
-  b.setInsertionPointToStart(entry);
-  auto bindSizes = [&](ValueRange arguments) {
-    sizes.assign(arguments.begin(), arguments.begin() + numSizes);
-    for (auto [i, bound] : llvm::enumerate(op.getBound()))
-      if (bound >= 0)
-        sizes[i] = constant(bound);
-  };
+  b.setInsertionPointToStart(host.addEntryBlock());
   bindSizes(host.getArguments());
   unsigned tail = numSizes + specs.size();
   Value first = host.getArgument(tail + 1), stop = host.getArgument(tail + 2);
@@ -313,14 +337,14 @@ void PointEmitter::createFunctions(const Launch &launch) {
     operands.push_back(
         isValue(spec) ? memref::LoadOp::create(b, tensor).getResult() : tensor);
   }
-  Value address = memref::ExtractAlignedPointerAsIndexOp::create(
-      b, host.getArgument(tail));
+  Value address =
+      memref::ExtractAlignedPointerAsIndexOp::create(b, host.getArgument(tail));
   address = arith::IndexCastOp::create(b, b.getI64Type(), address);
   Value space = LLVM::IntToPtrOp::create(b, Type(pointer), address,
                                          LLVM::DereferenceableAttr());
   operands.append({first, stop, host.getArgument(tail + 6),
                    host.getArgument(tail + 7), space});
-  launch.emit(first, stop, operands);
+  emitLaunches(first, stop, operands);
   func::ReturnOp::create(b);
 
   SmallVector<Type> indices(numSizes, index);
@@ -330,18 +354,7 @@ void PointEmitter::createFunctions(const Launch &launch) {
                            b.getFunctionType(indices, index));
   b.setInsertionPointToStart(bytes.addEntryBlock());
   bindSizes(bytes.getArguments());
-  func::ReturnOp::create(b,
-                         launch.emitBytes ? launch.emitBytes() : constant(64));
-
-  b.setInsertionPointToStart(&kernel.getBody().front());
-  ValueRange arguments = kernel.getArguments();
-  bindSizes(arguments);
-  begin = arguments[tail];
-  end = arguments[tail + 1];
-  sequences = arguments[tail + 2];
-  sequenceWidth = arguments[tail + 3];
-  workspace = arguments[tail + 4];
-  tensors.assign(arguments.begin() + numSizes, arguments.begin() + tail);
+  func::ReturnOp::create(b, emitBytes ? emitBytes() : constant(64));
 }
 
 /// The tensors as they are seen at a batch point, and that point: those of a

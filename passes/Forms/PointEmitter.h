@@ -107,18 +107,18 @@ protected:
   void store(Value value, Value memref, mlir::ValueRange subscripts);
 
   // The functions.
-  struct Launch {
-    llvm::StringRef form;
-    int64_t threads;
-    /// Launches the kernel for the batch points from `first` up to `stop`.
-    llvm::function_ref<void(Value first, Value stop, mlir::ValueRange operands)>
-        emit;
-    /// Bytes of workspace; null: none.
-    llvm::function_ref<Value()> emitBytes;
-  };
-  /// @f of the host, @f_worker_bytes and the kernel, at whose start the builder
-  /// is then.
-  void createFunctions(const Launch &launch);
+  /// Makes a kernel of so many threads a block.
+  void createKernel(llvm::StringRef name, int64_t threads);
+  /// Goes to the kernel's start.
+  void enterKernel();
+  /// @f of the host and @f_worker_bytes. `emitLaunches` launches kernels for
+  /// the batch points from `first` up to `stop`; without `emitBytes` there is
+  /// no workspace.
+  void createHost(llvm::StringRef form,
+                  llvm::function_ref<void(Value first, Value stop,
+                                          mlir::ValueRange operands)>
+                      emitLaunches,
+                  llvm::function_ref<Value()> emitBytes);
   struct Place {
     Values sizes, tensors;
     Value point;
@@ -137,7 +137,9 @@ protected:
   mlir::Type type; // of the states
 
   mlir::gpu::GPUFuncOp kernel;
-  mlir::func::FuncOp host;
+  llvm::SmallVector<TensorSpecAttr> getTensors();
+  void bindSizes(mlir::ValueRange arguments);
+
   /// Of the kernel's place: inputs, then outputs.
   Values sizes, tensors;
   Value begin, end, sequences, sequenceWidth, workspace;

@@ -1,5 +1,6 @@
 // RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels="form=sequential channels=32 steps=1" --canonicalize --cse | FileCheck %s
 // RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels="form=newton channels=16 segments=8 steps=2" --canonicalize --cse | FileCheck %s --check-prefix=NEWTON
+// RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels --canonicalize --cse | FileCheck %s --check-prefix=CHOICE
 // RUN: not rondo-opt %s --split-input-file --rondo-to-channel-kernels=bound=0 2>&1 | FileCheck %s --check-prefix=NONE
 // NONE: expects the name of a form, and at least one channel, lane, segment, step and evaluation
 
@@ -33,20 +34,25 @@
 // NEWTON: gpu.func @units
 // NEWTON-SAME: workgroup(%{{.*}} : memref<16xf32, #gpu.address_space<workgroup>>
 // NEWTON-SAME: nvvm.maxntid = array<i32: 128, 1, 1>
-// NEWTON: scf.for
+// Windows whose states are found from steps before each segment: those steps,
+// then the results; a flag is for the block.
+// NEWTON: scf.while
+// NEWTON:   scf.condition
 // NEWTON:   gpu.barrier
-// The guess: steps before the segment.
 // NEWTON:   scf.for
 // NEWTON:     math.tanh
+// NEWTON:   scf.for
+// NEWTON:     math.tanh
+// NEWTON:     memref.store
+// NEWTON:   gpu.barrier
+// NEWTON:   scf.yield
+// The others: the ends of segments and their derivatives, corrections, results.
+// NEWTON: scf.for
 // NEWTON:   scf.while
-// The ends of segments and their derivatives, then corrections.
 // NEWTON:     scf.if
-// NEWTON:       scf.if
-// NEWTON:         scf.for
-// NEWTON:           math.tanh
-// NEWTON:         gpu.barrier
-// NEWTON:       gpu.barrier
-// The steps themselves; the flag is for the block.
+// NEWTON:       scf.for
+// NEWTON:         math.tanh
+// NEWTON:     gpu.barrier
 // NEWTON:     scf.for
 // NEWTON:       math.tanh
 // NEWTON:       memref.store
@@ -57,6 +63,15 @@
 // NEWTON:     scf.for
 // NEWTON:       math.tanh
 // NEWTON: gpu.launch_func @kernels::@units
+
+// With no form asked for there are two kernels, between which sizes decide.
+// CHOICE: gpu.func @units
+// CHOICE: gpu.func @units$1
+// CHOICE: func.func @units
+// CHOICE: scf.if
+// CHOICE:   gpu.launch_func @kernels::@units blocks
+// CHOICE: } else {
+// CHOICE:   gpu.launch_func @kernels::@units$1 blocks
 rondo.kernel @units sizes ["T", "D"] bound [-1, -1] batch [] time "T"
     inputs [#rondo.tensor<"x", argument, f32, ()[T, D] -> (T, D)>,
             #rondo.tensor<"a", argument, f32, ()[T, D] -> (D)>,
