@@ -75,7 +75,9 @@ def ToChannelKernels : Pass<"rondo-to-channel-kernels", "::mlir::ModuleOp"> {
     `sequential` (the lanes of a channel take its steps one after the other),
     `scan` (the threads of a channel compose the maps of a window of steps) or
     `newton` (they solve for the states before their segments together); by default a scan where the steps are maps
-    that can be composed and a channel has one state of a kind, else sequential.
+    that can be composed and a channel has one state of a kind; else sequential,
+    with a second kernel by Newton's method where that is expected to be faster
+    for few channels and many steps, which the host's function decides.
 
     Other kernels stay as they are; a remark says why.
   }];
