@@ -231,7 +231,9 @@ void Explainer::explainChoice(RecurrenceOp op, FactsAttr facts) {
     if (!each.illegal.empty())
       os << "not possible, " << each.illegal;
     else if (!each.exists)
-      os << "possible, but not derived for this target";
+      os << (options.target == TargetKind::CUDA
+                 ? "possible, and chosen for kernels by channel alone (below)"
+                 : "possible, but not derived for this target");
     else if (options.form)
       os << "possible, expected " << formatSeconds(each.cost.seconds);
     else

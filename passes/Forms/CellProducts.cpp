@@ -349,39 +349,32 @@ void CellEmitter::launchClear(Value space, int64_t bytes) {
 }
 
 /// Says that this block has stored its operands, the `number`th time, and waits
-/// for the blocks whose units the warp sums over. A block stores over what it
-/// has stored before only after all others have said that they are done with
-/// the products before, so each has read it.
+/// for the others. A block stores over what it has stored before only after all
+/// others have said that they are done with the products before, so each has
+/// read it. One warp waits for all: flags that every warp of every block looks
+/// at hold each other up.
 void CellEmitter::emitExchange(Value number) {
   Type i32 = b.getI32Type();
   Value wanted = arith::IndexCastOp::create(b, i32, add(epoch, number));
-  Value thread = mlir::gpu::ThreadIdOp::create(b, mlir::gpu::Dimension::x);
-  emitIf(equal(thread, constant(0)), [&] {
-    emitAsm(b, {}, "st.release.gpu.global.b32 [$0], $1;", "l,r,~{memory}",
-            {at(flags, mul(part, constant(4))), wanted});
-  });
-  // A lane waits for each.
-  int64_t count = llvm::divideCeil(32 * numPairs, 8 * p.unitTiles);
-  Value first = mul(split, constant(count));
-  auto loop = scf::ForOp::create(b, lane, constant(count), constant(32));
-  {
+  emitIf(equal(warp, constant(0)), [&] {
+    emitIf(equal(lane, constant(0)), [&] {
+      emitAsm(b, {}, "st.release.gpu.global.b32 [$0], $1;", "l,r,~{memory}",
+              {at(flags, mul(part, constant(4))), wanted});
+    });
+    auto loop = scf::ForOp::create(b, lane, constant(p.parts), constant(32));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
-    Value other = add(first, loop.getInductionVar());
-    emitIf(less(other, constant(p.parts)), [&] {
-      Value address = at(flags, mul(other, constant(4)));
-      auto wait = scf::WhileOp::create(b, TypeRange(), ValueRange());
-      OpBuilder::InsertionGuard inner(b);
-      b.createBlock(&wait.getBefore());
-      Value seen = emitAsm(b, i32, "ld.acquire.gpu.global.b32 $0, [$1];",
-                           "=r,l,~{memory}", {address});
-      Value isBehind =
-          arith::CmpIOp::create(b, arith::CmpIPredicate::slt, seen, wanted);
-      scf::ConditionOp::create(b, isBehind, ValueRange());
-      b.createBlock(&wait.getAfter());
-      scf::YieldOp::create(b);
-    });
-  }
-  NVVM::SyncWarpOp::create(
-      b, arith::ConstantOp::create(b, b.getI32IntegerAttr(-1)));
+    Value address = at(flags, mul(loop.getInductionVar(), constant(4)));
+    auto wait = scf::WhileOp::create(b, TypeRange(), ValueRange());
+    OpBuilder::InsertionGuard inner(b);
+    b.createBlock(&wait.getBefore());
+    Value seen = emitAsm(b, i32, "ld.acquire.gpu.global.b32 $0, [$1];",
+                         "=r,l,~{memory}", {address});
+    Value isBehind =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::slt, seen, wanted);
+    scf::ConditionOp::create(b, isBehind, ValueRange());
+    b.createBlock(&wait.getAfter());
+    scf::YieldOp::create(b);
+  });
+  barrier();
 }
