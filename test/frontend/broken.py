@@ -18,10 +18,10 @@ import glob
 import os
 import random
 import re
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 TOKEN = re.compile(r"//[^\n]*|\s+|[A-Za-z_]\w*|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|"
@@ -66,17 +66,23 @@ def mutate(text, rng):
     return "".join(tokens), way
 
 
+def used():
+    """Processor time of the programs that ran: others don't count."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def check(rondoc, path, emit, limit):
     """What is wrong with how the compiler takes a program, or "", and the time."""
     target = path + ".out"
-    start = time.monotonic()
+    before = used()
     try:
         done = subprocess.run([rondoc, path, "--emit=" + emit, "-o", target],
                               stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, errors="replace", timeout=20)
+                              text=True, errors="replace", timeout=120)
     except subprocess.TimeoutExpired:
-        return "takes more than 20 s", 20
-    elapsed = time.monotonic() - start
+        return "takes more than two minutes", 120
+    elapsed = used() - before
     if elapsed > limit:
         return "takes %.2f s" % elapsed, elapsed
     if done.returncode not in (0, 1):

@@ -55,12 +55,14 @@ SPLITS = [(0, 9), (1, 16), (16, 17), (32, 5)]
 # Not for --long: formulas whose time or memory grows with the square of the
 # length, or that take one length only; a system with random weights that grows
 # without end (lssl); one in which rounding grows tenfold every thirty steps
-# (moneta); sines of angles of 65536, which f32 holds to 4e-3 (embedding).
+# (moneta); sines of angles of 65536, which f32 holds to 4e-3 (embedding); weights
+# to which as many gradients are added, each rounded to f32: 1.5e-5 in a loop of
+# numpy (ttt_mlp).
 SHORT = {
     "attention", "combiner", "embedding", "forgetting_attention", "gau",
     "hedgehog", "jrt", "light_net", "log_linear", "lolcats", "lssl", "moneta",
     "ngram_head", "prefix_attention", "rope_attention", "rwkv4",
-    "sigmoid_attention", "universal", "vq_memory"}
+    "sigmoid_attention", "ttt_mlp", "universal", "vq_memory"}
 # Of the modes, those that take the same inputs.
 SAME_INPUTS = ("f32", "chunked", "newton", "scan")
 # Every case runs in these; the other modes share their code, and take every

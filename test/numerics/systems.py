@@ -194,6 +194,18 @@ def lru_pairs(x, nu, theta, Br, Bi, Cr, Ci):
     return {"y": y}
 
 
+@system("""kernel k(q: [B, T, K], v: [B, T, V], n: i32 [B, T], key: [N, K]) -> (o: [B, T, V]) {
+  batch B
+  s[t, u] = (sum[i] q[t, i] * key[n[u], i]) / sqrt(K)
+  o[t, j] = sum[u] (softmax[u | u <= t] s[t, u]) * v[u, j]
+}""", B=[1, 2, 1], T=[1, 17, 70], K=[3, 5, 8], V=[2, 4, 17], N=[4, 9, 5])
+def looked_up_keys(q, v, n, key):
+    s = np.einsum("btk,buk->btu", q, key[n]) / np.sqrt(q.shape[-1])
+    mask = np.tril(np.ones(s.shape[1:], bool))
+    e = np.where(mask, np.exp(s - np.where(mask, s, -np.inf).max(-1)[..., None]), 0)
+    return {"o": e / e.sum(-1)[..., None] @ v}
+
+
 @system("""kernel k(q, k1, k2: [B, T, K], v1, v2: [B, T, V], b1, b2, g: [B, T]) -> (o: [B, T, V]) {
   batch B
   state S: [K, V]
