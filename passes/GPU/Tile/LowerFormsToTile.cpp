@@ -46,9 +46,11 @@ bool KernelLowering::findChunks() {
       count->args[1]->kind != Kind::Integer)
     return refuse("a recurrence has no chunkwise form");
   eval.chunkSize = count->args[1]->integer;
-  if (eval.chunkSize % 16 || eval.chunkSize > 256)
+  // Warps share rows and columns of 16, and groups of steps are halved.
+  if (!llvm::isPowerOf2_64(eval.chunkSize) || eval.chunkSize < 32 ||
+      eval.chunkSize > 128)
     return refuse("chunks of " + Twine(eval.chunkSize) +
-                  " steps don't make tiles");
+                  " steps don't make tiles, those of 32, 64 or 128 do");
   eval.recurrences = recurrences;
   if (!kernel.getTime())
     return refuse("there is no time");
