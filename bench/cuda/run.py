@@ -11,7 +11,8 @@ that the machine with the GPU needs, beside Python with torch. `run` compares
 every row at a small size with the same program compiled one step after the
 other in f32, then times the sizes of ROWS by replays of a CUDA graph. The floor
 is the time in which the bytes of inputs and outputs, each once, are copied at
-the rate measured in the same run. `--peers` also times others on the same
+the rate measured in the same run, or if that is longer, in which the products of
+attention are done at the rate PEAK. `--peers` also times others on the same
 inputs, as their users call them (PyTorch; fla where it is installed). Exit code
 1 if a result is wrong.
 """
@@ -42,6 +43,9 @@ ROWS = [
     ("delta", "delta_net", "K=128,V=128", SMALL, HEADS, [0.090, 0.33]),
     ("gated delta", "gated_delta", "K=128,V=128", SMALL, HEADS, [0.090, 0.33]),
     ("kda", "kda", "K=128,V=128", SMALL, HEADS, [0.12, 0.45]),
+    ("causal", "causal_attention", "K=128,V=128", SMALL, HEADS, [0.20, 4.5]),
+    ("window", "window_attention", "K=128,V=128", "B=1,T=1333,H=2,K=128,V=128", HEADS, [0, 0]),
+    ("full", "full_attention", "K=128,V=128", SMALL, HEADS, [0, 0]),
     ("mamba", "selective_scan", "N=16", FEW + ",N=16",
      [text + ",N=16" for text in CHANNELS], [0.15, 0.85]),
     ("ema", "ema", "N=16", FEW + ",N=16", [text + ",N=16" for text in CHANNELS], [0, 0]),
@@ -61,6 +65,24 @@ ROWS = [
     ("para_gru auto", "para_gru", "", FEW, PARA, [0], "--dtype=f32"),
     ("para_gru newton", "para_gru", "", FEW, PARA, [0], "--dtype=f32", "--form=newton"),
 ]
+
+
+# Pairs of a row and a key, for each head.
+PAIRS = {"causal_attention": lambda t: t * (t + 1) / 2, "full_attention": lambda t: t * t,
+         "window_attention": lambda t: t * (t + 1) / 2 - max(0, t - 1024) * (t - 1023) / 2}
+PEAK = 800e12  # multiplications and additions of bf16 a second that an H100 sustains
+
+
+def flops_of(program, sizes):
+    if program not in PAIRS:
+        return 0
+    return (2 * sizes["B"] * sizes["H"] * (sizes["K"] + sizes["V"]) *
+            PAIRS[program](sizes["T"]))
+
+
+def source_of(program):
+    own = os.path.join(HERE, "programs", program + ".rondo")
+    return own if os.path.exists(own) else os.path.join(ROOT, "examples", program + ".rondo")
 
 
 def stem_of(name):
@@ -88,7 +110,7 @@ def prepare(options):
                                              *options.compile]),
                             (program + "_steps", ["--dtype=f32", "--form=sequential"])):
             library = os.path.join(options.folder, f"lib{stem}.so")
-            subprocess.run([rondoc, os.path.join(ROOT, "examples", program + ".rondo"),
+            subprocess.run([rondoc, source_of(program),
                             "--target=cuda", "--arch=sm_90a", "-o", library, *extra],
                            check=True)
             os.remove(os.path.join(options.folder, stem + ".h"))
@@ -188,7 +210,7 @@ def run(options):
             moved = sum(t.numel() * t.element_size() for t in tensors.values())
             moved += sum(t.numel() * t.element_size() for n, t in once.outputs.items()
                          if n in ("o", "y"))
-            floor = moved / copy * 1e3
+            floor = max(moved / copy, flops_of(program, parse(text)) / PEAK) * 1e3
             peer = time_peer(torch, checker, program, tensors, stream) if options.peers else ""
             print(f"{name:15} {text:34} {time:8.4f} {bar or '-':>8} {floor:8.4f} "
                   f"{time / floor:6.2f}  {peer}", flush=True)
@@ -200,6 +222,29 @@ def run(options):
 # ---------------------------------------------------------------------------
 # Peers: a call on the same inputs, and what it is
 # ---------------------------------------------------------------------------
+
+def attention(torch, x, is_causal):
+    """By cuDNN and by FlashAttention."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    q, k, v = (x[name].transpose(1, 2) for name in "qkv")
+
+    def by(backend):
+        def call():
+            with sdpa_kernel([backend]):
+                return torch.nn.functional.scaled_dot_product_attention(
+                    q, k, v, is_causal=is_causal)
+        return call
+    return [(by(SDPBackend.CUDNN_ATTENTION), "cuDNN"),
+            (by(SDPBackend.FLASH_ATTENTION), "FlashAttention 2")]
+
+
+def peer_causal_attention(torch, x):
+    return attention(torch, x, True)
+
+
+def peer_full_attention(torch, x):
+    return attention(torch, x, False)
+
 
 def peer_hgrn(torch, x):
     from fla.ops.hgrn import chunk_hgrn
@@ -253,7 +298,15 @@ def time_peer(torch, checker, program, tensors, stream):
     if not make:
         return ""
     try:
-        call, what = make(torch, tensors)
+        made = make(torch, tensors)
+        return ", ".join(time_call(torch, checker, call, what, stream)
+                         for call, what in (made if isinstance(made, list) else [made]))
+    except Exception as error:  # not installed
+        return f"- {type(error).__name__}: {error}"[:70]
+
+
+def time_call(torch, checker, call, what, stream):
+    try:
         with torch.no_grad():
             if not getattr(call, "is_long", False):
                 return f"{checker.measure(call, stream) / 1e3:.3f} {what}"
@@ -264,7 +317,7 @@ def time_peer(torch, checker, program, tensors, stream):
             end.record()
             end.synchronize()
             return f"{start.elapsed_time(end):.1f} {what}"
-    except Exception as error:  # not installed, or it refuses
+    except Exception as error:  # it refuses
         return f"- {type(error).__name__}: {error}"[:70]
 
 

@@ -210,8 +210,10 @@ static bool hasChunkedPlan(KernelOp kernel) {
 }
 
 /// Attentions as recurrences over blocks of keys.
-static void addTiledAttention(PassManager &passes) {
-  passes.addPass(createToTiledAttention());
+static void addTiledAttention(PassManager &passes, int64_t block = 64) {
+  ToTiledAttentionOptions options;
+  options.rows = options.keys = block;
+  passes.addPass(createToTiledAttention(options));
   addCleanup(passes);
   passes.addPass(algebra::createMergeEquations());
 }
@@ -224,45 +226,61 @@ Failure Compiler::findTilePrograms() {
     bool isChunked = hasChunkedPlan(kernel);
     if (!isChunked && options.form == Form::Sequential)
       continue;
-    OwningOpRef<ModuleOp> trial = ModuleOp::create(module->getLoc());
-    OpBuilder builder = OpBuilder::atBlockEnd(trial->getBody());
-    auto copy = cast<KernelOp>(builder.clone(*kernel));
-    PassManager passes(context.get());
-    if (isChunked) {
-      ToChunkedOptions chunked;
-      chunked.planned = true;
-      chunked.diagonal = "pairs";
-      chunked.block = 64;
-      passes.addPass(createToChunked(chunked));
-      addCleanup(passes);
-      passes.addPass(algebra::createMergeEquations());
-    } else {
-      PassManager raising(context.get());
-      raising.addPass(algebra::createRaiseAttention());
-      if (Failure failure = runPasses(raising, *trial, Failure::Internal);
+    // The larger blocks of rows and keys are, the less often keys are read.
+    for (int64_t block : {128, 64}) {
+      if (Failure failure = findTileProgram(kernel, isChunked, block);
           failure != Failure::None)
         return failure;
-      if (copy.getBody().getOps<AttentionOp>().empty())
-        continue;
-      addTiledAttention(passes);
+      // Only a refusal is tried again.
+      if (isChunked || !kernel->hasAttrOfType<StringAttr>("rondo.tiles"))
+        break;
     }
-    addCleanup(passes);
-    passes.addPass(tile::createLowerFormsToTile());
-    addCleanup(passes);
-    if (Failure failure = runPasses(passes, *trial, Failure::Internal);
-        failure != Failure::None)
-      return failure;
-    if (trial->getOps<KernelOp>().empty()) {
-      tilePrograms[kernel.getSymName()] = std::move(trial);
-      kernel->setAttr("rondo.tiles", builder.getUnitAttr());
-      continue;
-    }
-    kernel->setAttr("rondo.tiles", copy->getAttr("rondo.tiles"));
-    if (isChunked && !options.form)
+    if (isChunked && !options.form &&
+        !tilePrograms.contains(kernel.getSymName()))
       kernel.walk([&](RecurrenceOp op) {
         op->setAttr("rondo.plan",
                     PlanAttr::get(context.get(), Form::Sequential));
       });
+  }
+  return Failure::None;
+}
+
+/// `block`: of rows and of keys, of an attention.
+Failure Compiler::findTileProgram(KernelOp kernel, bool isChunked,
+                                  int64_t block) {
+  OwningOpRef<ModuleOp> trial = ModuleOp::create(module->getLoc());
+  OpBuilder builder = OpBuilder::atBlockEnd(trial->getBody());
+  auto copy = cast<KernelOp>(builder.clone(*kernel));
+  PassManager passes(context.get());
+  if (isChunked) {
+    ToChunkedOptions chunked;
+    chunked.planned = true;
+    chunked.diagonal = "pairs";
+    chunked.block = 64;
+    passes.addPass(createToChunked(chunked));
+    addCleanup(passes);
+    passes.addPass(algebra::createMergeEquations());
+  } else {
+    PassManager raising(context.get());
+    raising.addPass(algebra::createRaiseAttention());
+    if (Failure failure = runPasses(raising, *trial, Failure::Internal);
+        failure != Failure::None)
+      return failure;
+    if (copy.getBody().getOps<AttentionOp>().empty())
+      return Failure::None;
+    addTiledAttention(passes, block);
+  }
+  addCleanup(passes);
+  passes.addPass(tile::createLowerFormsToTile());
+  addCleanup(passes);
+  if (Failure failure = runPasses(passes, *trial, Failure::Internal);
+      failure != Failure::None)
+    return failure;
+  if (trial->getOps<KernelOp>().empty()) {
+    tilePrograms[kernel.getSymName()] = std::move(trial);
+    kernel->setAttr("rondo.tiles", builder.getUnitAttr());
+  } else {
+    kernel->setAttr("rondo.tiles", copy->getAttr("rondo.tiles"));
   }
   return Failure::None;
 }

@@ -146,6 +146,7 @@ private:
   Failure simplifyModel();
   Failure chooseForms();
   Failure findTilePrograms();
+  Failure findTileProgram(KernelOp kernel, bool isChunked, int64_t block);
   void moveTilePrograms();
   Failure deriveForms();
   Failure lowerToLLVM();

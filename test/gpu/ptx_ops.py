@@ -561,7 +561,7 @@ def wgmma(m, i):
     if not i.has("mma_async"):  # its results are there at once
         return
     shape = re.fullmatch(r"m64n(\d+)k16", i.parts[4])
-    if not shape or i.parts.count("bf16") != 2 or i.operands[3:6] != ["1", "1", "1"]:
+    if not shape or i.parts.count("bf16") != 2 or i.operands[4:6] != ["1", "1"]:
         raise NotImplementedError(i.text)
     if m.count % 128 or (m.active.reshape(-1, 128)[:, 0] % 128).any() or \
             (np.diff(m.active.reshape(-1, 128)) != 1).any():
@@ -583,7 +583,7 @@ def wgmma(m, i):
     names = vector(i.operands[0])
     places = [(group + 8 * (e >> 1 & 1), 8 * (e >> 2) + 2 * quad + (e & 1))
               for e in range(len(names))]
-    for text, (r, c) in zip(names, places):
+    for text, (r, c) in zip(names, places if i.operands[3] == "1" else []):
         sums[:, r, c] = m.read(text, np.float32).reshape(groups, 128)
     with np.errstate(all="ignore"):
         result = (sums + left @ right.transpose(0, 2, 1)).astype(np.float32)

@@ -104,6 +104,8 @@ LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "layout 'uniform' is for scalars";
   if (layout == Layout::Lanes && !vector)
     return emitError() << "layout 'lanes' is for vectors";
+  if (layout == Layout::Slice && (columns != 1 || rows % 16))
+    return emitError() << "layout 'slice' is for columns of multiples of 16";
   if ((layout == Layout::Accumulator || layout == Layout::Operand ||
        layout == Layout::Shared) &&
       (rows % 16 || columns % 16))

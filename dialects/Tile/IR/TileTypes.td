@@ -19,7 +19,8 @@ def Layout : I32EnumAttr<"Layout", "where the elements of a tile are", [
   I32EnumAttrCase<"Lanes", 3, "lanes">,
   I32EnumAttrCase<"Uniform", 4, "uniform">,
   I32EnumAttrCase<"Shared", 5, "shared">,
-  I32EnumAttrCase<"Strips", 6, "strips">
+  I32EnumAttrCase<"Strips", 6, "strips">,
+  I32EnumAttrCase<"Slice", 7, "slice">
 ]> {
   let cppNamespace = "::rondo::tile";
 }
@@ -41,6 +42,8 @@ def TileType : TileTypeDef<"Tile", "tile"> {
     - `strips`: blocks of 8 rows of a column in one thread, neighbouring columns
       in neighbouring lanes, the blocks in different warps.
     - `lanes`: vectors; element e in lane e mod 32, in every warp the same.
+    - `slice`: a column, each element in the threads that have its row of an
+      accumulator.
     - `uniform`: scalars, in every thread.
     - `shared`: in shared memory, rows of 16-byte pieces, whose places within a
       row are permuted by the row so that neither rows nor columns of pieces

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Builders.h"
 #include "passes/GPU/Tile/EmitThreads.h"
 #include "passes/GPU/Tile/Passes.h"
@@ -25,6 +26,9 @@ struct AssignLayouts
   void assign(Value value);
   Value convert(OpBuilder &builder, Value value, Layout layout);
   void assignDot(DotOp dot);
+  bool isSlice(Operation *op);
+  void assignSlices(ArrayRef<Operation *> ops);
+  void convertVectors(Operation *op);
 
   int64_t warps = 0;
 };
@@ -83,13 +87,80 @@ void AssignLayouts::assignDot(DotOp dot) {
   bool wholeRows = Grid(leftType, warps).columns == 1;
   bool inRegisters = leftType.getLayout() == Layout::Accumulator &&
                      !dot.getTransposeLeft() && wholeRows;
-  dot.getLeftMutable().assign(
-      convert(builder, dot.getLeft(),
-              inRegisters ? Layout::Operand : Layout::Shared));
+  dot.getLeftMutable().assign(convert(
+      builder, dot.getLeft(), inRegisters ? Layout::Operand : Layout::Shared));
   dot.getRightMutable().assign(
       convert(builder, dot.getRight(), Layout::Shared));
   dot.getAccumulatorMutable().assign(
       convert(builder, dot.getAccumulator(), Layout::Accumulator));
+}
+
+static bool hasLayout(Value value, Layout layout) {
+  auto type = dyn_cast<TileType>(value.getType());
+  return type && type.getLayout() == layout;
+}
+
+/// Whether an operation's result is a vector that threads have where they have
+/// the rows of an accumulator.
+bool AssignLayouts::isSlice(Operation *op) {
+  auto type = dyn_cast<TileType>(op->getResult(0).getType());
+  if (!type || type.isScalar() || type.getColumns() != 1 || type.getRows() % 16)
+    return false;
+  Grid grid(type, warps);
+  if (grid.rowBlocks * grid.rows * 16 != type.getRows())
+    return false;
+  if (auto reduce = dyn_cast<ReduceOp>(op))
+    return reduce.getSource().getType().isMatrix() && grid.columns == 1 &&
+           !hasLayout(reduce.getSource(), Layout::Strips);
+  return isa<MapOp>(op) && llvm::any_of(op->getOperands(), [](Value operand) {
+           return hasLayout(operand, Layout::Slice);
+         });
+}
+
+/// What rows are reduced to, and what is computed with it.
+void AssignLayouts::assignSlices(ArrayRef<Operation *> ops) {
+  bool changed = true;
+  auto set = [&](Value value) {
+    auto type = cast<TileType>(value.getType());
+    changed |= type.getLayout() != Layout::Slice;
+    value.setType(type.withLayout(Layout::Slice));
+  };
+  while (changed) {
+    changed = false;
+    for (Operation *op : ops) {
+      if (isa<ReduceOp, MapOp>(op) && isSlice(op))
+        set(op->getResult(0));
+      auto loop = dyn_cast<scf::ForOp>(op);
+      if (!loop)
+        continue;
+      for (auto [init, argument, yielded, result] :
+           llvm::zip_equal(loop.getInits(), loop.getRegionIterArgs(),
+                           loop.getYieldedValues(), loop.getResults()))
+        if (hasLayout(yielded, Layout::Slice) ||
+            hasLayout(init, Layout::Slice)) {
+          set(argument);
+          set(result);
+        }
+    }
+  }
+}
+
+/// Maps of slices take slices; what else vectors are for is done in lanes, but
+/// in accumulators and in memory.
+void AssignLayouts::convertVectors(Operation *op) {
+  OpBuilder builder(op);
+  bool toSlice = isa<MapOp>(op) && hasLayout(op->getResult(0), Layout::Slice);
+  bool takesBoth = isa<StoreOp>(op) ||
+                   (isa<MapOp>(op) &&
+                    hasLayout(op->getResult(0), Layout::Accumulator));
+  for (OpOperand &operand : op->getOpOperands()) {
+    bool isVector = hasLayout(operand.get(), Layout::Lanes) ||
+                    hasLayout(operand.get(), Layout::Slice);
+    if (toSlice && isVector)
+      operand.set(convert(builder, operand.get(), Layout::Slice));
+    else if (isVector && !takesBoth)
+      operand.set(convert(builder, operand.get(), Layout::Lanes));
+  }
 }
 
 void AssignLayouts::runOnOperation() {
@@ -107,8 +178,12 @@ void AssignLayouts::runOnOperation() {
       assign(result);
     ops.push_back(op);
   });
+  assignSlices(ops);
   for (Operation *op : ops) {
     OpBuilder builder(op);
+    if (isa<MapOp, StoreOp, ScanOp, SegmentProductOp, SegmentDotOp, ExtractOp,
+            TransposeOp, ReduceOp>(op))
+      convertVectors(op);
     if (auto dot = dyn_cast<DotOp>(op)) {
       assignDot(dot);
     } else if (isa<TransposeOp, InvertOp, SegmentDotOp, ScanOp, ExtractOp>(
@@ -126,7 +201,8 @@ void AssignLayouts::runOnOperation() {
             convert(builder, store.getValue(), Layout::Accumulator));
     } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
       for (OpOperand &init : loop.getInitArgsMutable())
-        if (auto type = dyn_cast<TileType>(loop.getTiedLoopResult(&init).getType()))
+        if (auto type =
+                dyn_cast<TileType>(loop.getTiedLoopResult(&init).getType()))
           init.set(convert(builder, init.get(), type.getLayout()));
     } else if (auto yield = dyn_cast<scf::YieldOp>(op)) {
       for (auto [i, operand] : llvm::enumerate(yield->getOpOperands()))

@@ -255,6 +255,10 @@ void ThreadEmitter::emitStore(StoreOp op) {
   Place place = getPlace(op);
   Parts parts = get(op.getValue());
   TileType type = parts.type;
+  if (type.getLayout() == Layout::Slice) {
+    storeSlice(place, parts);
+    return;
+  }
   if (type.isScalar() || type.isVector()) {
     // One warp writes.
     auto first = scf::IfOp::create(

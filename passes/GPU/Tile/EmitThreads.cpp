@@ -75,10 +75,36 @@ FailureOr<int64_t> ThreadEmitter::run() {
 }
 
 LogicalResult ThreadEmitter::emitBlock(Block &block) {
-  for (Operation &op : llvm::make_early_inc_range(block))
+  for (Operation &op : llvm::make_early_inc_range(block)) {
     if (failed(emitOp(op)))
       return failure();
+    releaseBuffers(op);
+  }
   return success();
+}
+
+/// The last operation in the buffer's block in which it or a view of it is used.
+static Operation *lastUse(AllocOp alloc) {
+  Operation *last = alloc;
+  SmallVector<Value> values{alloc.getResult()};
+  while (!values.empty())
+    for (Operation *user : values.pop_back_val().getUsers()) {
+      if (isa<ViewOp, TransposeOp>(user))
+        values.push_back(user->getResult(0));
+      Operation *here = alloc->getBlock()->findAncestorOpInBlock(*user);
+      if (here && last->isBeforeInBlock(here))
+        last = here;
+    }
+  return last;
+}
+
+void ThreadEmitter::releaseBuffers(Operation &op) {
+  llvm::erase_if(buffers, [&](const Buffer &buffer) {
+    if (buffer.last != &op)
+      return false;
+    release(buffer.offset, buffer.bytes);
+    return true;
+  });
 }
 
 LogicalResult ThreadEmitter::emitOp(Operation &op) {
@@ -123,10 +149,11 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
                                    type.getColumns(), type.getElementType(),
                                    Layout::Shared);
         Parts parts{stage, {}, {}};
-        parts.offset = at.constant(allocate(
-            type.getStages() * getPlanes(type.getElementType()) *
-            planeBytes(parts)));
+        int64_t bytes = type.getStages() * getPlanes(type.getElementType()) *
+                        planeBytes(parts);
+        parts.offset = at.constant(allocate(bytes));
         set(op.getResult(), parts);
+        buffers.push_back({lastUse(op), lastOffset, bytes});
       })
       .Case([&](CommitOp) { at.commit(); })
       .Case([&](WaitOp op) {

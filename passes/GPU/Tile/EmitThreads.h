@@ -18,6 +18,7 @@
 //   strips       [block of 8 rows][row][column], `Strips` in all; the blocks
 //                of a warp lie as many apart as there are rows of warps
 //   lanes        element 32 i + lane in value i
+//   slice        [block of 16 rows][2]: rows g and g+8, as an accumulator has them
 //   uniform      one value
 //   shared       a place in shared memory; planes of bf16 whose sum is meant
 //
@@ -107,6 +108,9 @@ struct Place {
   mlir::Type element;
 };
 
+mlir::Value combine(Instructions &at, Combiner combiner, mlir::Value a,
+                    mlir::Value b);
+
 /// On copies and stores: pieces of 16 bytes along the innermost dim are aligned,
 /// and no limit cuts it.
 constexpr llvm::StringLiteral kWhole = "tile.whole";
@@ -179,6 +183,12 @@ private:
   void emitSegmentDot(SegmentDotOp op);
   Values reduceOverLanes(Values values, mlir::Value &number);
   void emitInvert(InvertOp op);     // EmitInverse.cpp
+  // EmitSlices.cpp
+  void reduceToSlice(ReduceOp op);
+  mlir::Value sliceRow(const Grid &grid, int64_t number);
+  Values toSlice(const Parts &vector);
+  Values toLanes(const Parts &vector);
+  void storeSlice(const Place &place, const Parts &parts);
   void invertDiagonal(int64_t n, int64_t matrix, const Parts &diagonal);
   bool emitGroupDot(DotOp op);
   std::optional<SharedOperand> describe(const Parts &tile, bool turned,
@@ -233,6 +243,7 @@ private:
   int64_t allocate(int64_t bytes);
   void release(int64_t offset, int64_t bytes);
   void releaseOperands(mlir::Operation &op);
+  void releaseBuffers(mlir::Operation &op);
   Parts allocateShared(TileType type);
   void written() { dirty = true; }
   /// A barrier if shared memory was written since the last one.
@@ -261,6 +272,12 @@ private:
     int64_t offset, bytes, uses;
   };
   llvm::DenseMap<mlir::Value, Owned> owned;
+  /// Buffers by the last operation in their block that uses them.
+  struct Buffer {
+    mlir::Operation *last;
+    int64_t offset, bytes;
+  };
+  llvm::SmallVector<Buffer> buffers;
   int64_t lastOffset = 0; // of the last allocation
   bool dirty = false;
 };

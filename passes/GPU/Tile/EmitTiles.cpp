@@ -96,9 +96,12 @@ Values ThreadEmitter::elementsOf(const Parts &source, TileType like) {
     bool alongRows = source.type.getColumns() == 1;
     Values one; // along the vector: [block][2]
     int64_t blocks = alongRows ? grid.rowBlocks : grid.columnBlocks;
-    for (int64_t block = 0; block < blocks; ++block)
-      for (int64_t half = 0; half < 2; ++half)
-        one.push_back(alongRows
+    if (source.type.getLayout() == Layout::Slice)
+      one = source.values;
+    else
+      for (int64_t block = 0; block < blocks; ++block)
+        for (int64_t half = 0; half < 2; ++half)
+          one.push_back(alongRows
                           ? laneElement(source, row, rowOf(grid, block, 2 * half))
                           : laneElement(source, column, columnOf(block, half)));
     for (int64_t b = 0; b < grid.rowBlocks; ++b)
@@ -182,6 +185,18 @@ void ThreadEmitter::emitMap(MapOp op) {
               mapElement(op, here, at.add(row, rowOf(grid, b, e)),
                          at.add(column, columnOf(n, e))));
         }
+  } else if (type.getLayout() == Layout::Slice) {
+    Grid grid(type, warps);
+    for (int64_t i = 0; i < 2 * grid.rowBlocks; ++i) {
+      Values here;
+      for (Value input : op.getInputs()) {
+        Parts &source = get(input);
+        here.push_back(source.type.isScalar() ? source.values.front()
+                                              : source.values[i]);
+      }
+      llvm::append_range(parts.values, mapElement(op, here, sliceRow(grid, i),
+                                                  at.constant(0)));
+    }
   } else {
     bool alongRows = type.getColumns() == 1;
     int64_t length = type.getRows() * type.getColumns();
@@ -265,6 +280,10 @@ void ThreadEmitter::emitConvert(ConvertOp op) {
                                                        : toShared(source);
   else if (type.getLayout() == Layout::Operand)
     result = toOperand(source);
+  else if (type.getLayout() == Layout::Slice)
+    result.values = toSlice(source);
+  else if (type.getLayout() == Layout::Lanes)
+    result.values = toLanes(source);
   else
     result.values = elementsOf(source, type);
   result.type = type;
@@ -444,7 +463,8 @@ void ThreadEmitter::emitDot(DotOp op) {
 // Vectors
 //===----------------------------------------------------------------------===//
 
-static Value combine(Instructions &at, Combiner combiner, Value a, Value b) {
+Value rondo::tile::combine(Instructions &at, Combiner combiner, Value a,
+                           Value b) {
   switch (combiner) {
   case Combiner::Sum:
     return at.addReal(a, b);
@@ -473,6 +493,10 @@ void ThreadEmitter::emitReduce(ReduceOp op) {
   Combiner how = op.getCombiner();
   bool alongRows = op.getAxis() == Axis::Rows;
   Parts result{op.getType(), {}, {}};
+  if (op.getType().getLayout() == Layout::Slice) {
+    reduceToSlice(op);
+    return;
+  }
   if (!source.type.isMatrix()) {
     int64_t length = source.type.getRows() * source.type.getColumns();
     bool reduces = op.getType().isScalar() && length > 1;

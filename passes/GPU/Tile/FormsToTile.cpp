@@ -7,6 +7,7 @@
 
 #include "passes/GPU/Tile/FormsToTile.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Matchers.h"
 #include <cmath>
 
 using namespace mlir;
@@ -540,6 +541,27 @@ Value TileEvaluator::emitProduct(const Product &product, const TileAxis &rows,
                        rightTurned);
 }
 
+/// The map that a tile is, if it is x * c for a constant c > 0.
+static MapOp getScaling(Value tile) {
+  auto map = tile.getDefiningOp<MapOp>();
+  if (!map || map.getInputs().size() != 1 ||
+      tileOf(map.getInputs()[0]) != map.getType())
+    return nullptr;
+  Block &body = map.getBody().front();
+  auto product =
+      body.getTerminator()->getOperand(0).getDefiningOp<arith::MulFOp>();
+  if (!product)
+    return nullptr;
+  Value factor = product.getLhs(), other = product.getRhs();
+  if (factor == body.getArgument(0))
+    std::swap(factor, other);
+  APFloat number(0.0f);
+  bool fits = other == body.getArgument(0) &&
+              matchPattern(factor, m_ConstantFloat(&number)) &&
+              number.isFiniteNonZero() && !number.isNegative();
+  return fits ? map : nullptr;
+}
+
 Value TileEvaluator::evaluateReduce(Expr sum, const TileAxis &rows,
                                     const TileAxis &columns) {
   if (!rows.isNone() && !columns.isNone()) {
@@ -595,12 +617,23 @@ Value TileEvaluator::evaluateReduce(Expr sum, const TileAxis &rows,
     return {};
   int64_t height = alongRows ? columns.extent : rows.extent;
   terms = broadcast(terms, height, depth.extent);
+  // The maximum of what is scaled is the scaled maximum.
+  MapOp scaling = isSum ? MapOp() : getScaling(terms);
+  if (scaling)
+    terms = scaling.getInputs()[0];
   Value result = ReduceOp::create(
       builder, loc,
       makeType(builder.getContext(), height, 1,
                           builder.getF32Type()),
       isSum ? tile::Combiner::Sum : tile::Combiner::Max, tile::Axis::Columns,
       terms);
+  if (scaling) {
+    IRMapping now;
+    now.map(scaling.getInputs()[0], result);
+    auto scaled = cast<MapOp>(builder.clone(*scaling, now));
+    scaled.getResult().setType(tileOf(result));
+    result = scaled.getResult();
+  }
   return alongRows ? TransposeOp::create(builder, loc, result).getResult()
                    : result;
 }

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace rondo::tile;
@@ -404,6 +405,10 @@ Values Instructions::multiplyGroup(ArrayRef<GroupProduct> products,
                                    const SharedOperand &right,
                                    ArrayRef<Value> accumulator) {
   size_t numSums = accumulator.size();
+  // Sums from 0 need no registers that hold it.
+  bool isFresh = llvm::all_of(accumulator, [](Value value) {
+    return matchPattern(value, m_PosZeroFloat());
+  });
   Type f32 = builder.getF32Type();
   SmallVector<Value> operands;
   std::string sums, constraints;
@@ -440,14 +445,16 @@ Values Instructions::multiplyGroup(ArrayRef<GroupProduct> products,
         text += (i ? ", " : "") + add(part, "r");
       text += "}";
     }
-    text += ", right, 1, 1, 1, ";
+    bool isFirst = &product == products.begin();
+    text += isFirst && isFresh ? ", right, 0, 1, 1, " : ", right, 1, 1, 1, ";
     if (left)
       text += left->isTransposed ? "1, " : "0, ";
     text += right.isTransposed ? "1; " : "0; ";
   }
   text += "wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 0; }";
-  llvm::append_range(operands, accumulator);
-  for (size_t i = 0; i < numSums; ++i)
+  if (!isFresh)
+    llvm::append_range(operands, accumulator);
+  for (size_t i = 0; i < numSums && !isFresh; ++i)
     constraints += std::to_string(i) + ",";
   auto product = LLVM::InlineAsmOp::create(
       builder, loc,

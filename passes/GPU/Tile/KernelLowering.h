@@ -56,6 +56,8 @@ private:
   bool findBlocks();
   bool emitBlocks();
   bool emitBlockResult(unsigned output, mlir::Value first);
+  bool isRows(mlir::Value size);
+  bool fitsMemory();
 
   bool refuse(const llvm::Twine &why) {
     eval.fail(why);

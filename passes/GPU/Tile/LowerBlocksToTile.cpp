@@ -20,6 +20,9 @@ using namespace rondo::tile;
 using algebra::Expr;
 using algebra::Kind;
 
+/// Of a multiprocessor of sm_80, without what the system takes.
+static constexpr int64_t kSharedMemory = 160 << 10;
+
 bool KernelLowering::hasBlocks() {
   return llvm::any_of(kernel.getBody().getOps<RecurrenceOp>(),
                       [](RecurrenceOp op) {
@@ -37,27 +40,88 @@ bool KernelLowering::findBlocks() {
     numChunks = op.getSizes()[0];
     recurrences.push_back(op);
   }
-  // (T + C - 1) / C
-  Expr count = importer.import(numChunks);
-  Expr size = count->isOp("arith.floordivsi") &&
-                      count->args[1]->kind == Kind::Integer &&
-                      count->args[0]->isOp("arith.addi")
-                  ? count->args[0]->args[0]
-                  : nullptr;
-  if (!size || !count->args[0]->args[1]->isInteger(count->args[1]->integer - 1))
-    return refuse("the number of rows is bound");
-  auto op = size->kind == Kind::Value ? size->value.getDefiningOp<SizeOp>()
-                                      : SizeOp();
-  if (!op)
+  // A block's slice is [batch.., r, ..].
+  auto slice = recurrences[0]
+                   .getBlock()
+                   .getTerminator()
+                   ->getOperand(0)
+                   .getDefiningOp<EquationOp>();
+  auto returned = kernel.getBody().front().getTerminator()->getOperand(0);
+  auto result = returned.getDefiningOp<EquationOp>();
+  size_t numBatch = kernel.getBatch().size();
+  APInt rows, all;
+  if (!slice || slice.getSizes().size() <= numBatch || !result ||
+      result.getSizes().size() <= numBatch ||
+      !matchPattern(slice.getSizes()[numBatch], m_ConstantInt(&rows)))
+    return refuse("a result is not over rows");
+  eval.chunkSize = rows.getSExtValue();
+  Value size = result.getSizes()[numBatch];
+  if (auto op = size.getDefiningOp<SizeOp>()) {
+    timeName = op.getName().str();
+  } else if (matchPattern(size, m_ConstantInt(&all))) {
+    for (auto [name, bound] :
+         llvm::zip_equal(kernel.getSizes(), kernel.getBound()))
+      if (bound == all.getSExtValue())
+        timeName = cast<StringAttr>(name).getValue().str();
+  }
+  if (timeName.empty())
     return refuse("the number of rows is not a size");
-  timeName = op.getName().str();
-  eval.chunkSize = count->args[1]->integer;
+  // As many blocks as it takes, for these rows.
+  Expr count = importer.import(numChunks);
+  bool isWhole = count->isOp("arith.floordivsi") &&
+                 count->args[1]->isInteger(eval.chunkSize) &&
+                 count->args[0]->isOp("arith.addi") &&
+                 count->args[0]->args[0] == importer.import(size) &&
+                 count->args[0]->args[1]->isInteger(eval.chunkSize - 1);
+  if (count->kind == Kind::Integer && all.getBitWidth() > 1)
+    isWhole =
+        count->integer == llvm::divideCeil(all.getSExtValue(), eval.chunkSize);
+  if (!isWhole)
+    return refuse("the rows of a result are not those of the blocks");
   if (eval.chunkSize % 16 || eval.chunkSize > 256)
     return refuse("blocks of " + Twine(eval.chunkSize) +
                   " rows don't make tiles");
   eval.recurrences = recurrences;
   warps = std::min<int64_t>(eval.chunkSize / 16, 8);
   return true;
+}
+
+/// Whether a size is that of the rows.
+bool KernelLowering::isRows(Value size) {
+  APInt number;
+  if (matchPattern(size, m_ConstantInt(&number)))
+    return kernel.getBound()[kernel.getSizeIndex(timeName)] ==
+           number.getSExtValue();
+  auto op = size.getDefiningOp<SizeOp>();
+  return op && op.getName() == timeName;
+}
+
+/// Whether what is loaded into shared memory has room there: in loops, of which
+/// one runs at a time, two steps of what is copied.
+bool KernelLowering::fitsMemory() {
+  int64_t outside = 0, most = 0;
+  auto bytes = [](LoadOp load) {
+    TileType type = load.getType();
+    bool isShort = type.getElementType().isBF16();
+    return type.isMatrix()
+               ? type.getRows() * type.getColumns() * (isShort ? 2 : 4)
+               : 0;
+  };
+  llvm::SmallDenseSet<std::pair<Value, Type>> seen; // by one loop or another
+  for (Operation &op : function.getBody().front()) {
+    auto load = dyn_cast<LoadOp>(op);
+    if (load && seen.insert({load.getSource(), load.getType()}).second)
+      outside += bytes(load);
+    auto loop = dyn_cast<scf::ForOp>(op);
+    if (!loop)
+      continue;
+    int64_t inside = 0;
+    for (auto load : loop.getBody()->getOps<LoadOp>())
+      inside +=
+          bytes(load) * (load.getType().getElementType().isBF16() ? 2 : 1);
+    most = std::max(most, inside);
+  }
+  return outside + most <= kSharedMemory;
 }
 
 /// The rows of a result from `first` on.
@@ -68,8 +132,7 @@ bool KernelLowering::emitBlockResult(unsigned output, Value first) {
   size_t rank = equation ? equation.getSizes().size() : 0;
   if (!equation || (rank != numBatch + 1 && rank != numBatch + 2))
     return refuse("a result is not over rows and one dim");
-  auto sizeOp = equation.getSizes()[numBatch].getDefiningOp<SizeOp>();
-  if (!sizeOp || sizeOp.getName() != timeName)
+  if (!isRows(equation.getSizes()[numBatch]))
     return refuse("a result is not over the rows");
   SmallVector<Expr> place(batchLeaves);
   Expr begin =
@@ -151,5 +214,7 @@ bool KernelLowering::emitBlocks() {
   gpu::ReturnOp::create(builder, loc);
   for (auto loop : function.getBody().front().getOps<scf::ForOp>())
     hoistInvariants(loop);
+  if (!fitsMemory())
+    return refuse("its blocks have no room in shared memory");
   return eval.reason.empty();
 }

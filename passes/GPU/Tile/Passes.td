@@ -124,7 +124,9 @@ def PipelineCopies : Pass<"tile-pipeline-copies", "::mlir::gpu::GPUFuncOp"> {
     loop's index and on values from outside only. Early loads of bf16 matrices
     become copies to a buffer of two stages: the first step's
     before the loop, the next step's at the start of each step, right behind the
-    wait for its own. Loops one behind the other share buffers. Early loads of vectors and scalars are carried in
+    wait for its own. Loops one behind the other share buffers. What is
+    loaded in front of loops and read by such loops alone is copied with the
+    first step. Early loads of vectors and scalars are carried in
     registers from step to step in the same way. Behind the last step a load's
     place is not looked at: its row limit becomes 0.
 
@@ -134,7 +136,8 @@ def PipelineCopies : Pass<"tile-pipeline-copies", "::mlir::gpu::GPUFuncOp"> {
     every piece of 16 bytes is aligned and no limit cuts one; a condition in
     front of both chooses.
 
-    After the pass, loops begin with `tile.wait` where anything is copied.
+    After the pass, loops begin with `tile.wait` where anything is copied, and one
+    stands behind them.
   }];
   let dependentDialects = [
     "::rondo::tile::TileDialect", "::mlir::arith::ArithDialect",

@@ -189,7 +189,48 @@ void LoopPipeliner::run() {
   for (auto [old, now] : llvm::zip(loop.getResults(), next.getResults()))
     old.replaceAllUsesWith(now);
   loop.erase();
+  if (!copied.empty()) {
+    // The last step's copies have nothing in them, but write the buffers.
+    builder.setInsertionPointAfter(next);
+    WaitOp::create(builder, loc, 0);
+  }
   llvm::append_range(ended, buffers);
+}
+
+/// Whether a loop's body begins with a wait.
+static bool waits(Block &body) {
+  for (Operation &op : body)
+    if (isa<TileDialect>(op.getDialect()))
+      return isa<WaitOp>(op);
+  return false;
+}
+
+/// Matrices that only loops read: their copies are under way with the loop's
+/// first ones, and its waits are theirs.
+static void copyAhead(gpu::GPUFuncOp kernel) {
+  for (LoadOp load :
+       llvm::make_early_inc_range(kernel.getBody().front().getOps<LoadOp>())) {
+    TileType type = load.getType();
+    bool isAhead =
+        type.isMatrix() && type.getElementType().isBF16() && !load->use_empty();
+    for (Operation *user : load->getUsers())
+      isAhead &= isa<scf::ForOp>(user->getParentOp()) && waits(*user->getBlock());
+    if (!isAhead)
+      continue;
+    OpBuilder builder(load);
+    Location loc = load.getLoc();
+    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+    Value buffer = AllocOp::create(
+        builder, loc,
+        BufferType::get(type.getContext(), 1, type.getRows(),
+                        type.getColumns(), type.getElementType()));
+    CopyOp::create(builder, loc, load.getSource(), load.getIndices(),
+                   load.getRowDim(), load.getRowLimit(), load.getColumnDim(),
+                   load.getColumnLimit(), buffer, zero);
+    load.replaceAllUsesWith(
+        ViewOp::create(builder, loc, type, buffer, zero).getResult());
+    load.erase();
+  }
 }
 
 /// Scalar code in front of `op` moves up to `place`.
@@ -336,15 +377,11 @@ bool KernelVersions::addCondition(Op op, Value memory, int64_t innermost,
 
 void KernelVersions::run() {
   Block &block = kernel.getBody().front();
-  SmallVector<AllocOp> buffers(block.getOps<AllocOp>());
   for (Operation &op : block)
-    if (!start && isa<TileDialect>(op.getDialect()) && !isa<AllocOp>(op))
+    if (!start && isa<TileDialect>(op.getDialect()))
       start = &op;
   if (!start)
     return;
-  for (AllocOp buffer : buffers)
-    if (start->isBeforeInBlock(buffer))
-      buffer->moveBefore(start);
   builder.setInsertionPoint(start);
   SmallVector<Operation *> whole;
   bool fine = true;
@@ -415,6 +452,8 @@ struct PipelineCopies
       return;
     if (loops.empty())
       copyAtOnce(getOperation());
+    else
+      copyAhead(getOperation());
     KernelVersions(getOperation()).run();
   }
 };

@@ -23,8 +23,35 @@ gpu.module @m {
     }
     // CHECK: tile.dot {{.*}} : <64x64xbf16, operand>, <64x64xbf16, shared>, <64x64xf32, accumulator>
     %o = tile.dot %p, %p, %zero : !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16>, !tile.tile<64x64xf32>
-    // CHECK: tile.reduce max along columns {{.*}} -> <64x1xf32, lanes>
+    // CHECK: tile.reduce max along columns {{.*}} -> <64x1xf32, slice>
     %v = tile.reduce max along columns %o : !tile.tile<64x64xf32> -> !tile.tile<64x1xf32>
+    gpu.return
+  }
+
+  // What meets a vector that rows were reduced to is where that is, also around
+  // a loop; scans are for lanes.
+  // CHECK-LABEL: gpu.func @slices
+  gpu.func @slices(%m: memref<?x?xbf16>, %g: memref<?xf32>, %n: index) kernel attributes {tile.warps = 4 : i64} {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %a = tile.load %m[%c0, %c0] rows 0 below %n columns 1 below %n : memref<?x?xbf16> -> !tile.tile<64x64xbf16>
+    // CHECK: %[[FIRST:.*]] = tile.load {{.*}} -> <64x1xf32, lanes>
+    // CHECK: %[[START:.*]] = tile.convert %[[FIRST]] : <64x1xf32, lanes> -> <64x1xf32, slice>
+    %first = tile.load %g[%c0] rows 0 below %n : memref<?xf32> -> !tile.tile<64x1xf32>
+    // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[START]])
+    %r = scf.for %i = %c0 to %n step %c1 iter_args(%v = %first) -> (!tile.tile<64x1xf32>) {
+      %s = tile.reduce sum along columns %a : !tile.tile<64x64xbf16> -> !tile.tile<64x1xf32>
+      // CHECK: tile.map {{.*}} -> <64x1xf32, slice>
+      %t = tile.map %s, %v : !tile.tile<64x1xf32>, !tile.tile<64x1xf32> -> !tile.tile<64x1xf32> {
+      ^bb0(%x: f32, %y: f32, %p: index, %q: index):
+        %0 = arith.addf %x, %y : f32
+        tile.yield %0 : f32
+      }
+      scf.yield %t : !tile.tile<64x1xf32>
+    }
+    // CHECK: tile.convert {{.*}} : <64x1xf32, slice> -> <64x1xf32, lanes>
+    // CHECK: tile.scan
+    %z = tile.scan sum %r : !tile.tile<64x1xf32> -> !tile.tile<64x1xf32>
     gpu.return
   }
 

@@ -31,6 +31,10 @@ gpu.module @m {
       }
       scf.yield %o : !tile.tile<64x64xf32>
     }
+    // Nothing is under way to the buffers when others use their memory.
+    // CHECK: }
+    // CHECK: }
+    // CHECK-NEXT: tile.wait 0
     gpu.return
   }
 
@@ -65,6 +69,26 @@ gpu.module @m {
     %t = scf.for %i = %c0 to %n step %c1 iter_args(%acc = %r) -> (!tile.tile<64x64xf32>) {
       %a = tile.load %m[%i, %c0] rows 0 below %n columns 1 below %n : memref<?x?xbf16> -> !tile.tile<64x64xbf16>
       %s = tile.dot %a, %a, %acc : !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16>, !tile.tile<64x64xf32>
+      scf.yield %s : !tile.tile<64x64xf32>
+    }
+    gpu.return
+  }
+
+  // What loops read alone is copied with the first step, and its wait is theirs.
+  // CHECK-LABEL: gpu.func @before
+  // CHECK: %[[BUFFER:.*]] = tile.alloc : <1x64x64xbf16>
+  // CHECK: tile.copy {{.*}} to %[[BUFFER]]
+  // CHECK: %[[A:.*]] = tile.view %[[BUFFER]]
+  // CHECK: tile.commit
+  // CHECK: scf.for
+  // CHECK: tile.dot %[[A]]
+  gpu.func @before(%m: memref<?x?xbf16>, %n: index, %zero: !tile.tile<64x64xf32>) kernel attributes {tile.warps = 4 : i64} {
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %a = tile.load %m[%c0, %c0] rows 0 below %n columns 1 below %n : memref<?x?xbf16> -> !tile.tile<64x64xbf16>
+    %r = scf.for %i = %c0 to %n step %c1 iter_args(%acc = %zero) -> (!tile.tile<64x64xf32>) {
+      %b = tile.load %m[%i, %c0] rows 0 below %n columns 1 below %n : memref<?x?xbf16> -> !tile.tile<64x64xbf16>
+      %s = tile.dot %a, %b, %acc : !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16>, !tile.tile<64x64xf32>
       scf.yield %s : !tile.tile<64x64xf32>
     }
     gpu.return
