@@ -32,7 +32,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
-#include "passes/Forms/Storage.h"
+#include "passes/Forms/SteadyStatements.h"
 
 namespace rondo {
 
@@ -68,9 +68,12 @@ struct View {
 
 class KernelEmitter {
 public:
+  /// `steady`: what is not computed in all chunks.
   KernelEmitter(Program &program, const Clusters &clusters,
-                const Storage &storage, mlir::OpBuilder &builder)
-      : program(program), clusters(clusters), storage(storage), b(builder) {}
+                const Storage &storage, const SteadyStatements &steady,
+                mlir::OpBuilder &builder)
+      : program(program), clusters(clusters), storage(storage), steady(steady),
+        b(builder) {}
 
   /// Writes both functions at the builder's point.
   void run();
@@ -164,6 +167,7 @@ private:
   void emitInner(RecurrenceOp inner, llvm::ArrayRef<Statement *> statements,
                  unsigned level);
   void emitStatements(llvm::ArrayRef<Statement *> statements);
+  mlir::Value emitChanges(const Steadiness &steadiness);
   void emitIterate(IterateOp op, llvm::ArrayRef<Statement *> statements);
   void emitAndCopyOut(Statement &statement);
   void emitFinal(const Tensor &state);
@@ -203,6 +207,7 @@ private:
   Program &program;
   const Clusters &clusters;
   const Storage &storage;
+  const SteadyStatements &steady;
   mlir::OpBuilder &b;
   mlir::Location loc = mlir::UnknownLoc::get(b.getContext());
 

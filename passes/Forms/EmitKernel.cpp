@@ -342,13 +342,42 @@ void KernelEmitter::emitStatements(ArrayRef<Statement *> schedule) {
     RecurrenceOp inner = schedule.front()->inner;
     ArrayRef<Statement *> together = schedule.take_while(
         [&](Statement *statement) { return statement->inner == inner; });
+    if (!inner) // each by itself
+      together = together.take_front(1);
     schedule = schedule.drop_front(together.size());
-    if (inner)
-      emitInner(inner, together, 0);
-    else
-      for (Statement *statement : together)
-        emitAndCopyOut(*statement);
+    auto emit = [&] {
+      if (inner)
+        emitInner(inner, together, 0);
+      else
+        emitAndCopyOut(*together.front());
+    };
+    auto it = steady.find(together.front());
+    if (it == steady.end() || !it->second.isKept) {
+      emit();
+      continue;
+    }
+    auto test = scf::IfOp::create(b, loc, emitChanges(it->second),
+                                  /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(test.thenBlock());
+    IRMapping before = map;
+    emit();
+    map = before;
   }
+}
+
+/// Whether a steady statement computes at this chunk what it did not before.
+Value KernelEmitter::emitChanges(const Steadiness &steadiness) {
+  Value chunk = timePoint[0];
+  Value isFirst = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, chunk,
+                                        constant(0));
+  if (!steadiness.length)
+    return isFirst;
+  Value end = arith::AddIOp::create(b, loc, chunk, constant(1));
+  end = arith::MulIOp::create(b, loc, end, constant(steadiness.chunk));
+  Value isCut = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sgt, end,
+                                      emitExpr(steadiness.length));
+  return arith::OrIOp::create(b, loc, isFirst, isCut);
 }
 
 /// The scalar code between the equations of a region.

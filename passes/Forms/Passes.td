@@ -275,7 +275,7 @@ def ToSequential : Pass<"rondo-to-sequential", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"rows", "rows", "bool", "false",
-           "Compute blocks of batch points together where they share matrices, and blocks of channels through some steps">];
+           "Compute blocks of batch points together where they share matrices, blocks of channels through some steps, and once what whole chunks have in common">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
     "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
@@ -284,6 +284,7 @@ def ToSequential : Pass<"rondo-to-sequential", "::mlir::ModuleOp"> {
   let statistics = [
     Statistic<"numClusters", "clusters", "loop nests over time or single equations">,
     Statistic<"numContracted", "contracted", "tensors kept for a few steps only">,
+    Statistic<"numSteady", "steady", "statements that whole chunks have in common">,
     Statistic<"numWhole", "whole", "tensors stored whole in the workspace">];
 }
 

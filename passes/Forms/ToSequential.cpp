@@ -80,8 +80,13 @@ private:
       storage = std::make_unique<Storage>(*program, *clusters, nullptr);
     if (failed(storage->verify()))
       return failure();
+    SteadyStatements steady;
+    if (rows && !storage->rows && !storage->channels)
+      steady = findSteadyStatements(*program, *clusters, *storage);
+    for (const auto &[statement, steadiness] : steady)
+      numSteady += steadiness.isKept;
     OpBuilder builder(kernel);
-    KernelEmitter(*program, *clusters, *storage, builder).run();
+    KernelEmitter(*program, *clusters, *storage, steady, builder).run();
     kernel.erase();
 
     numClusters += clusters->list.size();
