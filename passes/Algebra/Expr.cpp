@@ -58,6 +58,16 @@ void rondo::algebra::walk(Expr expr, llvm::function_ref<void(Expr)> visit) {
 // Context
 //===----------------------------------------------------------------------===//
 
+Expr Context::stepFor(Expr expr, Expr step, Value length) {
+  bool gathers = false;
+  walk(expr, [&](Expr node) { gathers |= node->isGather(); });
+  if (!gathers)
+    return step;
+  Type index = IndexType::get(context);
+  Expr last = apply("arith.subi", {leaf(length), integer(1)}, index);
+  return apply("arith.minsi", {step, last}, index);
+}
+
 Expr Context::unique(Node &&node) {
   llvm::FoldingSetNodeID id;
   node.Profile(id);

@@ -109,6 +109,11 @@ public:
   /// a <predicate> b; on reals the ordered comparison.
   Expr compareIndex(int64_t predicate, Expr a, Expr b);
 
+  /// `step`, or the last of `length` steps if it lies behind the end and `expr`
+  /// gathers: no place that only such a step asks for is looked up (and
+  /// reported, where it is out of range).
+  Expr stepFor(Expr expr, Expr step, mlir::Value length);
+
   /// `expr` with leaves and variables replaced.
   Expr substitute(Expr expr, const llvm::DenseMap<Expr, Expr> &replacements);
 

@@ -134,7 +134,8 @@ Value ChunkEmitter::chunkTensor(OpBuilder &at, const Twine &suffix, Expr expr,
     if (inBlocks)
       r = inChunk(r, at[numBatch + 2]);
     Expr step = position(at[numBatch], r);
-    llvm::DenseMap<Expr, Expr> here{{s.time, timeAt(step)}};
+    llvm::DenseMap<Expr, Expr> here{
+        {s.time, timeAt(context.stepFor(expr, step, length))}};
     for (auto [leaf, value] : llvm::zip_equal(leaves, at))
       if (leaf)
         here[leaf] = value;

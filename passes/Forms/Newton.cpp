@@ -240,7 +240,7 @@ Expr NewtonEmitter::isValid(Expr r) {
 /// `expr` over the leaves of the Jacobian, at step r of the window.
 Expr NewtonEmitter::atStep(Expr expr, ArrayRef<Expr> batch, Expr r,
                            ArrayRef<Expr> rest, Past past) {
-  Expr time = stepOf(r);
+  Expr time = context.stepFor(expr, stepOf(r), length);
   if (jacobian.reversed)
     time = sub(previous(context.leaf(length)), time);
   llvm::DenseMap<Expr, Expr> here{

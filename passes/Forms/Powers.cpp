@@ -342,7 +342,9 @@ void PowersEmitter::emitWrites() {
     values.push_back(equation(builder, "u", extent, [&](Point point) {
       Expr step = stepOf(point.drop_back().back(), point.back());
       Expr value = substitute(write.value, concat({s.outer, {s.time}}),
-                              concat({point.drop_back(2), {timeAt(step)}}));
+                              concat({point.drop_back(2),
+                                      {timeAt(context.stepFor(
+                                          write.value, step, length))}}));
       return context.select(less(step, context.leaf(length)), value, real(0));
     }));
     Values slice = sizes({extents(tableLeaves), rowSizes});

@@ -367,6 +367,29 @@ def records(x):
             "count": np.cumsum(x > before)}
 
 
+@corner("""kernel k(x: [T, D], n: i32 [T], w: [D]) -> (y: [T]) {
+  state s, r, l: []
+  state S: [D, D]
+  s[t] = 0.5 * tanh(s[t+1]) + x[t, min(n[t], t)] * w[n[t]]
+  r[t] = sigmoid(r[t-1] + w[0]) * x[t, min(n[t], t)]
+  l[t] = 0.9 * l[t+1] + x[t, min(n[t], t)]
+  S[t, d, e] = 0.9 * S[t+1, d, e] + x[t, d] * x[t, min(n[t], t)] * w[e]
+  y[t] = s[t] + r[t] + l[t] + sum[d, e] w[d] * S[t, d, e]
+}""", T=[0, 1, 9, 70], D=[4, 4, 5, 6])
+def gathers_at_every_step_only(x, n, w):
+    m, s, r, l, S = min, 0.0, 0.0, 0.0, 0.0
+    y = np.zeros(len(n))
+    for t in reversed(range(len(n))):
+        s = 0.5 * np.tanh(s) + x[t, m(n[t], t)] * w[n[t]]
+        l = 0.9 * l + x[t, m(n[t], t)]
+        S = 0.9 * S + x[t, m(n[t], t)] * np.outer(x[t], w)
+        y[t] = s + l + w @ S.sum(1)
+    for t in range(len(n)):
+        r = sigmoid(r + w[0]) * x[t, m(n[t], t)]
+        y[t] += r
+    return {"y": y}
+
+
 @corner("""kernel k(x: [T], w: [V]) -> (y: [T], z: [T]) {
   state s: []
   s[t] = (if x[t] > 0 then s[t-1] else x[t]) * s[t-1] * 0.5 + x[t]
