@@ -10,6 +10,9 @@
 #include "rondo/abi.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/OptBisect.h"
@@ -86,6 +89,39 @@ static const char kPipeline[] =
     "loop-vectorize,"
     "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg)";
 
+/// LLVM 22 selects a store of a truncated vector, of which a constant mask lets
+/// one lane pass, as one of the lane's width before it was truncated: it writes
+/// over its neighbour. Such lanes are stored as the scalars that they are.
+static void storeSingleLanes(llvm::Function &function) {
+  for (llvm::Instruction &instruction :
+       llvm::make_early_inc_range(llvm::instructions(function))) {
+    auto *store = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction);
+    if (!store || store->getIntrinsicID() != llvm::Intrinsic::masked_store)
+      continue;
+    llvm::Value *vector = store->getArgOperand(0);
+    auto *type = llvm::dyn_cast<llvm::FixedVectorType>(vector->getType());
+    auto *mask = llvm::dyn_cast<llvm::Constant>(store->getArgOperand(2));
+    if (!type || !mask || !type->getElementType()->isIntegerTy())
+      continue;
+    llvm::SmallVector<unsigned, 1> lanes;
+    for (unsigned lane = 0; lane < type->getNumElements(); ++lane) {
+      llvm::Constant *bit = mask->getAggregateElement(lane);
+      if (!bit || !bit->isNullValue())
+        lanes.push_back(lane);
+    }
+    if (lanes.size() != 1 || !mask->getAggregateElement(lanes[0]) ||
+        !mask->getAggregateElement(lanes[0])->isOneValue())
+      continue;
+    llvm::IRBuilder<> builder(store);
+    llvm::Value *place = builder.CreateConstInBoundsGEP1_64(
+        type->getElementType(), store->getArgOperand(1), lanes[0]);
+    builder.CreateAlignedStore(
+        builder.CreateExtractElement(vector, lanes[0]), place,
+        llvm::Align(std::max(1u, type->getScalarSizeInBits() / 8)));
+    store->eraseFromParent();
+  }
+}
+
 void rondo::optimize(llvm::Module &module, llvm::TargetMachine &machine,
                      unsigned optLevel) {
   llvm::LoopAnalysisManager loops;
@@ -107,6 +143,8 @@ void rondo::optimize(llvm::Module &module, llvm::TargetMachine &machine,
   else
     llvm::cantFail(builder.parsePassPipeline(pipeline, kPipeline));
   pipeline.run(module, modules);
+  for (llvm::Function &function : module)
+    storeSingleLanes(function);
 }
 
 namespace {

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Analysis/Structure.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
 #include "passes/Algebra/Range.h"
 #include "passes/Analysis/Extrema.h"
@@ -57,6 +58,11 @@ public:
         return known[expr] = expr;
       Expr value = visit(
           Importer(context).instantiate(equation, expr->subscripts()));
+      for (auto [subscript, size] :
+           llvm::zip_equal(expr->subscripts(), equation.getSizes()))
+        if (!isInRange(subscript, size))
+          value = context.select(inRange(subscript, size), value,
+                                 zero(value->type));
       return known[expr] = value;
     }
     // Substitution stops at replaced nodes, so outer reads win.
@@ -71,6 +77,47 @@ private:
   EquationOp sliceEquation(Value tensor) {
     auto equation = tensor.getDefiningOp<EquationOp>();
     return equation && equation->getParentOp() == op ? equation : EquationOp();
+  }
+
+  /// Is it an index that runs over a dim of this size?
+  static bool isInRange(Expr subscript, Value size) {
+    if (subscript->kind == Kind::Variable)
+      return subscript->variable->upper == size &&
+             matchPattern(subscript->variable->lower, m_Zero());
+    APInt extent;
+    if (subscript->kind == Kind::Integer)
+      return subscript->integer >= 0 &&
+             matchPattern(size, m_ConstantInt(&extent)) &&
+             extent.sgt(subscript->integer);
+    auto index = dyn_cast_or_null<BlockArgument>(
+        subscript->kind == Kind::Value ? subscript->value : Value());
+    if (!index)
+      return false;
+    auto equation = dyn_cast<EquationOp>(index.getOwner()->getParentOp());
+    if (!equation)
+      return true; // a batch index or a step
+    unsigned number = index.getArgNumber();
+    unsigned numParallel = equation.getSizes().size();
+    if (number < numParallel)
+      return equation.getSizes()[number] == size;
+    number -= numParallel;
+    return equation.getUppers()[number] == size &&
+           matchPattern(equation.getLowers()[number], m_Zero());
+  }
+
+  /// What is read outside of a slice is 0.
+  Expr inRange(Expr subscript, Value size) {
+    return context.compareIndex(static_cast<int64_t>(arith::CmpIPredicate::ult),
+                                subscript, context.leaf(size));
+  }
+  Expr zero(Type type) {
+    if (isa<FloatType>(type))
+      return context.real(0, type);
+    if (type.isInteger(1))
+      return context.boolean(false);
+    Expr none = context.integer(0);
+    return type.isIndex() ? none
+                          : context.apply("arith.index_cast", none, type);
   }
 
   Context &context;

@@ -278,7 +278,8 @@ void KernelEmitter::resolveDim(View &view, const Access &access,
   AffineExpr size = tensor.shape[dim];
   if (resolveOver(view, expr, size, iteration))
     return;
-  Value value = current->blockSize ? emitExpr(expr) : emitScalar(subscript);
+  bool inBlocks = current && current->blockSize;
+  Value value = inBlocks ? emitExpr(expr) : emitScalar(subscript);
   if (access.op && !program.exprs.isInRange(expr, size)) {
     Value inRange = emitInRange(value, size);
     if (access.tensor == &tensor && access.isData(dim)) {

@@ -241,6 +241,29 @@ def records(x):
             "count": np.cumsum(x > before)}
 
 
+@corner("""kernel k(x: [T, D], n: i32 [N], w: [D]) -> (y: [T], z: [T], e: [T, D]) {
+  state s: []
+  state h: [D]
+  p[t, d] = s[t-1] * w[d]
+  s[t] = p[t, 2] + tanh(s[t-1] - 1.8) + x[t, 0]
+  q[t, d] = h[t-1, d] + x[t, d]
+  h[t, d] = 0.5 * tanh(q[t, d-1]) + 0.25 * h[t-1, d]
+  y[t] = s[t]
+  z[t] = sum[u] (softmax[u | u >= n[0]] sum[d] x[t, d] * x[u, d]) * x[u, 0]
+  e[t, d] = h[t, d]
+}""", T=[0, 1, 3, 21], D=[3, 1, 2, 4], N=[1, 1, 1, 1])
+def slices_outside_of_their_range(x, n, w):
+    T, D = x.shape
+    s, h, y, z, e = 0.0, np.zeros(D), np.zeros(T), np.zeros(T), np.zeros((T, D))
+    for t in range(T):
+        s = (s * w[2] if D > 2 else 0) + np.tanh(s - 1.8) + x[t, 0]
+        q = np.append(0.0, (h + x[t])[:-1])
+        h = 0.5 * np.tanh(q) + 0.25 * h
+        y[t], e[t] = s, h
+        z[t] = softmax(x @ x[t], np.arange(T) >= n[0]) @ x[:, 0]
+    return {"y": y, "z": z, "e": e}
+
+
 @corner("""kernel k(x: [T], w: [V]) -> (y: [T], z: [T]) {
   state s: []
   s[t] = (if x[t] > 0 then s[t-1] else x[t]) * s[t-1] * 0.5 + x[t]

@@ -41,6 +41,7 @@ FORMS = ("sequential", "scan", "chunked", "newton")
 MODES.update({form: MODES["f64"] for form in FORMS})
 ROUNDED = ("f32", "bf16", "f16")
 SMALLEST_F16 = 2.0 ** -14  # below it, the last place of f16 stays
+GREATEST_F16 = 65500.0  # what is greater may have become infinite
 RESULT_ROUNDING = {"bf16": 2.0 ** -8, "f16": 2.0 ** -11, "f32": 2.0 ** -24}
 TINY_WORK, LARGE_WORK = 6000, 300000
 TIME_LIMIT = 180  # seconds, of every step; machines may be busy
@@ -118,8 +119,10 @@ class Plan:
 #===------------------------------------------------------------------------===#
 
 
-def compare(found, expected, tolerance, rounding, smallest=0.0):
-    """None, or what is wrong; `smallest` is the least normal number."""
+def compare(found, expected, tolerance, rounding, smallest=0.0,
+            greatest=np.inf):
+    """None, or what is wrong; `smallest` is the least normal number, and what
+    is greater than `greatest` may be infinite."""
     if list(found.shape) != list(expected.shape):
         return "the shape is %s, not %s" % (found.shape, expected.shape)
     if found.size == 0:
@@ -129,7 +132,8 @@ def compare(found, expected, tolerance, rounding, smallest=0.0):
         error = wrong.astype(float)
     else:
         a, b = found.astype(np.float64), expected.astype(np.float64)
-        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        same = (a == b) | (np.isnan(a) & np.isnan(b)) | (
+            (np.abs(b) > greatest) & (a == np.copysign(np.inf, b)))
         finite = np.isfinite(a) & np.isfinite(b)
         a, b = np.where(finite, a, 0), np.where(finite, b, 0)
         error = np.where(same, 0, np.where(finite, np.abs(a - b), np.inf))
@@ -152,11 +156,13 @@ def differences(kernel, found, expected, tolerance, rounding):
             continue
         tensor = kernel.tensors.get(name)
         own = RESULT_ROUNDING.get(tensor.dtype, 0) if tensor else 0
+        f16 = RESULT_ROUNDING["f16"] in (own, rounding)
         if name.endswith(".final"):
             own = -rounding  # kept in the accumulation type
         last_place = max(rounding + own, own)
         wrong = compare(found[name], b, tolerance, last_place,
-                        SMALLEST_F16 if last_place else 0)
+                        SMALLEST_F16 if last_place else 0,
+                        GREATEST_F16 if f16 else np.inf)
         if wrong:
             result[name] = wrong
     return result

@@ -229,7 +229,7 @@ class Expressions:
 
     def some_index(self, scope):
         """An integer that is not negative."""
-        near = self.usable(scope)
+        near = [i for i in self.usable(scope) if scope.indices.get(i)]
         if near and self.chance(0.8):
             return self.index(self.rng.choice(near))
         return number(self.rng.randint(0, 3))
