@@ -119,6 +119,29 @@ SmallVector<Operation *> backwardSlice(Value value, Block &block) {
   return ordered;
 }
 
+/// Is it a sum, product or quotient without anything taken away?
+bool isSize(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (std::optional<int64_t> number = getConstantIntValue(value))
+    return *number >= 0;
+  if (isa_and_nonnull<SizeOp>(op))
+    return true;
+  return isa_and_nonnull<arith::AddIOp, arith::MulIOp, arith::FloorDivSIOp,
+                         arith::CeilDivSIOp>(op) &&
+         llvm::all_of(op->getOperands(), isSize);
+}
+
+/// A size that holds a range from 0 to `upper`, which may lie below 0: D for
+/// D - 1. Null: none is known.
+Value sizeFor(Value upper) {
+  while (auto less = upper.getDefiningOp<arith::SubIOp>()) {
+    if (getConstantIntValue(less.getRhs()).value_or(-1) < 0)
+      return Value();
+    upper = less.getLhs();
+  }
+  return isSize(upper) ? upper : Value();
+}
+
 struct HoistInvariants
     : rondo::algebra::impl::HoistInvariantsBase<HoistInvariants> {
   void hoist(EquationOp equation, Value value,
@@ -133,7 +156,9 @@ struct HoistInvariants
       indices.push_back(index);
       sizes.push_back(i < numParallel
                           ? equation.getSizes()[i]
-                          : equation.getUppers()[i - numParallel]);
+                          : sizeFor(equation.getUppers()[i - numParallel]));
+      if (!sizes.back())
+        return;
     }
     OpBuilder builder(equation);
     Type element = value.getType();
