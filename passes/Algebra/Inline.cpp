@@ -74,9 +74,7 @@ Expr rondo::algebra::inlineReads(
   return Inliner(context, extentOf, isWanted).visit(expr);
 }
 
-/// The extent of the index argument `value` of `equation`, if it is one that
-/// starts at 0.
-static Value extentOf(EquationOp equation, Value value) {
+Value rondo::algebra::extentOf(EquationOp equation, Value value) {
   auto argument = dyn_cast<BlockArgument>(value);
   if (!argument || argument.getOwner() != &equation.getBlock())
     return Value();

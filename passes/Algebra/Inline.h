@@ -20,6 +20,9 @@ Expr inlineReads(Context &context, Expr expr,
                  llvm::function_ref<mlir::Value(Expr)> extentOf,
                  llvm::function_ref<bool(Expr, EquationOp)> isWanted);
 
+/// The extent of the index `value` of `equation`, if it is one that starts at 0;
+/// else null.
+mlir::Value extentOf(EquationOp equation, mlir::Value value);
 /// Whether `read`, in the body of another equation of the same block, takes a
 /// point that is surely one of `equation`, which is no reduction.
 bool canInline(ReadOp read, EquationOp equation);

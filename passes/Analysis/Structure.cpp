@@ -8,6 +8,7 @@
 #include "passes/Analysis/Structure.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
+#include "passes/Algebra/Inline.h"
 #include "passes/Algebra/Range.h"
 #include "passes/Analysis/Extrema.h"
 #include "llvm/ADT/IntEqClasses.h"
@@ -93,16 +94,11 @@ private:
         subscript->kind == Kind::Value ? subscript->value : Value());
     if (!index)
       return false;
-    auto equation = dyn_cast<EquationOp>(index.getOwner()->getParentOp());
-    if (!equation)
-      return true; // a batch index or a step
-    unsigned number = index.getArgNumber();
-    unsigned numParallel = equation.getSizes().size();
-    if (number < numParallel)
-      return equation.getSizes()[number] == size;
-    number -= numParallel;
-    return equation.getUppers()[number] == size &&
-           matchPattern(equation.getLowers()[number], m_Zero());
+    Operation *owner = index.getOwner()->getParentOp();
+    if (auto equation = dyn_cast<EquationOp>(owner))
+      return algebra::extentOf(equation, index) == size;
+    auto recurrence = dyn_cast<RecurrenceOp>(owner); // a step
+    return recurrence && recurrence.getSizes()[index.getArgNumber()] == size;
   }
 
   /// What is read outside of a slice is 0.

@@ -179,6 +179,12 @@ private:
   mlir::Value emitMostRows();
   void emitPoints(mlir::Value begin, mlir::Value end);
   void emitPointLoop(mlir::Value begin, mlir::Value end);
+  /// Of an outer point, those of its points that are in a range.
+  struct OuterPoint {
+    mlir::Value point, lower, upper;
+  };
+  OuterPoint enterOuterPoints(mlir::Value begin, mlir::Value end,
+                              mlir::Value count);
   void emitParts(mlir::Value begin, mlir::Value end);
   void sliceChannels(mlir::Value first);
   mlir::Value emitMostBlocks();

@@ -80,25 +80,33 @@ void KernelEmitter::sliceChannels(Value first) {
     slice(output, program.kernel.getOutput(i));
 }
 
+/// A loop over the outer points to which the points from `begin` to `end`
+/// belong, `count` of them to each; emission goes on inside.
+KernelEmitter::OuterPoint KernelEmitter::enterOuterPoints(Value begin, Value end,
+                                                          Value count) {
+  Value first = b.createOrFold<arith::DivUIOp>(loc, begin, count);
+  Value last = b.createOrFold<arith::CeilDivUIOp>(loc, end, count);
+  auto loop = scf::ForOp::create(b, loc, first, last, constant(1));
+  entryEnd = loop;
+  b.setInsertionPointToStart(loop.getBody());
+  Value point = loop.getInductionVar();
+  Value start = arith::MulIOp::create(b, loc, point, count);
+  Value lower = arith::SubIOp::create(b, loc, begin, start);
+  lower = arith::MaxSIOp::create(b, loc, lower, constant(0));
+  Value upper = arith::SubIOp::create(b, loc, end, start);
+  upper = arith::MinSIOp::create(b, loc, upper, count);
+  return {point, lower, upper};
+}
+
 /// Points are the parts of the first batch point, of the next one, and so on.
 void KernelEmitter::emitParts(Value begin, Value end) {
   OpBuilder::InsertionGuard guard(b);
-  Value zero = constant(0), one = constant(1);
+  Value one = constant(1);
   Value part = constant(storage.channels->getPart());
   Value &size = sizes[storage.channels->number];
   Value numParts = b.createOrFold<arith::CeilDivUIOp>(loc, size, part);
   numParts = b.createOrFold<arith::MaxSIOp>(loc, numParts, one);
-  Value first = b.createOrFold<arith::DivUIOp>(loc, begin, numParts);
-  Value last = b.createOrFold<arith::CeilDivUIOp>(loc, end, numParts);
-  auto points = scf::ForOp::create(b, loc, first, last, one);
-  entryEnd = points;
-  b.setInsertionPointToStart(points.getBody());
-  Value point = points.getInductionVar();
-  Value start = arith::MulIOp::create(b, loc, point, numParts);
-  Value lower = arith::SubIOp::create(b, loc, begin, start);
-  lower = arith::MaxSIOp::create(b, loc, lower, zero);
-  Value upper = arith::SubIOp::create(b, loc, end, start);
-  upper = arith::MinSIOp::create(b, loc, upper, numParts);
+  auto [point, lower, upper] = enterOuterPoints(begin, end, numParts);
   Value firstChannel = arith::MulIOp::create(b, loc, lower, part);
   Value lastChannel = arith::MulIOp::create(b, loc, upper, part);
   lastChannel = arith::MinSIOp::create(b, loc, lastChannel, size);
@@ -164,19 +172,9 @@ void KernelEmitter::emitPoints(Value begin, Value end) {
   OpBuilder::InsertionGuard guard(b);
   Value size = emitExpr(program.batchSizes[storage.rows->dim]);
   size = b.createOrFold<arith::MaxSIOp>(loc, size, one);
-  Value first = b.createOrFold<arith::DivUIOp>(loc, begin, size);
-  Value last = b.createOrFold<arith::CeilDivUIOp>(loc, end, size);
-  auto others = scf::ForOp::create(b, loc, first, last, one);
-  entryEnd = others;
-  b.setInsertionPointToStart(others.getBody());
   // The rows of this point that are in the range.
-  Value zero = constant(0);
-  Value start = arith::MulIOp::create(b, loc, others.getInductionVar(), size);
-  Value lower = arith::SubIOp::create(b, loc, begin, start);
-  lower = arith::MaxSIOp::create(b, loc, lower, zero);
-  Value upper = arith::SubIOp::create(b, loc, end, start);
-  upper = arith::MinSIOp::create(b, loc, upper, size);
-  unravel(others.getInductionVar());
+  auto [point, lower, upper] = enterOuterPoints(begin, end, size);
+  unravel(point);
   auto blocks = scf::ForOp::create(b, loc, lower, upper, constant(Rows::kRows));
   b.setInsertionPointToStart(blocks.getBody());
   Value rest = arith::SubIOp::create(b, loc, upper, blocks.getInductionVar());

@@ -245,7 +245,7 @@ def records(x):
   state s: []
   state h: [D]
   p[t, d] = s[t-1] * w[d]
-  s[t] = p[t, 2] + tanh(s[t-1] - 1.8) + x[t, 0]
+  s[t] = p[t, 2] + p[t, 0 + t] + tanh(s[t-1] - 1.8) + x[t, 0]
   q[t, d] = h[t-1, d] + x[t, d]
   h[t, d] = 0.5 * tanh(q[t, d-1]) + 0.25 * h[t-1, d]
   y[t] = s[t]
@@ -256,7 +256,8 @@ def slices_outside_of_their_range(x, n, w):
     T, D = x.shape
     s, h, y, z, e = 0.0, np.zeros(D), np.zeros(T), np.zeros(T), np.zeros((T, D))
     for t in range(T):
-        s = (s * w[2] if D > 2 else 0) + np.tanh(s - 1.8) + x[t, 0]
+        s = (s * w[2] if D > 2 else 0) + (s * w[t] if t < D else 0) \
+            + np.tanh(s - 1.8) + x[t, 0]
         q = np.append(0.0, (h + x[t])[:-1])
         h = 0.5 * np.tanh(q) + 0.25 * h
         y[t], e[t] = s, h
