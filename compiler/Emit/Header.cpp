@@ -177,8 +177,8 @@ static const char entriesFormat[] =
 /// and RONDO_ERROR_BAD_CONTEXT nothing has been written, and the context's error
 /// buffer says what was expected. May be called by several threads at once with
 /// distinct workspaces and results.
-rondo_status {0}_forward(const {0}_args *args, void *workspace,
-                         size_t workspace_size, const rondo_context *ctx);
+rondo_status {3}(const {0}_args *args, void *workspace,
+{4}size_t workspace_size, const rondo_context *ctx);
 
 /// Bytes of workspace that a call with these arguments and this context needs.
 /// It looks at sizes, strides and the context's number of workers; pointers to
@@ -236,19 +236,21 @@ static void printKernel(llvm::raw_ostream &os, const KernelSignature &kernel) {
        << "] are independent and may run in parallel.\n";
   os << '\n';
   printArgs(os, kernel);
+  std::string run = kernel.getRunName();
   os << llvm::formatv(
       entriesFormat, kernel.name, getTensorOrder(kernel),
       kernel.timeSize < 0
           ? ""
           : " One more\n/// tensor at the end, of type i32 or i64, is "
-            "cu_seqlens (see rondo_packed).");
+            "cu_seqlens (see rondo_packed).",
+      run, std::string(run.size() + 14, ' '));
 }
 
 static const char callText[] = R"(//
 // A call: fill in a <kernel>_args that was zero before, ask
 // <kernel>_workspace_size for the size of the scratch memory, run
-// <kernel>_forward. The result is RONDO_OK or says what is wrong; nothing is
-// kept between calls.
+// <kernel>_forward (<kernel>_step, <kernel>_backward: the function itself). The
+// result is RONDO_OK or says what is wrong; nothing is kept between calls.
 )";
 
 static const char sharedText[] = R"(//

@@ -297,8 +297,11 @@ llvm::Expected<KernelSignature> KernelSignature::get(mlir::Operation *op) {
     kernel.flags |= RONDO_KERNEL_ROWS;
   if (auto form = op->getAttrOfType<mlir::StringAttr>("rondo.form"))
     kernel.form = form.getValue().str();
-  if (std::string entry = getString(dict, "entry"); !entry.empty())
+  kernel.kernel = kernel.name;
+  if (std::string entry = getString(dict, "entry"); !entry.empty()) {
     kernel.entry = entry;
+    kernel.kernel = getString(dict, "kernel");
+  }
   kernel.text = getString(dict, "text");
   kernel.description = getString(dict, "description");
   kernel.source = getString(dict, "source");

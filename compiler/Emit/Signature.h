@@ -68,8 +68,9 @@ struct FaultSignature {
 };
 
 struct KernelSignature {
-  std::string name;              ///< "gla"
-  std::string entry = "forward"; ///< what the kernel computes
+  std::string name;              ///< what C names start with: "gla", "gla_step"
+  std::string kernel;            ///< its name in the program: "gla"
+  std::string entry = "forward"; ///< what it computes: or "backward", "step"
   std::string form;              ///< "sequential"
   std::string text;              ///< the kernel's first line as written
   std::string source;            ///< "gla.rondo:2:1"
@@ -96,12 +97,17 @@ struct KernelSignature {
   /// The signature that an op carries: a rondo.kernel by its own attributes, or
   /// a function by the attribute `rondo.signature`, a dictionary of the same
   /// ones (`sizes`, `bound`, `batch`, `time`, `inputs`, `outputs`; optional
-  /// strings `entry`, `text`, `source`, `description`; optional types
+  /// strings `kernel` (that it was derived from), `entry`, `text`, `source`, `description`; optional types
   /// `io_dtype` and `accumulation_dtype`), beside `rondo.form` and
   /// `rondo.faults`. A fault is the tensor's name, or a dictionary of strings
   /// `text`, `tensor`, `location`, an integer `dim` and an affine map `extent`
   /// from the sizes to one result.
   static llvm::Expected<KernelSignature> get(mlir::Operation *op);
+
+  /// The C function that runs it: "gla_forward", "gla_step".
+  std::string getRunName() const {
+    return entry == "forward" ? name + "_forward" : name;
+  }
 
   /// Computes the layout of the argument struct and the other derived fields.
   /// Call again after changing a field that they follow from. Fails when the

@@ -365,7 +365,7 @@ TableBuilder::addKernel(const KernelSignature &kernel,
       llvm::GlobalValue::PrivateLinkage, nullptr, "forward_reference");
   llvm::Type *size = builder.getInt64Ty(), *count = builder.getInt32Ty();
   llvm::Constant *entries[] = {
-      entry(kernel.name + "_forward", "rondo_artifact_forward", info,
+      entry(kernel.getRunName(), "rondo_artifact_forward", info,
             {pointer, pointer, size, pointer}),
       entry(kernel.name + "_workspace_size", "rondo_artifact_workspace_size",
             info, {pointer, pointer, pointer}),
@@ -379,7 +379,7 @@ TableBuilder::addKernel(const KernelSignature &kernel,
 
   llvm::Constant *table = structure({i32(sizeof(rondo_kernel_info)),
                                      i32(RONDO_ABI_VERSION),
-                                     string(kernel.name),
+                                     string(kernel.kernel),
                                      string(kernel.entry),
                                      string(device == null ? "cpu" : "cuda"),
                                      string(kernel.form),
@@ -486,11 +486,12 @@ rondo::buildTables(llvm::LLVMContext &context,
 llvm::SmallVector<std::string>
 rondo::getExportedSymbols(llvm::ArrayRef<KernelSignature> kernels) {
   llvm::SmallVector<std::string> symbols;
-  for (const KernelSignature &kernel : kernels)
+  for (const KernelSignature &kernel : kernels) {
+    symbols.push_back(kernel.getRunName());
     for (llvm::StringRef suffix :
-         {"_forward", "_workspace_size", "_call", "_call_workspace_size",
-          "_check"})
+         {"_workspace_size", "_call", "_call_workspace_size", "_check"})
       symbols.push_back(kernel.name + suffix.str());
+  }
   symbols.push_back(RONDO_LIBRARY_QUERY_NAME);
   return symbols;
 }
