@@ -25,7 +25,12 @@
 
 #ifdef RONDO_HAVE_LLD
 #include "lld/Common/Driver.h"
+#include "llvm/Plugins/PassPlugin.h"
 LLD_HAS_DRIVER(elf)
+
+/// LLD's optimiser at link time, which nothing here needs, was built with Polly,
+/// which is in no archive.
+llvm::PassPluginLibraryInfo getPollyPluginInfo() { return {}; }
 #endif
 
 using namespace rondo;
