@@ -79,15 +79,14 @@ rondo::createTargetMachine(const TargetDescription &target, unsigned optLevel) {
 /// common subexpressions when they come here, but for scalar ones. The default
 /// pipelines take four times as long and make code that is as fast.
 static const char kPipeline[] =
-    "cgscc(inline),deadargelim,"
+    "deadargelim,"
     "function("
     // The IR in SSA form; loops tested at their ends, without what is constant.
     "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,"
     "loop-mssa(loop-rotate,licm),"
     // Loops of few steps; scalar loops.
     "loop(loop-unroll-full),early-cse<memssa>,"
-    "loop-vectorize,"
-    "instcombine<no-verify-fixpoint>,loop-mssa(licm),simplifycfg)";
+    "loop-vectorize,loop-mssa(licm),simplifycfg)";
 
 /// LLVM 22 selects a store of a truncated vector, of which a constant mask lets
 /// one lane pass, as one of the lane's width before it was truncated: it writes

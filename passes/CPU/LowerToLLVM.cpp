@@ -24,6 +24,8 @@
 #include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
 #include "mlir/Dialect/Vector/Transforms/VectorRewritePatterns.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Iterators.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "passes/CPU/Passes.h"
 
@@ -58,11 +60,13 @@ public:
   void runOnOperation() override {
     if (failed(callLibm()) || failed(convert()))
       return signalPassFailure();
+    forwardFields();
   }
 
 private:
   LogicalResult callLibm();
   LogicalResult convert();
+  void forwardFields();
 };
 
 //===----------------------------------------------------------------------===//
@@ -187,4 +191,23 @@ LogicalResult LowerToLLVM::convert() {
   config.allowPatternRollback = false;
   return applyFullConversion(getOperation(), target, std::move(patterns),
                              config);
+}
+
+/// What is read from a descriptor of a memref is what was put there.
+/// Descriptors are more than half of the operations here, and most are not
+/// needed then.
+void LowerToLLVM::forwardFields() {
+  getOperation().walk([](LLVM::ExtractValueOp op) {
+    SmallVector<OpFoldResult, 1> field;
+    if (failed(op->fold(field)) || field.empty())
+      return;
+    if (Value value = dyn_cast<Value>(field.front())) {
+      op.replaceAllUsesWith(value);
+      op.erase();
+    }
+  });
+  getOperation().walk<WalkOrder::PostOrder, ReverseIterator>([](Operation *op) {
+    if (isOpTriviallyDead(op))
+      op->erase();
+  });
 }

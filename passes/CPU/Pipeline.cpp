@@ -6,7 +6,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/CPU/Pipeline.h"
-#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -18,7 +17,6 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -27,6 +25,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "passes/CPU/Passes.h"
 #include "passes/Common/Cleanup.h"
+#include "passes/Common/ExpandViews.h"
 
 using namespace mlir;
 
@@ -47,8 +46,7 @@ void rondo::cpu::buildPipeline(OpPassManager &pm, const CPUOptions &options) {
   pm.addPass(createInterleaveChains());
   pm.addPass(createAllowContraction());
   pm.addPass(createLowerEntry());
-  pm.addPass(memref::createExpandStridedMetadataPass());
-  pm.addPass(createLowerAffinePass());
+  addExpandViews(pm);
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(createLowerToLLVM());
   pm.addPass(createReconcileUnrealizedCastsPass());
@@ -65,6 +63,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
 
 void rondo::cpu::registerPasses() {
   registerCPUPasses();
+  registerExpandViews();
   PassPipelineRegistration<PipelineOptions>(
       "rondo-cpu-pipeline", "Lower the forms level to the LLVM dialect",
       [](OpPassManager &pm, const PipelineOptions &options) {

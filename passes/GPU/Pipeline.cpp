@@ -6,7 +6,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/GPU/Pipeline.h"
-#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -16,12 +15,12 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "passes/Common/Cleanup.h"
+#include "passes/Common/ExpandViews.h"
 #include "passes/GPU/Passes.h"
 
 using namespace mlir;
@@ -31,8 +30,7 @@ void rondo::gpu::buildDevicePipeline(OpPassManager &pm) {
   addCleanup(pm);
   pm.addPass(createExpandDeviceMath());
   pm.addPass(createVerifyKernels());
-  pm.addPass(memref::createExpandStridedMetadataPass());
-  pm.addPass(createLowerAffinePass());
+  addExpandViews(pm);
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(createLowerKernels());
   pm.addPass(createReconcileUnrealizedCastsPass());

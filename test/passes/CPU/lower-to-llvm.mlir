@@ -16,3 +16,27 @@ func.func @halves(%x: f32, %c: i1) -> (bf16, vector<4xf16>) {
   %ones = arith.constant dense<1.0> : vector<4xf16>
   return %0, %ones : bf16, vector<4xf16>
 }
+
+// A field of a descriptor is what was put there; no descriptor is left.
+
+// CHECK-LABEL: llvm.func @field
+// CHECK-SAME:    (%{{.*}}: !llvm.ptr, %[[ALIGNED:.*]]: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64, %[[I:.*]]: i64)
+// CHECK-NOT:     insertvalue
+// CHECK:         %[[AT:.*]] = llvm.getelementptr {{.*}}%[[ALIGNED]][%[[I]]]
+// CHECK:         llvm.load %[[AT]]
+func.func @field(%m: memref<?xf32>, %i: index) -> f32 {
+  %x = memref.load %m[%i] : memref<?xf32>
+  return %x : f32
+}
+
+// A descriptor that comes from elsewhere is read.
+
+// CHECK-LABEL: llvm.func @returned
+// CHECK:         %[[D:.*]] = llvm.call @make
+// CHECK:         llvm.extractvalue %[[D]][1]
+func.func private @make() -> memref<?xf32>
+func.func @returned(%i: index) -> f32 {
+  %m = func.call @make() : () -> memref<?xf32>
+  %x = memref.load %m[%i] : memref<?xf32>
+  return %x : f32
+}
