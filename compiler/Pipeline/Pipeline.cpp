@@ -420,14 +420,17 @@ rondo::parseChips(StringRef archs) {
 
 /// Kernels to the NVVM dialect, once for each chip, and what launches them.
 Failure Compiler::lowerToNVVM() {
-  PassManager tiles(context.get());
-  tile::buildPipeline(tiles);
-  if (Failure failure = runPasses(tiles, *module, Failure::Internal);
-      failure != Failure::None)
-    return failure;
   auto chips = parseChips(options.archs);
   if (!chips)
     return fail(Failure::Environment, llvm::toString(chips.takeError()));
+  int64_t memory = std::numeric_limits<int64_t>::max();
+  for (const std::string &chip : *chips)
+    memory = std::min<int64_t>(memory, gpu::findChip(chip)->sharedBytes);
+  PassManager tiles(context.get());
+  tile::buildPipeline(tiles, memory);
+  if (Failure failure = runPasses(tiles, *module, Failure::Internal);
+      failure != Failure::None)
+    return failure;
   for (const std::string &chip : *chips) {
     OwningOpRef<ModuleOp> device = module->clone();
     (*device)->setAttr("rondo.chip", StringAttr::get(context.get(), chip));

@@ -634,11 +634,12 @@ def copy_async(m, i):
     if i.has("commit_group") or i.has("wait_group") or i.has("wait_all"):
         return
     to, source = m.address(i.operands[0]), m.address(i.operands[1])
+    size = int(i.operands[2])
     given = m.read(i.operands[3], np.uint32) if len(i.operands) > 3 else \
-        np.full(m.count, 16, np.uint32)
-    if (source[given > 0] % np.uint64(16)).any():
+        np.full(m.count, size, np.uint32)
+    if (source[given > 0] % np.uint64(size)).any():
         raise Fault("misaligned asynchronous copy")
-    for n in range(8):
+    for n in range(size // 2):
         value = np.zeros(m.count, np.uint16)
         some = np.nonzero(given > 2 * n)[0]
         if some.size:

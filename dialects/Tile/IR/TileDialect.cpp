@@ -135,6 +135,11 @@ LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError,
                                  Type element) {
   if (failed(verifyShape(emitError, {stages, rows, columns}, element)))
     return failure();
+  if (rows == 1 || columns == 1) {
+    if (!element.isF32())
+      return emitError() << "vectors must be of f32";
+    return success();
+  }
   if (rows % 16 || columns % 16)
     return emitError() << "rows and columns must be multiples of 16";
   return success();

@@ -91,8 +91,12 @@ LogicalResult ViewOp::verify() {
       buffer.getColumns() != tile.getColumns() ||
       buffer.getElementType() != tile.getElementType())
     return emitOpError("has a tile that is not a stage of ") << buffer;
-  if (tile.getLayout() != Layout::Any && tile.getLayout() != Layout::Shared)
-    return emitOpError("gives a tile in shared memory");
+  Layout layout = tile.isMatrix()   ? Layout::Shared
+                  : tile.isVector() ? Layout::Lanes
+                                    : Layout::Uniform;
+  if (tile.getLayout() != Layout::Any && tile.getLayout() != layout)
+    return emitOpError("gives a tile in layout '")
+           << stringifyLayout(layout) << "'";
   return success();
 }
 

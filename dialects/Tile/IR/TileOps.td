@@ -178,7 +178,9 @@ def ViewOp : TileOp<"view", [MemoryEffects<[MemRead]>]> {
     The tile is read where it is used; the stage must not change before.
 
     Constraints:
-    - (C1) Shapes and element types agree; the layout is `any` or `shared`.
+    - (C1) Shapes and element types agree; the layout is `any`, or `shared` for
+      matrices, `lanes` for vectors and `uniform` for scalars, which are read
+      where the operation stands.
 
     ```mlir
     %k = tile.view %buffer[%s]

@@ -76,7 +76,8 @@ def TileType : TileTypeDef<"Tile", "tile"> {
 def BufferType : TileTypeDef<"Buffer", "buffer"> {
   let summary = "Several tiles in shared memory";
   let description = [{
-    `stages` tiles of one shape, in layout `shared`.
+    `stages` tiles of one shape: matrices in layout `shared`, or vectors or
+    scalars of f32, one element behind the other.
 
     ```mlir
     !tile.buffer<2x64x128xbf16>

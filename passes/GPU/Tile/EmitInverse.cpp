@@ -111,7 +111,7 @@ void ThreadEmitter::emitInvert(InvertOp op) {
   int64_t n = type.getRows(), numBlocks = n / 16;
   int64_t matrix = allocate(4 * (n + 1) * n);
   Value row = firstRow(grid), column = firstColumn(grid);
-  at.barrier();
+  barrier();
   int64_t next = 0;
   for (int64_t b = 0; b < grid.rowBlocks; ++b)
     for (int64_t c = 0; c < grid.columnBlocks; ++c)
@@ -126,9 +126,9 @@ void ThreadEmitter::emitInvert(InvertOp op) {
       TileType::get(builder.getContext(), n, 16, builder.getF32Type(),
                     Layout::Shared));
   int64_t diagonalOffset = lastOffset;
-  at.barrier();
+  barrier();
   invertDiagonal(n, matrix, diagonal);
-  at.barrier();
+  barrier();
   dirty = false;
 
   Parts result{type, {}, {}};

@@ -170,6 +170,10 @@ void ThreadEmitter::emitCopy(CopyOp op) {
       at.add(target.offset,
              at.mul(at.fromIndex(op.getStage()),
                     getPlanes(place.element) * planeBytes(target)));
+  if (!target.type.isMatrix()) {
+    copyWords(place, target);
+    return;
+  }
   // The wait behind the copy is the barrier, not the next use.
   llvm::scope_exit restore([&, before = dirty] { dirty = before; });
   if (!place.element.isBF16() || !place.unitColumns) {
@@ -196,6 +200,41 @@ void ThreadEmitter::emitCopy(CopyOp op) {
   loadIntoShared(place, target);
   builder.setInsertionPointToStart(branch.thenBlock());
   copyPieces(place, target, /*whole=*/false);
+}
+
+/// A vector of f32 whose elements are neighbours, one per thread.
+void ThreadEmitter::copyWords(const Place &place, const Parts &target) {
+  int64_t length = target.type.getRows() * target.type.getColumns();
+  Value limit = target.type.getRows() > 1 ? place.rowLimit : place.columnLimit;
+  if (length == 1)
+    limit = builder.createOrFold<arith::MinSIOp>(at.loc, place.rowLimit,
+                                                 place.columnLimit);
+  for (int64_t first = 0; first < length; first += 32 * warps) {
+    Value number = at.add(thread, first);
+    Value offset = at.shiftLeft(number, 2);
+    Value bytes =
+        at.select(at.less(number, limit), at.constant(4), at.constant(0));
+    Value further = arith::ExtUIOp::create(builder, at.loc, builder.getI64Type(),
+                                           offset);
+    at.copyWordAsyncIf(at.less(number, at.constant(length)),
+                       at.add(target.offset, offset),
+                       at.globalPointer(place.pointer, further), bytes);
+  }
+}
+
+/// A vector or scalar of a buffer.
+Parts ThreadEmitter::readStage(const Parts &buffer, TileType type,
+                               Value stage) {
+  int64_t length = type.getRows() * type.getColumns();
+  Value start =
+      at.add(buffer.offset, at.mul(at.fromIndex(stage), 4 * length));
+  if (!type.isScalar())
+    start = at.add(start, at.shiftLeft(lane, 2));
+  Parts parts{type, {}, {}};
+  for (int64_t first = 0; first < length; first += 32)
+    parts.values.push_back(
+        at.loadShared(builder.getF32Type(), start, 4 * first, 4));
+  return parts;
 }
 
 /// `whole`: nothing is cut off along columns.
@@ -229,7 +268,10 @@ void ThreadEmitter::copyPieces(const Place &place, const Parts &target,
     }
     before = further;
     // Where there is nothing, no bytes are read.
-    Value present = at.less(at.add(row, further), place.rowLimit);
+    // The limit is the same for all threads: it has no registers of theirs.
+    Value limit =
+        further ? at.sub(place.rowLimit, at.constant(further)) : place.rowLimit;
+    Value present = at.less(row, limit);
     Value bytes = at.select(present, room, at.constant(0));
     auto copy = [&] {
       at.copyAsync(offset, further * pitch(target), source, bytes);
@@ -423,28 +465,40 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
   Type four = VectorType::get(4, builder.getI32Type());
   Value half = at.bitAnd(lane, 1), ownStep = at.shiftRight(lane, 1);
   int64_t steps = 8 * grid.columnBlocks;
-  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+  Value firstOwn = at.add(at.mul(warpColumn(grid), steps), ownStep);
+  for (int64_t b = 0; b < grid.rowBlocks; ++b) {
+    Value piece = at.add(at.add(firstPiece, half), 2 * grid.rows * b);
+    Value row = at.shiftLeft(piece, 3);
+    Value firstOffset = pieceOffset(stage, firstOwn, piece, 0);
+    Value pointer = pointerTo(place, row, firstOwn);
     for (int64_t first = 0; first < steps; first += 16) {
-      Value step = at.add(
-          at.add(at.mul(warpColumn(grid), steps), ownStep), first);
-      Value piece = at.add(at.add(firstPiece, half), 2 * grid.rows * b);
-      Value row = at.shiftLeft(piece, 3);
-      Value offset = pieceOffset(stage, step, piece, 0);
-      Value inColumns = at.less(step, place.columnLimit);
       if (isWhole) {
-        Value loaded = at.loadShared(four, offset, 0, 16);
+        // What differs is the same for all threads: it has no registers of
+        // theirs.
+        Value limit = at.sub(place.columnLimit, at.constant(first));
+        Value further = arith::MulIOp::create(
+            builder, at.loc, place.columnStride,
+            arith::ConstantIntOp::create(builder, at.loc, builder.getI64Type(),
+                                         first));
+        Value loaded =
+            at.loadShared(four, firstOffset, first * pitch(stage), 16);
         Values words;
         for (int64_t i = 0; i < 4; ++i)
           words.push_back(
               vector::ExtractOp::create(builder, at.loc, loaded, i));
-        at.storeGlobalIf(inColumns, words, pointerTo(place, row, step));
+        at.storeGlobalIf(at.less(firstOwn, limit), words,
+                         at.globalPointer(pointer, further));
         continue;
       }
+      Value step = at.add(firstOwn, first);
+      Value offset = pieceOffset(stage, step, piece, 0);
+      Value inColumns = at.less(step, place.columnLimit);
       storePiece(place, inColumns, aligned, offset, at.sub(place.rowLimit, row),
                  [&](Value more) {
                    return pointerTo(place, more ? at.add(row, more) : row,
                                     step);
                  });
     }
+  }
   release(memory, planeBytes(stage));
 }

@@ -172,7 +172,7 @@ void ThreadEmitter::emitSegmentDot(SegmentDotOp op) {
       }
     }
   }
-  at.barrier();
+  barrier();
   dirty = false;
 
   // Blocks of 16 x 16.

@@ -62,7 +62,7 @@ Values ThreadEmitter::toLanes(const Parts &vector) {
   for (auto [i, value] : llvm::enumerate(vector.values))
     at.storeShared(value, at.add(offset, at.shiftLeft(sliceRow(grid, i), 2)), 0,
                    4);
-  written();
+  written(/*byDots=*/false);
   synchronize();
   Values result;
   for (int64_t first = 0; first < length; first += 32) {

@@ -162,7 +162,7 @@ ThreadEmitter::exchange(TileType type,
   int64_t bytes = pitch * type.getRows();
   int64_t memory = allocate(bytes);
   store(memory, pitch);
-  at.barrier();
+  barrier();
   dirty = false;
   Values values = load(memory, pitch);
   release(memory, bytes);
@@ -504,7 +504,7 @@ const StripProducts &ThreadEmitter::productsOf(Value value) {
         placeOf(at, memory, pitch, stripBlock(strips, b), stripColumn(strips)),
         strips.width);
   }
-  at.barrier();
+  barrier();
   dirty = false;
   // Level by level, with the neighbour of 1, 2, 4, .. blocks.
   for (int64_t b = 0; b < strips.rowBlocks; ++b) {
@@ -581,7 +581,7 @@ void ThreadEmitter::extractRow(ExtractOp op) {
                placeOf(at, memory, 0, at.constant(0), stripColumn(strips)),
                strips.width);
   }
-  at.barrier();
+  barrier();
   dirty = false;
   Parts result{op.getType(), {}, {}};
   Value place = at.add(at.shiftLeft(lane, 2), memory);

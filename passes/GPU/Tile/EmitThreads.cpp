@@ -37,9 +37,7 @@ ThreadEmitter::ThreadEmitter(gpu::GPUFuncOp function, int64_t warps,
                              bool warpgroups)
     : function(function), warps(warps), warpgroups(warpgroups),
       builder(function.getContext()),
-      at(builder, function.getLoc()) {
-  at.hasAsyncReaders = warpgroups;
-}
+      at(builder, function.getLoc()) {}
 
 FailureOr<int64_t> ThreadEmitter::run() {
   auto module = function->getParentOfType<gpu::GPUModuleOp>();
@@ -107,18 +105,38 @@ void ThreadEmitter::releaseBuffers(Operation &op) {
   });
 }
 
+/// Whether copies around the operation may be made by stores.
+static bool hasStoringCopies(Operation *op) {
+  while (isa<scf::ForOp>(op->getParentOp()))
+    op = op->getParentOp();
+  auto result = op->getParentRegion()->walk([](CopyOp copy) {
+    BufferType type = copy.getBuffer().getType();
+    bool stores = !copy->hasAttr(kWhole) && type.getRows() > 1 &&
+                  type.getColumns() > 1;
+    return stores ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return result.wasInterrupted();
+}
+
 LogicalResult ThreadEmitter::emitOp(Operation &op) {
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return emitFor(loop);
   if (!isa_and_nonnull<TileDialect>(op.getDialect())) {
+    if (!running.empty() && op.getNumRegions()) {
+      builder.setInsertionPoint(&op);
+      finishDots(at.numGroups);
+    }
     // Of several regions one is executed: they share memory.
     int64_t before = sharedBytes, most = sharedBytes;
     for (Region &region : op.getRegions()) {
       sharedBytes = before;
       released.clear();
-      for (Block &block : region)
+      for (Block &block : region) {
         if (failed(emitBlock(block)))
           return failure();
+        builder.setInsertionPoint(block.getTerminator());
+        finishDots(at.numGroups);
+      }
       most = std::max(most, sharedBytes);
     }
     sharedBytes = most;
@@ -139,16 +157,19 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
           return op.emitOpError("has a tile of ")
                  << type << " for " << warps << " warps: " << why;
     }
+  finishOperands(op);
   llvm::TypeSwitch<Operation *>(&op)
       .Case([&](LoadOp op) { emitLoad(op); })
       .Case([&](StoreOp op) { emitStore(op); })
       .Case([&](CopyOp op) { emitCopy(op); })
       .Case([&](AllocOp op) {
         BufferType type = op.getType();
+        bool isMatrix = type.getRows() > 1 && type.getColumns() > 1;
         auto stage = TileType::get(type.getContext(), type.getRows(),
                                    type.getColumns(), type.getElementType(),
-                                   Layout::Shared);
+                                   isMatrix ? Layout::Shared : Layout::Any);
         Parts parts{stage, {}, {}};
+        // Two planes of two bytes, or one f32.
         int64_t bytes = type.getStages() * getPlanes(type.getElementType()) *
                         planeBytes(parts);
         parts.offset = at.constant(allocate(bytes));
@@ -158,10 +179,16 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
       .Case([&](CommitOp) { at.commit(); })
       .Case([&](WaitOp op) {
         at.wait(op.getPending());
-        at.barrier();
+        unordered |= hasStoringCopies(op);
+        barrier();
         dirty = false;
       })
       .Case([&](ViewOp op) {
+        if (!op.getType().isMatrix()) {
+          set(op.getResult(),
+              readStage(get(op.getBuffer()), op.getType(), op.getStage()));
+          return;
+        }
         Parts parts = get(op.getBuffer());
         int64_t bytes =
             getPlanes(parts.type.getElementType()) * planeBytes(parts);
@@ -220,6 +247,7 @@ LogicalResult ThreadEmitter::emitFor(scf::ForOp loop) {
     return success();
   builder.setInsertionPoint(loop);
   at.loc = loop.getLoc();
+  finishDots(at.numGroups);
   SmallVector<Value> inits;
   for (Value init : loop.getInitArgs())
     if (isa<TileType>(init.getType()))
@@ -255,23 +283,24 @@ LogicalResult ThreadEmitter::emitFor(scf::ForOp loop) {
   bool waits = !flat.getBody()->getOps<WaitOp>().empty();
   if (!waits) {
     builder.setInsertionPointToStart(flat.getBody());
-    at.barrier();
+    barrier();
   }
   dirty = false;
   if (failed(emitBlock(*flat.getBody())))
     return failure();
+  builder.setInsertionPoint(yield);
+  finishDots(at.numGroups);
   SmallVector<Value> yielded;
   for (Value value : yield.getOperands())
     if (isa<TileType>(value.getType()))
       llvm::append_range(yielded, get(value).values);
     else
       yielded.push_back(value);
-  builder.setInsertionPoint(yield);
   scf::YieldOp::create(builder, yield.getLoc(), yielded);
   yield.erase();
   unflatten(flat.getResults(), loop.getResults(), loop.getInitArgs());
   builder.setInsertionPointAfter(flat);
-  at.barrier();
+  barrier();
   dirty = false;
   done.push_back(loop);
   return success();
@@ -322,7 +351,7 @@ int64_t ThreadEmitter::allocate(int64_t bytes) {
     if (each.bytes < bytes)
       continue;
     if (each.barriers == at.numBarriers) {
-      at.barrier();
+      barrier();
       dirty = false;
     }
     lastOffset = each.offset;
@@ -369,8 +398,43 @@ Parts ThreadEmitter::allocateShared(TileType type) {
   return parts;
 }
 
+void ThreadEmitter::finishDots(int64_t last) {
+  Values sums;
+  for (const Running &each : running)
+    if (each.group <= last)
+      llvm::append_range(sums, get(each.result).values);
+  if (sums.empty())
+    return;
+  Values done = at.waitForGroups(at.numGroups - last, sums);
+  ArrayRef<Value> rest(done);
+  llvm::erase_if(running, [&](const Running &each) {
+    if (each.group > last)
+      return false;
+    for (Value &value : get(each.result).values) {
+      value = rest.front();
+      rest = rest.drop_front();
+    }
+    return true;
+  });
+}
+
+/// Waits for the dots whose results the operation reads.
+void ThreadEmitter::finishOperands(Operation &op) {
+  int64_t last = 0;
+  for (const Running &each : running)
+    if (llvm::is_contained(op.getOperands(), each.result))
+      last = std::max(last, each.group);
+  finishDots(last);
+}
+
+void ThreadEmitter::barrier() {
+  finishDots(at.numGroups);
+  at.barrier(warpgroups && unordered);
+  unordered = false;
+}
+
 void ThreadEmitter::synchronize() {
   if (dirty)
-    at.barrier();
+    barrier();
   dirty = false;
 }

@@ -149,6 +149,8 @@ private:
                   llvm::function_ref<mlir::Value(mlir::Value)> pointer);
   void storeRows(const Place &place, const Parts &parts);
   void storeColumns(const Place &place, const Parts &parts, bool isWhole);
+  void copyWords(const Place &place, const Parts &target);
+  Parts readStage(const Parts &buffer, TileType type, mlir::Value stage);
   void copyPieces(const Place &place, const Parts &target, bool whole);
 
   // EmitTiles.cpp
@@ -245,9 +247,19 @@ private:
   void releaseOperands(mlir::Operation &op);
   void releaseBuffers(mlir::Operation &op);
   Parts allocateShared(TileType type);
-  void written() { dirty = true; }
+  /// `byDots`: what was stored is read by dots, not only by threads.
+  void written(bool byDots = true) {
+    dirty = true;
+    unordered |= byDots;
+  }
   /// A barrier if shared memory was written since the last one.
   void synchronize();
+  /// Behind it products that were begun have been computed, and have read what
+  /// they read.
+  void barrier();
+  /// Waits for products up to group `last`.
+  void finishDots(int64_t last);
+  void finishOperands(mlir::Operation &op);
 
   void set(mlir::Value value, Parts parts) { known[value] = std::move(parts); }
   Parts &get(mlir::Value value) { return known.find(value)->second; }
@@ -278,8 +290,15 @@ private:
     int64_t offset, bytes;
   };
   llvm::SmallVector<Buffer> buffers;
+  /// Dots in flight, and the last group of each.
+  struct Running {
+    mlir::Value result;
+    int64_t group;
+  };
+  llvm::SmallVector<Running> running;
   int64_t lastOffset = 0; // of the last allocation
   bool dirty = false;
+  bool unordered = false; // stores since the last barrier that orders them
 };
 
 } // namespace rondo::tile

@@ -390,6 +390,7 @@ bool ThreadEmitter::emitGroupDot(DotOp op) {
                sums.begin());
   }
   set(op.getResult(), result);
+  running.push_back({op.getResult(), at.numGroups});
   return true;
 }
 
@@ -551,7 +552,7 @@ void ThreadEmitter::emitReduce(ReduceOp op) {
                                         2)),
                      0, 4);
     }
-  written();
+  written(/*byDots=*/false);
   synchronize();
   for (int64_t first = 0; first < length; first += 32) {
     Value total;

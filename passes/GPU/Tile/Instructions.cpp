@@ -156,8 +156,8 @@ Value Instructions::unpackHigh(Value packed) {
 Value Instructions::threadId() {
   return NVVM::ThreadIdXOp::create(builder, loc, builder.getI32Type());
 }
-void Instructions::barrier() {
-  if (hasAsyncReaders)
+void Instructions::barrier(bool orders) {
+  if (orders)
     NVVM::FenceProxyOp::create(
         builder, loc,
         NVVM::ProxyKindAttr::get(builder.getContext(),
@@ -355,6 +355,14 @@ void Instructions::copyAsync(Value sharedOffset, int64_t constant,
                           pointer, 16u, NVVM::LoadCacheModifierKind::CG,
                           bytes);
 }
+void Instructions::copyWordAsyncIf(Value condition, Value sharedOffset,
+                                   Value pointer, Value bytes) {
+  Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(),
+                                      condition);
+  predicated(*this, Type(), {sharedPointer(sharedOffset), pointer, bytes, flag},
+             "@p cp.async.ca.shared.global [$0], [$1], 4, $2;",
+             "l,l,r,r,~{memory}", 3);
+}
 void Instructions::commit() { NVVM::CpAsyncCommitGroupOp::create(builder, loc); }
 void Instructions::wait(int64_t pending) {
   NVVM::CpAsyncWaitGroupOp::create(builder, loc, pending);
@@ -399,7 +407,7 @@ Value Instructions::describe(const SharedOperand &operand) {
 }
 
 /// There is no operation for a left operand in registers: one piece of inline
-/// PTX, which nothing else can come in between.
+/// PTX, which nothing else can come in between. The sums are in flight behind it.
 Values Instructions::multiplyGroup(ArrayRef<GroupProduct> products,
                                    const std::optional<SharedOperand> &left,
                                    const SharedOperand &right,
@@ -451,7 +459,8 @@ Values Instructions::multiplyGroup(ArrayRef<GroupProduct> products,
       text += left->isTransposed ? "1, " : "0, ";
     text += right.isTransposed ? "1; " : "0; ";
   }
-  text += "wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 0; }";
+  text += "wgmma.commit_group.sync.aligned; }";
+  ++numGroups;
   if (!isFresh)
     llvm::append_range(operands, accumulator);
   for (size_t i = 0; i < numSums && !isFresh; ++i)
@@ -467,5 +476,28 @@ Values Instructions::multiplyGroup(ArrayRef<GroupProduct> products,
   for (size_t i = 0; i < numSums; ++i)
     parts.push_back(LLVM::ExtractValueOp::create(builder, loc,
                                                  product->getResult(0), i));
+  return parts;
+}
+
+/// The sums go through the wait, so that nothing that reads them is in front.
+Values Instructions::waitForGroups(int64_t pending, ArrayRef<Value> sums) {
+  std::string constraints;
+  for (size_t i = 0; i < sums.size(); ++i)
+    constraints += "=f,";
+  for (size_t i = 0; i < sums.size(); ++i)
+    constraints += std::to_string(i) + ",";
+  auto wait = LLVM::InlineAsmOp::create(
+      builder, loc,
+      LLVM::LLVMStructType::getLiteral(
+          builder.getContext(),
+          SmallVector<Type>(sums.size(), builder.getF32Type())),
+      sums, "wgmma.wait_group.sync.aligned " + std::to_string(pending) + ";",
+      constraints + "~{memory}", /*has_side_effects=*/true,
+      /*is_align_stack=*/false, LLVM::tailcallkind::TailCallKind::None,
+      /*asm_dialect=*/LLVM::AsmDialectAttr(), /*operand_attrs=*/ArrayAttr());
+  Values parts;
+  for (size_t i = 0; i < sums.size(); ++i)
+    parts.push_back(LLVM::ExtractValueOp::create(builder, loc,
+                                                 wait->getResult(0), i));
   return parts;
 }

@@ -47,7 +47,6 @@ public:
   mlir::Location loc;
   mlir::Value shared; // the start of shared memory: !llvm.ptr<3>
   int64_t numBarriers = 0;
-  bool hasAsyncReaders = false; // of shared memory: barriers order them too
 
   // Integers.
   mlir::Value constant(int64_t value);
@@ -90,7 +89,9 @@ public:
 
   // Threads.
   mlir::Value threadId();
-  void barrier();
+  /// `orders`: what threads stored in shared memory is there for wgmma, too. It
+  /// waits for everything that they have under way to or from memory.
+  void barrier(bool orders);
   void warpBarrier();
   mlir::Value shuffle(mlir::Value value, mlir::Value lane);
   mlir::Value shuffleXor(mlir::Value value, int64_t mask);
@@ -125,6 +126,9 @@ public:
   /// 16 bytes, of which the first `bytes` are read and the others are 0.
   void copyAsync(mlir::Value sharedOffset, int64_t constant,
                  mlir::Value pointer, mlir::Value bytes);
+  /// The same of 4 bytes, where the condition holds.
+  void copyWordAsyncIf(mlir::Value condition, mlir::Value sharedOffset,
+                       mlir::Value pointer, mlir::Value bytes);
   void commit();
   void wait(int64_t pending);
 
@@ -132,12 +136,16 @@ public:
   Values multiply(llvm::ArrayRef<mlir::Value> left,
                   llvm::ArrayRef<mlir::Value> right,
                   llvm::ArrayRef<mlir::Value> accumulator);
-  /// By groups of four warps: 64 rows, with a wait for the sums.
+  /// By groups of four warps: 64 rows. Nothing may touch the sums, nor write what
+  /// the products read, before a wait for this group.
   mlir::Value describe(const SharedOperand &operand);
   Values multiplyGroup(llvm::ArrayRef<GroupProduct> products,
                        const std::optional<SharedOperand> &left,
                        const SharedOperand &right,
                        llvm::ArrayRef<mlir::Value> accumulator);
+  int64_t numGroups = 0; // of products
+  /// All but the last `pending` groups, whose sums these are.
+  Values waitForGroups(int64_t pending, llvm::ArrayRef<mlir::Value> sums);
 };
 
 } // namespace rondo::tile

@@ -67,7 +67,7 @@ struct LowerTileToNVVM
 
 } // namespace
 
-void rondo::tile::buildPipeline(OpPassManager &pm) {
+void rondo::tile::buildPipeline(OpPassManager &pm, int64_t memory) {
   pm.addPass(createSplitChunks());
   addCleanup(pm);
   pm.addPass(createSplitTime());
@@ -75,6 +75,7 @@ void rondo::tile::buildPipeline(OpPassManager &pm) {
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>().nest<gpu::GPUFuncOp>();
   kernels.addPass(createSliceColumns());
   addCleanup(kernels);
-  kernels.addPass(createPipelineCopies());
+  kernels.addPass(createPipelineCopies({memory}));
   kernels.addPass(createAssignLayouts());
+  kernels.addPass(createOrderDots());
 }

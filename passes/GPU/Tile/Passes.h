@@ -22,8 +22,8 @@ namespace rondo::tile {
 #include "passes/GPU/Tile/Passes.h.inc"
 
 /// Programs on tiles to programs that `rondo-lower-tile-to-nvvm` takes, once for
-/// every chip.
-void buildPipeline(mlir::OpPassManager &pm);
+/// every chip. `memory`: bytes of shared memory that a block has on all of them.
+void buildPipeline(mlir::OpPassManager &pm, int64_t memory);
 
 } // namespace rondo::tile
 

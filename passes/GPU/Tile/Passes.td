@@ -124,7 +124,8 @@ def PipelineCopies : Pass<"tile-pipeline-copies", "::mlir::gpu::GPUFuncOp"> {
     loop's index and on values from outside only. Early loads of bf16 matrices
     become copies to a buffer of two stages: the first step's
     before the loop, the next step's at the start of each step, right behind the
-    wait for its own. Loops one behind the other share buffers. What is
+    wait for its own. In a kernel with one loop that has dots there are three stages, and
+    copies for two steps ahead, where there is memory. Loops one behind the other share buffers. What is
     loaded in front of loops and read by such loops alone is copied with the
     first step. Early loads of vectors and scalars are carried in
     registers from step to step in the same way. Behind the last step a load's
@@ -139,6 +140,9 @@ def PipelineCopies : Pass<"tile-pipeline-copies", "::mlir::gpu::GPUFuncOp"> {
     After the pass, loops begin with `tile.wait` where anything is copied, and one
     stands behind them.
   }];
+  let options = [
+    Option<"memory", "memory", "int64_t", "99 * 1024",
+           "Bytes of shared memory of a block">];
   let dependentDialects = [
     "::rondo::tile::TileDialect", "::mlir::arith::ArithDialect",
     "::mlir::scf::SCFDialect"
@@ -156,6 +160,22 @@ def AssignLayouts : Pass<"tile-assign-layouts", "::mlir::gpu::GPUFuncOp"> {
     matrices and `tile.segment_dot` read, and what is computed from such scans,
     is in `strips`. `tile.convert` stands where a
     value is wanted in another layout.
+  }];
+  let dependentDialects = ["::rondo::tile::TileDialect"];
+}
+
+def OrderDots : Pass<"tile-order-dots", "::mlir::gpu::GPUFuncOp"> {
+  let summary = "Begins dots before what need not precede them";
+  let description = [{
+    Groups of warps go on while matrix units compute a dot that they began, up to
+    the first operation that reads the result. The operations of a loop's body
+    that has several dots are put in an order in which what the next step waits
+    for comes first, dots as soon as their operands are there, and everything
+    else, like the stores of results, while dots are in flight.
+
+    Operations on memory keep their order, but for views of buffers, which only
+    stay behind the waits and copies in front of them. A body with other loops
+    in it, or with copies behind views, stays as it is.
   }];
   let dependentDialects = ["::rondo::tile::TileDialect"];
 }

@@ -28,11 +28,13 @@ using Buffers = SmallVector<Value>;
 
 class LoopPipeliner {
 public:
-  LoopPipeliner(scf::ForOp loop, Buffers &ended)
-      : loop(loop), builder(loop), ended(ended) {}
+  LoopPipeliner(scf::ForOp loop, Buffers &ended, bool isOnly, int64_t memory)
+      : loop(loop), builder(loop), ended(ended), isOnly(isOnly),
+        memory(memory) {}
   void run();
 
 private:
+  void chooseStages(ArrayRef<LoadOp> copied);
   Value takeBuffer(TileType type);
   bool isEarly(Value value);
   Value at(OpBuilder &builder, Value value, IRMapping &step);
@@ -43,6 +45,9 @@ private:
   scf::ForOp loop;
   OpBuilder builder;
   Buffers &ended;
+  bool isOnly;    // loop with dots in its kernel
+  int64_t memory; // of a block, in bytes
+  int64_t stages = 2;
 };
 
 /// Whether a scalar depends on the loop's index and outer values only.
@@ -97,7 +102,7 @@ void LoopPipeliner::beginLoad(OpBuilder &builder, LoadOp load, Value step,
 }
 
 Value LoopPipeliner::takeBuffer(TileType type) {
-  auto buffer = BufferType::get(type.getContext(), 2, type.getRows(),
+  auto buffer = BufferType::get(type.getContext(), stages, type.getRows(),
                                 type.getColumns(), type.getElementType());
   auto found = llvm::find_if(
       ended, [&](Value each) { return each.getType() == buffer; });
@@ -108,32 +113,81 @@ Value LoopPipeliner::takeBuffer(TileType type) {
   return result;
 }
 
+/// Copies for two steps ahead, where there is memory: a step can be shorter than
+/// the way to memory and the time in which all blocks' copies of one step arrive.
+void LoopPipeliner::chooseStages(ArrayRef<LoadOp> copied) {
+  constexpr int64_t kBesides = 18 << 10; // the buffers, about
+  int64_t bytes = 0;
+  for (LoadOp load : copied)
+    bytes += std::max<int64_t>(2 * load.getType().getRows() *
+                                   load.getType().getColumns(),
+                               512); // vectors, with what they are aligned to
+  if (isOnly && bytes)
+    stages = std::clamp<int64_t>((memory - kBesides) / bytes, 2, 3);
+}
+
+/// Whether a vector or scalar lies in memory so that words of it can be copied.
+static bool hasWords(LoadOp load) {
+  TileType type = load.getType();
+  auto memory = cast<MemRefType>(load.getSource().getType());
+  int64_t offset = 0, length = type.getRows() * type.getColumns();
+  SmallVector<int64_t> strides;
+  if (type.isMatrix() || !memory.getElementType().isF32() ||
+      !type.getElementType().isF32() || (length > 1 && length % 32) ||
+      failed(memory.getStridesAndOffset(strides, offset)))
+    return false;
+  int64_t dim = static_cast<int64_t>(type.getColumns() > 1 ? load.getColumnDim()
+                                                           : load.getRowDim());
+  return type.isScalar() || (dim >= 0 && strides[dim] == 1);
+}
+
 void LoopPipeliner::run() {
-  SmallVector<LoadOp> copied, carried;
+  SmallVector<LoadOp> copied, carried, ahead;
   for (LoadOp load : loop.getBody()->getOps<LoadOp>()) {
     if (!llvm::all_of(load->getOperands(), [&](Value each) { return isEarly(each); }))
       continue;
     TileType type = load.getType();
-    if (!type.isMatrix())
+    if (!type.isMatrix() && llvm::all_of(load->getOperands(), [&](Value each) {
+          return loop.isDefinedOutsideOfLoop(each);
+        }))
+      ahead.push_back(load);
+    else if (hasWords(load))
+      copied.push_back(load);
+    else if (!type.isMatrix())
       carried.push_back(load);
     else if (type.getElementType().isBF16() && !isInStrips(load))
       copied.push_back(load);
   }
+  // The same in all steps.
+  for (LoadOp load : ahead)
+    load->moveBefore(loop);
   if (copied.empty() && carried.empty())
     return;
   Location loc = loop.getLoc();
   Value lower = loop.getLowerBound(), upper = loop.getUpperBound();
-  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-  Value one = arith::ConstantIndexOp::create(builder, loc, 1);
-  Value runs = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt,
-                                     lower, upper);
+  chooseStages(copied);
+  auto number = [&](OpBuilder &builder, int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  };
+  auto precedes = [&](OpBuilder &builder, Value step) -> Value {
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, step,
+                                 upper);
+  };
+  Value zero = number(builder, 0), one = number(builder, 1);
+  Value runs = precedes(builder, lower);
   SmallVector<Value> buffers;
-  for (LoadOp load : copied) {
+  for (LoadOp load : copied)
     buffers.push_back(takeBuffer(load.getType()));
-    beginLoad(builder, load, lower, runs, zero, buffers.back());
-  }
-  if (!copied.empty())
+  Value step = lower, stepRuns = runs;
+  for (int64_t stage = 0; stage + 1 < stages && !copied.empty(); ++stage) {
+    if (stage) {
+      step = arith::AddIOp::create(builder, loc, step, loop.getStep());
+      stepRuns = precedes(builder, step);
+    }
+    for (auto [load, buffer] : llvm::zip_equal(copied, buffers))
+      beginLoad(builder, load, step, stepRuns, number(builder, stage), buffer);
     CommitOp::create(builder, loc);
+  }
   SmallVector<Value> inits(loop.getInitArgs());
   for (LoadOp load : carried)
     inits.push_back(placeLoad(builder, load, lower, runs)->getResult(0));
@@ -150,13 +204,32 @@ void LoopPipeliner::run() {
   Value stage = next.getRegionIterArgs().back();
   OpBuilder inside = OpBuilder::atBlockEnd(body);
   Value following = arith::AddIOp::create(inside, loc, index, loop.getStep());
-  Value follows = arith::CmpIOp::create(inside, loc, arith::CmpIPredicate::slt,
-                                        following, upper);
-  Value otherStage = arith::SubIOp::create(inside, loc, one, stage);
+  Value follows = precedes(inside, following);
+  // The stages go round: behind this one, and what is copied now in front of it.
+  Value nextStage, freeStage;
+  if (stages == 2) {
+    nextStage = freeStage = arith::SubIOp::create(inside, loc, one, stage);
+  } else {
+    auto turn = [&](int64_t at, int64_t to, int64_t by) -> Value {
+      Value isAt = arith::CmpIOp::create(inside, loc, arith::CmpIPredicate::eq,
+                                         stage, number(inside, at));
+      Value moved =
+          arith::AddIOp::create(inside, loc, stage, number(inside, by));
+      return arith::SelectOp::create(inside, loc, isAt, number(inside, to),
+                                     moved);
+    };
+    nextStage = turn(stages - 1, 0, 1);
+    freeStage = turn(0, stages - 1, -1);
+  }
   if (!copied.empty()) {
-    WaitOp::create(inside, loc, 0);
+    WaitOp::create(inside, loc, stages - 2);
+    Value ahead = following, aheadRuns = follows;
+    for (int64_t more = 2; more < stages; ++more) {
+      ahead = arith::AddIOp::create(inside, loc, ahead, loop.getStep());
+      aheadRuns = precedes(inside, ahead);
+    }
     for (auto [load, buffer] : llvm::zip_equal(copied, buffers))
-      beginLoad(inside, load, following, follows, otherStage, buffer);
+      beginLoad(inside, load, ahead, aheadRuns, freeStage, buffer);
     CommitOp::create(inside, loc);
   }
   SmallVector<Value> carriedNext;
@@ -182,7 +255,7 @@ void LoopPipeliner::run() {
   auto yield = cast<scf::YieldOp>(body->getTerminator());
   SmallVector<Value> results(yield.getOperands());
   llvm::append_range(results, carriedNext);
-  results.push_back(otherStage);
+  results.push_back(nextStage);
   OpBuilder end(yield);
   scf::YieldOp::create(end, loc, results);
   yield.erase();
@@ -392,7 +465,7 @@ void KernelVersions::run() {
           op->getContext(), copy.getBuffer().getType().getRows(),
           copy.getBuffer().getType().getColumns(),
           copy.getBuffer().getType().getElementType(), Layout::Any);
-      if (static_cast<int64_t>(copy.getColumnDim()) != last)
+      if (!type.isMatrix() || static_cast<int64_t>(copy.getColumnDim()) != last)
         return;
       fine &= addCondition(copy, copy.getSource(), last, copy.getColumnLimit(),
                            type.getColumns());
@@ -442,12 +515,16 @@ void KernelVersions::run() {
 
 struct PipelineCopies
     : public rondo::tile::impl::PipelineCopiesBase<PipelineCopies> {
+  using PipelineCopiesBase::PipelineCopiesBase;
   void runOnOperation() override {
     SmallVector<scf::ForOp> loops;
     getOperation().walk([&](scf::ForOp loop) { loops.push_back(loop); });
     llvm::DenseMap<Block *, Buffers> ended;
+    int64_t withDots = llvm::count_if(loops, [](scf::ForOp loop) {
+      return !loop.getBody()->getOps<DotOp>().empty();
+    });
     for (scf::ForOp loop : loops)
-      LoopPipeliner(loop, ended[loop->getBlock()]).run();
+      LoopPipeliner(loop, ended[loop->getBlock()], withDots == 1, memory).run();
     if (!getOperation()->hasAttr("tile.warps"))
       return;
     if (loops.empty())

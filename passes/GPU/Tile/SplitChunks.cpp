@@ -37,6 +37,7 @@ private:
   bool find();
   bool isLocal(Operation *op);
   bool computes(Operation *op, bool isVector);
+  void gatherVectors();
   Value place(OpBuilder &at, Value value, ValueRange arguments,
               IRMapping &known);
   Value memoryOf(unsigned number, Value workspace, Value chunks);
@@ -53,6 +54,7 @@ private:
   scf::ForOp loop;
   Value point, part; // of this block
   llvm::DenseMap<Operation *, bool> local;
+  llvm::DenseSet<Operation *> gathered; // vectors that lie apart in memory
   SmallVector<Value> cut;       // what the first kernel hands on
   SmallVector<int64_t> offsets; // in bytes, in the record of a chunk
   int64_t record = 0;
@@ -285,10 +287,45 @@ void Splitter::splitHost() {
   exit->setOperand(0, need);
 }
 
+/// Vectors of the inputs, as a number per head often is, whose elements are not
+/// neighbours in memory, or not of f32, are handed on, too: then they can be
+/// copied ahead.
+void Splitter::gatherVectors() {
+  for (LoadOp load :
+       llvm::make_early_inc_range(loop.getBody()->getOps<LoadOp>())) {
+    TileType type = load.getType();
+    if (!type.isVector() || type.getElementType().isF32() || !isLocal(load))
+      continue;
+    builder.setInsertionPointAfter(load);
+    auto copy = [&](Value from, Type element) {
+      auto map = MapOp::create(builder, loc, type.withElementType(element),
+                               ValueRange(from));
+      OpBuilder::InsertionGuard guard(builder);
+      Type index = builder.getIndexType();
+      Block *body = builder.createBlock(
+          &map.getBody(), {}, {builder.getF32Type(), index, index},
+          {loc, loc, loc});
+      YieldOp::create(builder, loc, body->getArgument(0));
+      return map;
+    };
+    MapOp wide = copy(load, builder.getF32Type());
+    MapOp narrow = copy(wide, type.getElementType());
+    load.getResult().replaceAllUsesExcept(narrow, wide);
+    gathered.insert(wide);
+  }
+}
+
 bool Splitter::run() {
   if (!find())
     return false;
-  bool pays = false;
+  bool pays = llvm::any_of(*loop.getBody(), [&](Operation &op) {
+    return (isa<InvertOp, SegmentDotOp, SegmentProductOp>(op) ||
+            isMatrixScan(&op)) &&
+           isLocal(&op);
+  });
+  if (!pays)
+    return false;
+  gatherVectors();
   // From the end: what is cheap stays with its users, and asks for its operands.
   llvm::DenseSet<Operation *> stays;
   for (Operation &op : llvm::reverse(loop.getBody()->without_terminator())) {
@@ -299,8 +336,6 @@ bool Splitter::run() {
     // A warp has a block of 8 rows.
     if (auto dot = dyn_cast<SegmentDotOp>(op))
       warps = std::min<int64_t>(16, dot.getKeys().getType().getRows() / 8);
-    pays |= isa<InvertOp, SegmentDotOp, SegmentProductOp>(op) ||
-            isMatrixScan(&op);
     bool leaves = llvm::any_of(op.getUsers(), [&](Operation *user) {
       Operation *inLoop = loop.getBody()->findAncestorOpInBlock(*user);
       return isa<scf::YieldOp>(inLoop) || stays.contains(inLoop);
@@ -310,7 +345,7 @@ bool Splitter::run() {
     auto type = op.getNumResults() == 1
                     ? dyn_cast<TileType>(op.getResult(0).getType())
                     : TileType();
-    if (!type || !computes(&op, !type.isMatrix())) {
+    if (!type || (!gathered.contains(&op) && !computes(&op, !type.isMatrix()))) {
       stays.insert(&op);
       continue;
     }
@@ -321,7 +356,7 @@ bool Splitter::run() {
             type.getElementType().getIntOrFloatBitWidth() / 8,
         16);
   }
-  if (!pays || cut.empty())
+  if (cut.empty())
     return false;
   splitKernel();
   splitHost();

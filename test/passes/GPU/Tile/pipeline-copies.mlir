@@ -2,30 +2,41 @@
 
 gpu.module @m {
   // CHECK-LABEL: gpu.func @ahead
-  gpu.func @ahead(%m: memref<?x?xbf16>, %g: memref<?xf32>, %n: index, %zero: !tile.tile<64x64xf32>) kernel {
+  gpu.func @ahead(%m: memref<?x?xbf16>, %g: memref<?xf32>, %h: memref<?xbf16>, %n: index, %zero: !tile.tile<64x64xf32>) kernel {
     %c0 = arith.constant 0 : index
     %c1 = arith.constant 1 : index
     %c64 = arith.constant 64 : index
-    // The first step's copy stands before the loop, the vector is carried.
-    // CHECK: %[[BUFFER:.*]] = tile.alloc : <2x64x64xbf16>
+    // The first two steps' copies stand before the loop, a vector that can't be
+    // copied by words is carried.
+    // CHECK: %[[BUFFER:.*]] = tile.alloc : <3x64x64xbf16>
+    // CHECK: %[[WORDS:.*]] = tile.alloc : <3x64x1xf32>
     // CHECK: tile.copy {{.*}} to %[[BUFFER]]
+    // CHECK: tile.copy {{.*}} to %[[WORDS]]
     // CHECK: tile.commit
-    // CHECK: %[[FIRST:.*]] = tile.load {{.*}} -> <64x1xf32>
-    // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %{{.*}}, %[[G:.*]] = %[[FIRST]], %[[STAGE:.*]] = %{{.*}})
+    // CHECK: tile.copy {{.*}} to %[[BUFFER]]
+    // CHECK: tile.copy {{.*}} to %[[WORDS]]
+    // CHECK: tile.commit
+    // CHECK: %[[FIRST:.*]] = tile.load {{.*}} -> <64x1xbf16>
+    // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %{{.*}}, %[[H:.*]] = %[[FIRST]], %[[STAGE:.*]] = %{{.*}})
     %r = scf.for %i = %c0 to %n step %c1 iter_args(%acc = %zero) -> (!tile.tile<64x64xf32>) {
-      // CHECK: %[[NEXT:.*]] = arith.subi %{{.*}}, %[[STAGE]]
-      // CHECK: tile.wait 0
-      // CHECK: tile.copy {{.*}} to %[[BUFFER]][%[[NEXT]]]
+      // CHECK: arith.cmpi eq, %[[STAGE]]
+      // CHECK: arith.cmpi eq, %[[STAGE]]
+      // CHECK: %[[FREE:.*]] = arith.select
+      // CHECK: tile.wait 1
+      // CHECK: tile.copy {{.*}} to %[[BUFFER]][%[[FREE]]]
+      // CHECK: tile.copy {{.*}} to %[[WORDS]][%[[FREE]]]
       // CHECK: tile.commit
       // CHECK: %[[A:.*]] = tile.view %[[BUFFER]][%[[STAGE]]]
+      // CHECK: %[[G:.*]] = tile.view %[[WORDS]][%[[STAGE]]]
       %t = arith.muli %i, %c64 : index
       %a = tile.load %m[%t, %c0] rows 0 below %n columns 1 below %n : memref<?x?xbf16> -> !tile.tile<64x64xbf16>
       %v = tile.load %g[%t] rows 0 below %n : memref<?xf32> -> !tile.tile<64x1xf32>
+      %w = tile.load %h[%t] rows 0 below %n : memref<?xbf16> -> !tile.tile<64x1xbf16>
       // CHECK: tile.dot %[[A]], %[[A]]
       %s = tile.dot %a, %a, %acc : !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16>, !tile.tile<64x64xf32>
-      // CHECK: tile.map %{{.*}}, %[[G]]
-      %o = tile.map %s, %v : !tile.tile<64x64xf32>, !tile.tile<64x1xf32> -> !tile.tile<64x64xf32> {
-      ^bb0(%x: f32, %y: f32, %p: index, %q: index):
+      // CHECK: tile.map %{{.*}}, %[[G]], %[[H]]
+      %o = tile.map %s, %v, %w : !tile.tile<64x64xf32>, !tile.tile<64x1xf32>, !tile.tile<64x1xbf16> -> !tile.tile<64x64xf32> {
+      ^bb0(%x: f32, %y: f32, %z: f32, %p: index, %q: index):
         %0 = arith.mulf %x, %y : f32
         tile.yield %0 : f32
       }
