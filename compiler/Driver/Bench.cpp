@@ -85,12 +85,9 @@ std::optional<Program> loadProgram(StringRef path, CompileOptions options) {
   if (program.compiler->open(path) != Failure::None ||
       program.compiler->run(Phase::Rondo) != Failure::None)
     return std::nullopt;
-  auto kernels = program.compiler->getModule().getOps<KernelOp>();
-  if (!llvm::hasSingleElement(kernels)) {
-    usageError(path + " holds several kernels; choose one with --kernel");
+  program.kernel = findKernel(*program.compiler, path);
+  if (!program.kernel)
     return std::nullopt;
-  }
-  program.kernel = *kernels.begin();
   return program;
 }
 
@@ -286,7 +283,7 @@ int bench(const Plan &plan, CompileOptions options) {
   HostKernel kernel;
   Program program;
   if (isLibrary(plan.file)) {
-    auto opened = HostKernel::open(plan.file, options.kernel);
+    auto opened = HostKernel::open(plan.file, options.kernel, entryOf(options));
     if (!opened)
       return usageError(opened.takeError());
     kernel = std::move(*opened);

@@ -65,7 +65,8 @@ HostKernel &HostKernel::operator=(HostKernel &&other) {
 
 HostKernel::~HostKernel() { rondo_library_close(library); }
 
-llvm::Expected<HostKernel> HostKernel::open(StringRef path, StringRef kernel) {
+llvm::Expected<HostKernel> HostKernel::open(StringRef path, StringRef kernel,
+                                            StringRef entry) {
   HostKernel host;
   char error[errorBytes] = "";
   if (rondo_library_open(path.str().c_str(), &host.library, error,
@@ -73,7 +74,7 @@ llvm::Expected<HostKernel> HostKernel::open(StringRef path, StringRef kernel) {
     return llvm::createStringError(error);
   std::string name = kernel.str();
   if (rondo_library_find(host.library, kernel.empty() ? nullptr : name.c_str(),
-                         nullptr, &host.kernel, error,
+                         entry.str().c_str(), &host.kernel, error,
                          sizeof(error)) != RONDO_OK)
     return llvm::createStringError(error);
   return host;
@@ -90,7 +91,7 @@ driver::compileAndOpen(StringRef path, CompileOptions options, bool timing) {
   // The library is for this machine only.
   if (options.archs.empty() && options.target == TargetKind::CPU)
     options.archs = "native";
-  std::string kernel = options.kernel;
+  std::string kernel = options.kernel, entry = entryOf(options);
   mlir::DefaultTimingManager timings;
   timings.setEnabled(timing);
   Compiler compiler(std::move(options), llvm::errs(), timings.getRootScope());
@@ -98,12 +99,33 @@ driver::compileAndOpen(StringRef path, CompileOptions options, bool timing) {
       compiler.run(Phase::LLVM) != Failure::None ||
       emitLibraryFile(compiler, library) != Failure::None)
     return std::nullopt;
-  llvm::Expected<HostKernel> host = HostKernel::open(library, kernel);
+  llvm::Expected<HostKernel> host = HostKernel::open(library, kernel, entry);
   if (!host) {
     usageError(host.takeError());
     return std::nullopt;
   }
   return std::move(*host);
+}
+
+KernelOp driver::findKernel(Compiler &compiler, StringRef path) {
+  KernelOp found;
+  std::string names;
+  for (KernelOp kernel : compiler.getModule().getOps<KernelOp>()) {
+    auto entry = kernel->getAttrOfType<mlir::StringAttr>("entry");
+    if ((entry ? entry.getValue() : "forward") !=
+        StringRef(entryOf(compiler.getOptions())))
+      continue;
+    auto forward = kernel->getAttrOfType<mlir::StringAttr>("kernel");
+    StringRef name = forward ? forward.getValue() : kernel.getSymName();
+    names += (found ? ", " : "") + name.str();
+    found = kernel;
+  }
+  if (StringRef(names).contains(',')) {
+    usageError(path + " holds several kernels: " + names +
+               "; choose one with --kernel");
+    return {};
+  }
+  return found;
 }
 
 Workers::Workers(unsigned threads) {
@@ -267,13 +289,12 @@ llvm::Error BoundCall::finish(CudaDevice &device) {
   rondo_context_init(&context);
   rondo_context_use_error(&context, error, sizeof(error));
   context.cuda_stream = device.getStream();
-  if (kernel->check &&
-      kernel->check(deviceWorkspace, &context) != RONDO_OK)
+  if (kernel->check && kernel->check(deviceWorkspace, &context) != RONDO_OK)
     return llvm::createStringError(error);
   for (size_t i = 0; i < arrays.size(); ++i)
     if (!isInput(kernel->tensors[i]))
-      if (llvm::Error failure = device.copyOut(
-              arrays[i].data(), addresses[i], arrays[i].sizeInBytes()))
+      if (llvm::Error failure = device.copyOut(arrays[i].data(), addresses[i],
+                                               arrays[i].sizeInBytes()))
         return failure;
   return llvm::Error::success();
 }

@@ -27,8 +27,10 @@ public:
   HostKernel &operator=(HostKernel &&other);
   ~HostKernel();
 
+  /// `entry` is what the kernel computes: "forward", "backward".
   static llvm::Expected<HostKernel> open(llvm::StringRef path,
-                                         llvm::StringRef kernel);
+                                         llvm::StringRef kernel,
+                                         llvm::StringRef entry);
   const rondo_kernel_info &info() const { return *kernel; }
   llvm::ArrayRef<rondo_tensor_info> tensors() const {
     return {kernel->tensors, static_cast<size_t>(kernel->num_tensors)};
@@ -38,6 +40,15 @@ private:
   rondo_library *library = nullptr;
   const rondo_kernel_info *kernel = nullptr;
 };
+
+/// What a tool with these options runs: "forward", "backward".
+inline const char *entryOf(const CompileOptions &options) {
+  return options.backward ? "backward" : "forward";
+}
+
+/// The kernel of a module in the rondo dialect that a tool with these options
+/// runs; null, after reporting, unless there is exactly one.
+KernelOp findKernel(Compiler &compiler, llvm::StringRef path);
 
 /// Compiles the program `path` to a library in a temporary folder and opens
 /// it. Nothing after reporting.

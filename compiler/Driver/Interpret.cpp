@@ -81,11 +81,16 @@ private:
 };
 } // namespace
 
-/// Whether an argument was declared without a dtype.
+/// Whether an argument, or the result that it is a gradient of, was declared
+/// without a dtype.
 bool Interpretation::hasIoType(StringRef argument) {
+  auto forward = kernel->getAttrOfType<mlir::StringAttr>("kernel");
+  StringRef name = forward ? forward.getValue() : kernel.getSymName();
+  bool isGradient = forward && argument.consume_back(".grad");
   for (const auto &model : compiler.getModel())
-    if (model->name == kernel.getSymName())
-      for (const frontend::model::Tensor *tensor : model->arguments)
+    if (model->name == name)
+      for (const frontend::model::Tensor *tensor :
+           isGradient ? model->outputs : model->arguments)
         if (tensor->name == argument)
           return tensor->dtype == DType::Io;
   return false;
@@ -162,17 +167,11 @@ std::optional<io::TensorMap> driver::interpret(StringRef path,
   if (compiler.open(path) != Failure::None ||
       compiler.run(Phase::Rondo) != Failure::None)
     return std::nullopt;
-  auto kernels = compiler.getModule().getOps<KernelOp>();
-  if (!llvm::hasSingleElement(kernels)) {
-    std::string names;
-    for (KernelOp kernel : kernels)
-      names += (names.empty() ? "" : ", ") + kernel.getSymName().str();
-    usageError(path + " holds several kernels: " + names +
-               "; choose one with --kernel");
+  KernelOp kernel = findKernel(compiler, path);
+  if (!kernel)
     return std::nullopt;
-  }
   mlir::TimingScope scope = compiler.time("interpret");
-  Interpretation interpretation{compiler, *kernels.begin(), given, rounding};
+  Interpretation interpretation{compiler, kernel, given, rounding};
   auto outputs = interpretation.run(sizes);
   if (!outputs) {
     usageError(outputs.takeError());

@@ -123,7 +123,8 @@ CompileFlags::CompileFlags()
                 cl::desc("Print the program on the error stream after a phase: "
                          "ast, rondo, plan, forms or llvm")),
       grad("grad", cl::cat(category),
-           cl::desc("Also compute gradients (not available yet)")),
+           cl::desc("Also make the backward pass of every kernel: run it, "
+                    "where a kernel is run")),
       explain("explain", cl::cat(category),
               cl::desc("Say how each recurrence is computed and why")),
       timing("timing", cl::cat(category),
@@ -231,10 +232,7 @@ std::optional<CompileOptions> CompileFlags::get(StringRef device) const {
                chunk + "`");
     return std::nullopt;
   }
-  if (grad) {
-    usageError("--grad is not available yet: kernels compute the forward pass");
-    return std::nullopt;
-  }
+  options.backward = grad;
   auto parsed = parseDims(dims);
   if (!parsed) {
     usageError(parsed.takeError());

@@ -82,7 +82,7 @@ driver::describeKernels(Compiler &compiler) {
     kernel.accumulationDtype =
         kernel.ioDtype == RONDO_F64 ? RONDO_F64 : RONDO_F32;
     for (const frontend::ast::Kernel *node : ast->kernels) {
-      if (node->name.text != kernel.name)
+      if (node->name.text != kernel.kernel)
         continue;
       size_t position = node->range.Start.getPointer() - text.data();
       kernel.text = firstLine(text.substr(position));

@@ -131,7 +131,7 @@ std::optional<io::TensorMap> runCompiled(const RunOptions &run,
   std::string file = run.file, where = run.device;
   std::optional<HostKernel> kernel;
   if (library) {
-    auto opened = HostKernel::open(file, options.kernel);
+    auto opened = HostKernel::open(file, options.kernel, entryOf(options));
     if (!opened)
       return usageError(opened.takeError()), std::nullopt;
     kernel = std::move(*opened);

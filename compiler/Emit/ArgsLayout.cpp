@@ -216,6 +216,12 @@ static void findPackedDims(KernelSignature &kernel) {
       if (findDim(tensor.shape, size) == -2)
         kernel.timeSize = -1;
   }
+  // What all sequences add to can't be computed one by one.
+  if (kernel.entry == "backward")
+    for (const TensorSignature &tensor : kernel.tensors)
+      if (!tensor.isReadOnly() && findDim(tensor.shape, kernel.timeSize) < 0 &&
+          findDim(tensor.shape, kernel.sequenceSize) < 0)
+        kernel.timeSize = -1;
   if (kernel.timeSize < 0 || llvm::is_contained(kernel.batch, kernel.timeSize))
     kernel.timeSize = kernel.sequenceSize = -1;
   for (TensorSignature &tensor : kernel.tensors) {

@@ -119,10 +119,16 @@ static llvm::SmallVector<Field> getFields(const KernelSignature &kernel) {
     fields.push_back(
         {"int64_t " + size.fieldName + ";",
          size.bound < 0 ? "" : "must be " + llvm::itostr(size.bound)});
+  bool isBackward = kernel.entry == "backward";
   const char *const titles[] = {
-      "Arguments.",
-      "Initial values of states. NULL: as the program declares them.",
-      "Results.", "Final values of states. NULL: not wanted."};
+      isBackward ? "Arguments, and gradients of results." : "Arguments.",
+      isBackward ? "Initial values of states. NULL: as the program declares "
+                   "them. Gradients of final\n  // values. NULL: 0."
+                 : "Initial values of states. NULL: as the program declares "
+                   "them.",
+      isBackward ? "Gradients of arguments." : "Results.",
+      isBackward ? "Gradients of initial values. NULL: not wanted."
+                 : "Final values of states. NULL: not wanted."};
   int32_t role = -1;
   for (const TensorSignature &tensor : kernel.tensors) {
     if (tensor.role != role)

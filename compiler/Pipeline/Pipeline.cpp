@@ -106,6 +106,12 @@ Failure Compiler::simplifyModel() {
   PassManager passes(context.get());
   passes.addPass(algebra::createExpandGrad());
   addCleanup(passes);
+  if (options.backward) {
+    // Programs in IR may have whole forms.
+    passes.addPass(createDecompose());
+    passes.addPass(algebra::createDeriveBackward());
+    addCleanup(passes);
+  }
   // After the reads that expansion added; makes equal parts, which are merged.
   passes.addPass(algebra::createHoistInvariants());
   addCleanup(passes);

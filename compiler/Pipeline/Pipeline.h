@@ -64,6 +64,8 @@ struct CompileOptions {
   int64_t chunk = 0;
   /// Newton: return the evaluations of every window.
   bool countIterations = false;
+  /// Also the backward pass of every kernel.
+  bool backward = false;
   /// Names of processors or of NVIDIA's chips, separated by commas; empty: the
   /// default variants.
   std::string archs;

@@ -8,13 +8,15 @@
 // Forward symbolic differentiation in index notation. The derivative with
 // respect to W[.., i, j] of a read W[.., i', j'] is delta(i', i) delta(j', j),
 // so a derivative is a sum of terms: a coefficient times deltas. A sum over i'
-// of a term with delta(i', i) is the term at i' = i.
+// of a term with delta(i', i) is the term at i' = i. With a weight for each
+// point of an equation, and the sum over all points, the same is reverse mode.
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/Algebra/Expr.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "passes/Algebra/Expr.h"
+#include "passes/Algebra/Linear.h"
 #include "llvm/ADT/DenseSet.h"
 #include <cmath>
 
@@ -25,17 +27,14 @@ using namespace rondo::algebra;
 namespace {
 
 using Delta = std::pair<Expr, Expr>;
-
-struct Term {
-  Expr coefficient;
-  SmallVector<Delta, 2> deltas;
-};
+using Term = DeltaTerm;
 using Terms = SmallVector<Term, 2>;
+using ReadRule = llvm::function_ref<std::optional<DeltaTerm>(Expr)>;
 
 class Differentiator {
 public:
-  Differentiator(Context &context, Expr variable, unsigned numFixed)
-      : context(context), variable(variable), numFixed(numFixed) {}
+  Differentiator(Context &context, ReadRule ofRead)
+      : context(context), ofRead(ofRead) {}
 
   const Terms &visit(Expr expr);
   /// The sum of the terms, deltas as conditions.
@@ -66,8 +65,7 @@ private:
   Expr compareReal(arith::CmpFPredicate predicate, Expr a, Expr b);
 
   Context &context;
-  Expr variable;
-  unsigned numFixed;
+  ReadRule ofRead;
   llvm::DenseMap<Expr, Terms> known;
 };
 
@@ -82,11 +80,10 @@ bool uses(Expr expr, const Variable *variable) {
 Expr Differentiator::compareReal(arith::CmpFPredicate predicate, Expr a,
                                  Expr b) {
   Builder builder(context.getContext());
-  return context.apply(
-      "arith.cmpf", {a, b}, builder.getI1Type(),
-      builder.getDictionaryAttr(builder.getNamedAttr(
-          "predicate",
-          builder.getI64IntegerAttr(static_cast<int64_t>(predicate)))));
+  return context.apply("arith.cmpf", {a, b}, builder.getI1Type(),
+                       builder.getDictionaryAttr(builder.getNamedAttr(
+                           "predicate", builder.getI64IntegerAttr(
+                                            static_cast<int64_t>(predicate)))));
 }
 
 Expr Differentiator::equalReal(Expr a, Expr b) {
@@ -129,18 +126,8 @@ Terms Differentiator::compute(Expr expr) {
   case Kind::Variable:
     return {};
   case Kind::Read: {
-    if (expr->value != variable->value)
-      return {};
-    ArrayRef<Expr> here = expr->subscripts(), at = variable->subscripts();
-    Term term{one(expr->type), {}};
-    for (unsigned i = 0; i < here.size(); ++i) {
-      if (here[i] == at[i])
-        continue;
-      if (i < numFixed)
-        return {};
-      term.deltas.push_back({here[i], at[i]});
-    }
-    return {term};
+    std::optional<DeltaTerm> term = ofRead(expr);
+    return term ? Terms{*term} : Terms{};
   }
   case Kind::Apply:
     return visitApply(expr);
@@ -190,10 +177,9 @@ Expr Differentiator::partial(Expr expr, unsigned operand) {
     return context.mul(context.real(-0.5, type),
                        context.mul(expr, squared(expr)));
   if (op == "math.absf")
-    return context.select(
-        less(zero(type), a), one(type),
-        context.select(less(a, zero(type)), context.real(-1, type),
-                       zero(type)));
+    return context.select(less(zero(type), a), one(type),
+                          context.select(less(a, zero(type)),
+                                         context.real(-1, type), zero(type)));
   if (op == "math.sin")
     return unary("math.cos", a);
   if (op == "math.cos")
@@ -212,8 +198,8 @@ Expr Differentiator::partial(Expr expr, unsigned operand) {
   if (op == "math.powf") {
     if (operand)
       return context.mul(expr, unary("math.log", a));
-    Expr lower = context.apply("math.powf",
-                               {a, context.sub(b, one(type))}, type);
+    Expr lower =
+        context.apply("math.powf", {a, context.sub(b, one(type))}, type);
     return context.mul(b, lower);
   }
   return nullptr;
@@ -245,6 +231,10 @@ Terms Differentiator::visitApply(Expr expr) {
     Terms inner = visit(expr->args[i]);
     if (inner.empty())
       continue;
+    if (expr->args[i]->type != expr->type)
+      for (Term &term : inner)
+        term.coefficient =
+            context.apply(expr->op.getValue(), {term.coefficient}, expr->type);
     Expr factor = partial(expr, i);
     if (!factor) {
       reason = "no derivative is known of '" + expr->op.getValue().str() + "'";
@@ -259,7 +249,7 @@ Terms Differentiator::visitApply(Expr expr) {
 /// are the same.
 Expr Differentiator::inRange(Expr point, const Variable *of) {
   if (point->kind == Kind::Variable && point->variable->lower == of->lower &&
-      point->variable->upper == of->upper)
+      isSameExtent(point->variable->upper, of->upper))
     return context.boolean(true);
   std::optional<int64_t> lower = getConstantIntValue(of->lower);
   if (point->kind == Kind::Value && lower == 0)
@@ -277,13 +267,30 @@ Expr Differentiator::inRange(Expr point, const Variable *of) {
                            point, context.leaf(of->upper)));
 }
 
+/// a + b or a - b on indices; constants that were added before cancel.
+static Expr addIndex(Context &context, Expr a, Expr b, bool subtract) {
+  Type index = IndexType::get(context.getContext());
+  if (b->kind == Kind::Integer) {
+    int64_t shift = subtract ? -b->integer : b->integer;
+    bool isSum = a->isOp("arith.addi");
+    if ((isSum || a->isOp("arith.subi")) && a->args[1]->kind == Kind::Integer) {
+      shift += isSum ? a->args[1]->integer : -a->args[1]->integer;
+      a = a->args[0];
+    }
+    return shift < 0 ? context.apply("arith.subi", {a, context.integer(-shift)},
+                                     index)
+                     : context.apply("arith.addi", {a, context.integer(shift)},
+                                     index);
+  }
+  return context.apply(subtract ? "arith.subi" : "arith.addi", {a, b}, index);
+}
+
 /// The value of `unknown` for which side == other, when side is the unknown
 /// plus or minus something.
 std::optional<Expr> Differentiator::solve(Expr side, Expr other,
                                           const Variable *unknown) {
   if (uses(other, unknown))
     return std::nullopt;
-  Type index = IndexType::get(context.getContext());
   while (!(side->kind == Kind::Variable && side->variable == unknown)) {
     bool isSum = side->isOp("arith.addi");
     if (!isSum && !side->isOp("arith.subi"))
@@ -293,11 +300,11 @@ std::optional<Expr> Differentiator::solve(Expr side, Expr other,
     if (uses(rest, unknown))
       return std::nullopt;
     if (isSum)
-      other = context.apply("arith.subi", {other, rest}, index);
+      other = addIndex(context, other, rest, /*subtract=*/true);
     else if (inFirst)
-      other = context.apply("arith.addi", {other, rest}, index);
+      other = addIndex(context, other, rest, /*subtract=*/false);
     else
-      other = context.apply("arith.subi", {rest, other}, index);
+      other = addIndex(context, rest, other, /*subtract=*/true);
     side = side->args[inFirst ? 0 : 1];
   }
   return other;
@@ -320,8 +327,8 @@ bool Differentiator::resolve(Delta delta, SmallVector<const Variable *> &open,
                context.substitute(other.second, replacement)};
     Expr range = inRange(*point, unknown);
     if (filter)
-      range = context.logicalAnd(range,
-                                 context.substitute(filter, replacement));
+      range =
+          context.logicalAnd(range, context.substitute(filter, replacement));
     filter = range->isInteger(1) ? nullptr : range;
     llvm::erase(open, unknown);
     return true;
@@ -331,7 +338,12 @@ bool Differentiator::resolve(Delta delta, SmallVector<const Variable *> &open,
 
 Terms Differentiator::sum(const Terms &body,
                           ArrayRef<const Variable *> variables, Expr filter) {
-  Terms result;
+  struct Sum {
+    SmallVector<const Variable *> open;
+    Expr condition;
+    Term term;
+  };
+  SmallVector<Sum> sums;
   for (const Term &original : body) {
     Term term = original;
     Expr condition = filter;
@@ -353,12 +365,25 @@ Terms Differentiator::sum(const Terms &body,
         kept.push_back(delta);
       }
     }
-    Expr value = term.coefficient;
-    if (!open.empty())
-      value = context.reduce(Combiner::Sum, open, value, condition);
-    else if (condition)
-      value = context.select(condition, value, zero(value->type));
-    append(result, {Term{value, kept}}, one(value->type));
+    // Terms that are summed over the same points are one sum.
+    auto same = llvm::find_if(sums, [&](const Sum &each) {
+      return each.open == open && each.condition == condition &&
+             each.term.deltas == kept;
+    });
+    if (same != sums.end())
+      same->term.coefficient =
+          context.add(same->term.coefficient, term.coefficient);
+    else
+      sums.push_back({open, condition, {term.coefficient, kept}});
+  }
+  Terms result;
+  for (Sum &each : sums) {
+    Expr value = each.term.coefficient;
+    if (!each.open.empty())
+      value = context.reduce(Combiner::Sum, each.open, value, each.condition);
+    else if (each.condition)
+      value = context.select(each.condition, value, zero(value->type));
+    append(result, {Term{value, each.term.deltas}}, one(value->type));
   }
   return result;
 }
@@ -392,8 +417,8 @@ Terms Differentiator::visitReduce(Expr expr) {
       same = context.logicalAnd(same,
                                 context.equal(other, context.variable(each)));
     }
-    Expr rest = context.select(same, one(expr->type),
-                               context.substitute(body, rename));
+    Expr rest =
+        context.select(same, one(expr->type), context.substitute(body, rename));
     Expr restFilter = filter ? context.substitute(filter, rename) : nullptr;
     append(weighted, inner,
            context.reduce(Combiner::Prod, others, rest, restFilter));
@@ -411,8 +436,8 @@ Expr Differentiator::close(const Terms &terms, Type type) {
   for (const Term &term : terms) {
     Expr condition = context.boolean(true);
     for (const Delta &delta : term.deltas)
-      condition = context.logicalAnd(
-          condition, context.equal(delta.first, delta.second));
+      condition = context.logicalAnd(condition,
+                                     context.equal(delta.first, delta.second));
     total = context.add(
         total, context.select(condition, term.coefficient, zero(type)));
   }
@@ -421,10 +446,30 @@ Expr Differentiator::close(const Terms &terms, Type type) {
 
 } // namespace
 
-Expr rondo::algebra::differentiate(Context &context, Expr value,
-                                   Expr variable, unsigned numFixed,
-                                   std::string &reason) {
-  Differentiator differentiator(context, variable, numFixed);
+Expr rondo::algebra::differentiate(Context &context, Expr value, Expr variable,
+                                   unsigned numFixed, std::string &reason) {
+  ArrayRef<Expr> at = variable->subscripts();
+  auto ofRead = [&](Expr read) -> std::optional<DeltaTerm> {
+    if (read->value != variable->value)
+      return std::nullopt;
+    DeltaTerm term{context.real(1, read->type), {}};
+    for (auto [i, here] : llvm::enumerate(read->subscripts())) {
+      if (here == at[i])
+        continue;
+      if (i < numFixed)
+        return std::nullopt;
+      term.deltas.push_back({here, at[i]});
+    }
+    return term;
+  };
+  return differentiate(context, value, ofRead, reason);
+}
+
+Expr rondo::algebra::differentiate(
+    Context &context, Expr value,
+    llvm::function_ref<std::optional<DeltaTerm>(Expr)> ofRead,
+    std::string &reason) {
+  Differentiator differentiator(context, ofRead);
   Terms terms = differentiator.visit(value);
   reason = differentiator.reason;
   if (!reason.empty())

@@ -275,7 +275,8 @@ Expr Context::equal(Expr a, Expr b) {
 }
 
 static Expr substituteImpl(Context &context, Expr expr,
-                           llvm::DenseMap<Expr, Expr> &known) {
+                           llvm::DenseMap<Expr, Expr> &known,
+                           llvm::function_ref<Expr(Expr)> replaceRead) {
   if (!expr)
     return nullptr;
   auto it = known.find(expr);
@@ -283,7 +284,7 @@ static Expr substituteImpl(Context &context, Expr expr,
     return it->second;
   SmallVector<Expr> args;
   for (Expr arg : expr->args)
-    args.push_back(substituteImpl(context, arg, known));
+    args.push_back(substituteImpl(context, arg, known, replaceRead));
   Expr result = expr;
   if (ArrayRef<Expr>(args) != ArrayRef<Expr>(expr->args)) {
     switch (expr->kind) {
@@ -306,6 +307,8 @@ static Expr substituteImpl(Context &context, Expr expr,
       break;
     }
   }
+  if (replaceRead && result->kind == Kind::Read)
+    result = replaceRead(result);
   known[expr] = result;
   return result;
 }
@@ -313,7 +316,12 @@ static Expr substituteImpl(Context &context, Expr expr,
 Expr Context::substitute(Expr expr,
                          const llvm::DenseMap<Expr, Expr> &replacements) {
   llvm::DenseMap<Expr, Expr> known(replacements);
-  return substituteImpl(*this, expr, known);
+  return substituteImpl(*this, expr, known, nullptr);
+}
+
+Expr Context::replaceReads(Expr expr, llvm::function_ref<Expr(Expr)> replace) {
+  llvm::DenseMap<Expr, Expr> known;
+  return substituteImpl(*this, expr, known, replace);
 }
 
 //===----------------------------------------------------------------------===//

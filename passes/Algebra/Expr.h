@@ -116,6 +116,9 @@ public:
 
   /// `expr` with leaves and variables replaced.
   Expr substitute(Expr expr, const llvm::DenseMap<Expr, Expr> &replacements);
+  /// `expr` with every read replaced by what `replace` makes of it, inner ones
+  /// first.
+  Expr replaceReads(Expr expr, llvm::function_ref<Expr(Expr)> replace);
 
 private:
   Expr unique(Node &&node);
@@ -191,6 +194,20 @@ emitReduction(Context &context, mlir::OpBuilder &at, mlir::Location loc,
               llvm::function_ref<std::pair<Expr, Expr>(llvm::ArrayRef<Expr>,
                                                        llvm::ArrayRef<Expr>)>
                   body);
+
+/// A coefficient where all pairs of indices are equal, else 0.
+struct DeltaTerm {
+  Expr coefficient;
+  llvm::SmallVector<std::pair<Expr, Expr>, 2> deltas;
+};
+
+/// The derivative of `value`, where `ofRead` says what that of a read is; none
+/// is 0. Deltas over a reduction's index end the sum over it, others become
+/// conditions; of several indices that a delta determines, the first of the sum
+/// is replaced. Null, with the reason, if something cannot be differentiated.
+Expr differentiate(Context &context, Expr value,
+                   llvm::function_ref<std::optional<DeltaTerm>(Expr)> ofRead,
+                   std::string &reason);
 
 /// d value / d variable, where `variable` is a Read. Other reads of the same
 /// tensor whose first `numFixed` subscripts are the same expressions are the

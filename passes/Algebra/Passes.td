@@ -10,6 +10,53 @@
 
 include "mlir/Pass/PassBase.td"
 
+def DeriveBackward : Pass<"rondo-derive-backward", "::mlir::ModuleOp"> {
+  let summary = "Derives the backward pass of every kernel";
+  let description = [{
+    Beside each kernel `f` a kernel `f_backward` (attribute `entry = "backward"`)
+    that computes, from the inputs of `f` and the gradients of its results, the
+    gradients of its inputs: `<argument>.grad` for arguments of real numbers,
+    `<state>.initial.grad` for initial values. `<state>.final.grad` is optional
+    as initial values are, else 0. The forward pass is part of it, as far as it is
+    needed.
+
+    Reverse mode in index notation (Griewank and Walther, Evaluating Derivatives,
+    chapter 3): with E over all equations that read X,
+    ```
+    X.grad[i] = sum over E and p of E.grad[p] * d E[p] / d X[i]
+    ```
+    where the derivative of a read X[f(p)] is a delta of f(p) and i, which ends
+    the sum over an index of p that it determines and is a condition otherwise. What a recurrence
+    feeds back becomes a recurrence in the other direction, with the *carry* of
+    reads at earlier steps as its state.
+
+    Before:
+    ```
+    S[t, i, j] = exp(g[t, i]) * S[t-1, i, j] + k[t, i] * v[t, j]
+    o[t, j]    = sum[i] q[t, i] * S[t, i, j]
+    ```
+    After, t running backwards, with S.final.grad for S.carry behind the end:
+    ```
+    S.grad[t, i, j]  = q[t, i] * o.grad[t, j] + S.carry[t+1, i, j]
+    S.carry[t, i, j] = exp(g[t, i]) * S.grad[t, i, j]
+    v.grad[t, j]     = sum[i] k[t, i] * S.grad[t, i, j]
+    g.grad[t, i]     = sum[j] S.grad[t, i, j] * exp(g[t, i]) * S[t-1, i, j]
+    S.initial.grad   = S.carry[0]
+    ```
+    Of conditions, rounding and `step` the derivative is 0, where they have one;
+    of `max` and `min` it is that of the operand that was taken, the first of two
+    equal ones, and in a reduction of each that attains it.
+
+    A batch dim that not all inputs with a gradient have is none of the backward
+    kernel: what lacks it gets the sum over it.
+
+    Pre-condition: `rondo-decompose` and `rondo-expand-grad` have run. Fails with
+    an error at the equation if something in it has no derivative.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+}
+
 def ExpandGrad : Pass<"rondo-expand-grad", "::mlir::ModuleOp"> {
   let summary = "Replaces gradients inside a model by equations";
   let description = [{
