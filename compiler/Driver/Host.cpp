@@ -72,9 +72,9 @@ llvm::Expected<HostKernel> HostKernel::open(StringRef path, StringRef kernel,
   if (rondo_library_open(path.str().c_str(), &host.library, error,
                          sizeof(error)) != RONDO_OK)
     return llvm::createStringError(error);
-  std::string name = kernel.str();
+  std::string name = kernel.str(), wanted = entry.str();
   if (rondo_library_find(host.library, kernel.empty() ? nullptr : name.c_str(),
-                         entry.str().c_str(), &host.kernel, error,
+                         wanted.c_str(), &host.kernel, error,
                          sizeof(error)) != RONDO_OK)
     return llvm::createStringError(error);
   return host;

@@ -27,7 +27,7 @@ public:
   HostKernel &operator=(HostKernel &&other);
   ~HostKernel();
 
-  /// `entry` is what the kernel computes: "forward", "backward".
+  /// `entry` is what the kernel computes: "forward", "backward" or "step".
   static llvm::Expected<HostKernel> open(llvm::StringRef path,
                                          llvm::StringRef kernel,
                                          llvm::StringRef entry);
@@ -43,7 +43,7 @@ private:
 
 /// What a tool with these options runs: "forward", "backward".
 inline const char *entryOf(const CompileOptions &options) {
-  return options.backward ? "backward" : "forward";
+  return options.onlyStep ? "step" : options.backward ? "backward" : "forward";
 }
 
 /// The kernel of a module in the rondo dialect that a tool with these options

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/Driver/Interpret.h"
+#include "compiler/Driver/Steps.h"
 #include "dialects/Rondo/Reference/Eval.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -69,12 +70,13 @@ namespace {
 struct Interpretation {
   Compiler &compiler;
   KernelOp kernel;
-  const io::TensorMap &given;
   /// Type to which arguments of the io dtype are rounded.
   std::optional<io::DType> rounding;
 
-  llvm::Expected<std::map<std::string, reference::Array>> collect();
-  llvm::Expected<io::TensorMap> run(const SizeValues &sizes);
+  llvm::Expected<std::map<std::string, reference::Array>>
+  collect(const io::TensorMap &given);
+  llvm::Expected<io::TensorMap> run(const io::TensorMap &given,
+                                    const SizeValues &sizes);
 
 private:
   bool hasIoType(StringRef argument);
@@ -97,7 +99,7 @@ bool Interpretation::hasIoType(StringRef argument) {
 }
 
 llvm::Expected<std::map<std::string, reference::Array>>
-Interpretation::collect() {
+Interpretation::collect(const io::TensorMap &given) {
   std::map<std::string, reference::Array> inputs;
   std::vector<std::string> missing;
   for (unsigned i = 0, n = kernel.getInputs().size(); i < n; ++i) {
@@ -129,8 +131,9 @@ Interpretation::collect() {
                      : "the input holds " + names));
 }
 
-llvm::Expected<io::TensorMap> Interpretation::run(const SizeValues &values) {
-  auto inputs = collect();
+llvm::Expected<io::TensorMap> Interpretation::run(const io::TensorMap &given,
+                                                  const SizeValues &values) {
+  auto inputs = collect(given);
   if (!inputs)
     return inputs.takeError();
   auto sizes = reference::inferSizes(
@@ -171,8 +174,14 @@ std::optional<io::TensorMap> driver::interpret(StringRef path,
   if (!kernel)
     return std::nullopt;
   mlir::TimingScope scope = compiler.time("interpret");
-  Interpretation interpretation{compiler, kernel, given, rounding};
-  auto outputs = interpretation.run(sizes);
+  Interpretation interpretation{compiler, kernel, rounding};
+  auto once = [&](const io::TensorMap &inputs, SizeValues own) {
+    llvm::append_range(own, sizes);
+    return interpretation.run(inputs, own);
+  };
+  auto outputs = compiler.getOptions().onlyStep
+                     ? runSteps(StepSignature::get(kernel), given, once)
+                     : once(given, {});
   if (!outputs) {
     usageError(outputs.takeError());
     return std::nullopt;

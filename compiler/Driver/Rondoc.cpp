@@ -34,7 +34,18 @@ Exit codes: 0 done; 1 the program has errors; 2 the command line, a file or the
 machine; 3 a defect of Rondo.
 )";
 
-enum class Level { Lib, Obj, Header, Ast, Rondo, Plan, Forms, LLVM, PTX };
+enum class Level {
+  Lib,
+  Obj,
+  Header,
+  Ast,
+  Rondo,
+  Plan,
+  Forms,
+  Tile,
+  LLVM,
+  PTX
+};
 
 struct Command {
   std::string input, output;
@@ -67,11 +78,6 @@ std::string defaultOutput(Level level, StringRef stem) {
 
 /// The level of --emit; nothing after reporting.
 std::optional<Level> parseLevel(StringRef name) {
-  if (name == "tile") {
-    usageError("--emit=tile is not available yet; "
-               "use lib, obj, header, ast, rondo, plan, forms, llvm or ptx");
-    return std::nullopt;
-  }
   auto level = llvm::StringSwitch<std::optional<Level>>(name)
                    .Case("lib", Level::Lib)
                    .Case("obj", Level::Obj)
@@ -80,13 +86,14 @@ std::optional<Level> parseLevel(StringRef name) {
                    .Case("rondo", Level::Rondo)
                    .Case("plan", Level::Plan)
                    .Case("forms", Level::Forms)
+                   .Case("tile", Level::Tile)
                    .Case("llvm", Level::LLVM)
                    .Case("ptx", Level::PTX)
                    .Default(std::nullopt);
   if (!level)
     usageError("--emit: `" + name +
                "` is not a level; expected lib, obj, header, ast, rondo, "
-               "plan, forms, llvm or ptx");
+               "plan, forms, tile, llvm or ptx");
   return level;
 }
 
@@ -99,11 +106,23 @@ Phase lastPhase(Level level) {
   case Level::Plan:
     return Phase::Plan;
   case Level::Forms:
+  case Level::Tile:
   case Level::Header:
     return Phase::Forms;
   default:
     return Phase::LLVM;
   }
+}
+
+/// Whether operations on tiles are in it.
+bool hasTiles(mlir::ModuleOp module) {
+  return module
+      .walk([](mlir::Operation *op) {
+        return op->getName().getDialectNamespace() == "tile"
+                   ? mlir::WalkResult::interrupt()
+                   : mlir::WalkResult::advance();
+      })
+      .wasInterrupted();
 }
 
 int compile(Compiler &compiler, const Command &command) {
@@ -138,6 +157,13 @@ int compile(Compiler &compiler, const Command &command) {
     return exitCode(emitLLVMFile(compiler, output));
   case Level::PTX:
     return exitCode(emitPTXFile(compiler, output));
+  case Level::Tile:
+    if (!hasTiles(compiler.getModule()))
+      return usageError("no kernel of " + command.input +
+                        " becomes a program on tiles, which matrix products "
+                        "of chunks or attentions over bound sizes do; "
+                        "--emit=forms shows what it becomes");
+    [[fallthrough]];
   default:
     if (llvm::Error error = writeFile(
             output, [&](llvm::raw_ostream &os) { compiler.print(last, os); }))
@@ -159,8 +185,11 @@ int driver::rondocMain(int argc, char **argv) {
                "output)"));
   cl::opt<std::string> emit(
       "emit", cl::value_desc("level"), cl::init("lib"), cl::cat(category),
-      cl::desc("What to write: lib, obj, header, ast, rondo, plan, forms, llvm "
-               "or ptx (default: lib)"));
+      cl::desc("What to write: lib, obj, header, ast, rondo, plan, forms, tile, "
+               "llvm or ptx (default: lib)"));
+  cl::opt<bool> step("step", cl::cat(category),
+                     cl::desc("Also compile one time step of each kernel, "
+                              "<kernel>_step"));
   CompileFlags flags;
   if (!parseCommandLine(argc, argv, overview,
                         {&category, &flags.getCategory()}))
@@ -175,6 +204,9 @@ int driver::rondocMain(int argc, char **argv) {
     return ExitUsage;
   if (*level == Level::PTX && options->target != TargetKind::CUDA)
     return usageError("--emit=ptx needs --target=cuda");
+  if (*level == Level::Tile && options->target != TargetKind::CUDA)
+    return usageError("--emit=tile needs --target=cuda");
+  options->step = step;
   Command command{input, output, *level, flags.wantsExplanation()};
 
   mlir::DefaultTimingManager timing;

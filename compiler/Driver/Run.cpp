@@ -11,6 +11,7 @@
 #include "compiler/Driver/Host.h"
 #include "compiler/Driver/Inputs.h"
 #include "compiler/Driver/Interpret.h"
+#include "compiler/Driver/Steps.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
@@ -69,7 +70,8 @@ RunOptions::RunOptions()
                 cl::desc("Interpret the program in f64 instead of compiling "
                          "it; with --dtype, inputs are first rounded to it")),
       step("step", cl::cat(category),
-           cl::desc("Feed one step at a time (not available yet)")),
+           cl::desc("Feed one time step after the other to the kernel's step "
+                    "(of a library that was compiled with --step)")),
       device("device", cl::value_desc("cpu"), cl::init("cpu"),
              cl::cat(category),
              cl::desc("Where to run: cpu, cuda (default: cpu)")),
@@ -81,11 +83,6 @@ bool checkOptions(const RunOptions &options, const CompileFlags &flags,
                   bool library) {
   if (options.file.empty())
     return usageError("no kernel to run; try `rondo-run --help`"), false;
-  if (options.step)
-    return usageError("--step is not available yet; run without it, or cut the "
-                      "sequence and pass `<state>.final` on as "
-                      "`<state>.initial`"),
-           false;
   if (options.reference && options.device != "cpu")
     return usageError("--reference interprets on the CPU; leave --device out"),
            false;
@@ -129,11 +126,16 @@ std::optional<io::TensorMap> runCompiled(const RunOptions &run,
   // The linker in this process resets options: copy first.
   unsigned threads = run.threads;
   std::string file = run.file, where = run.device;
+  bool step = run.step;
   std::optional<HostKernel> kernel;
   if (library) {
     auto opened = HostKernel::open(file, options.kernel, entryOf(options));
-    if (!opened)
-      return usageError(opened.takeError()), std::nullopt;
+    if (!opened) {
+      std::string hint =
+          step ? "; `rondoc --step` compiles kernels with their steps" : "";
+      return usageError(llvm::toString(opened.takeError()) + hint),
+             std::nullopt;
+    }
     kernel = std::move(*opened);
   } else {
     kernel = compileAndOpen(file, options, timing);
@@ -142,13 +144,23 @@ std::optional<io::TensorMap> runCompiled(const RunOptions &run,
   }
   if (llvm::Error error = checkDevice(*kernel, where))
     return usageError(std::move(error)), std::nullopt;
-  auto call = BoundCall::bind(*kernel, inputs, options.dims);
-  if (!call)
-    return usageError(call.takeError()), std::nullopt;
-  if (llvm::Error error = where == "cuda" ? runOnDevice(*call)
-                                          : runOnHost(*call, threads))
-    return usageError(std::move(error)), std::nullopt;
-  return call->takeOutputs();
+  auto once = [&](const io::TensorMap &given,
+                  SizeValues sizes) -> llvm::Expected<io::TensorMap> {
+    llvm::append_range(sizes, options.dims);
+    auto call = BoundCall::bind(*kernel, given, sizes);
+    if (!call)
+      return call.takeError();
+    if (llvm::Error error = where == "cuda" ? runOnDevice(*call)
+                                            : runOnHost(*call, threads))
+      return std::move(error);
+    return call->takeOutputs();
+  };
+  auto outputs =
+      step ? runSteps(StepSignature::get(kernel->info()), inputs, once)
+           : once(inputs, {});
+  if (!outputs)
+    return usageError(outputs.takeError()), std::nullopt;
+  return std::move(*outputs);
 }
 
 /// What there is to say about results that nothing is compared with.
@@ -193,6 +205,9 @@ int driver::rondoRunMain(int argc, char **argv) {
   std::optional<CompileOptions> options = flags.get(run.device);
   if (!options)
     return ExitUsage;
+  if (run.step && options->backward)
+    return usageError("--step computes forward; leave --grad out");
+  options->onlyStep = run.step;
   std::string out = run.out, check = run.check;
   double tolerance = run.tolerance;
 

@@ -116,6 +116,10 @@ Failure Compiler::simplifyModel() {
   passes.addPass(algebra::createHoistInvariants());
   addCleanup(passes);
   passes.addPass(algebra::createMergeEquations());
+  if (options.step || options.onlyStep) {
+    passes.addPass(createDeriveStep({options.onlyStep}));
+    addCleanup(passes);
+  }
   return runPasses(passes, *module, Failure::Program);
 }
 

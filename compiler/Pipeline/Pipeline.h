@@ -69,6 +69,8 @@ struct CompileOptions {
   /// Names of processors or of NVIDIA's chips, separated by commas; empty: the
   /// default variants.
   std::string archs;
+  /// Also one time step of each kernel as a kernel; or that alone.
+  bool step = false, onlyStep = false;
   /// Whether the IR is verified after every pass to LLVM, too.
   bool verifyEach = false;
   /// Whether the process ends after this compilation: what takes long to take

@@ -35,7 +35,9 @@ LogicalResult rondo::convertRecurrences(
         << "' stays sequential: " << remark::reason("{0}", reason);
     firstReason = "'" + name + "': " + reason;
   }
-  if (conversion.required && !isReplaced)
+  // The form of the kernel is asked for; what is derived from it takes what it
+  // has.
+  if (conversion.required && !isReplaced && !kernel->hasAttr("entry"))
     return emitError(kernel.getLoc())
            << "'" << kernel.getSymName() << "' has no " << conversion.name
            << " form (" << firstReason << "); compile it with --form=sequential";

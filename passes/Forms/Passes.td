@@ -10,6 +10,41 @@
 
 include "mlir/Pass/PassBase.td"
 
+def DeriveStep : Pass<"rondo-derive-step", "::mlir::ModuleOp"> {
+  let summary = "Derive a kernel that computes one time step";
+  let description = [{
+    Beside each kernel `f` comes `f_step`: its equations at one step, for
+    generating token by token. Recurrences in time become plain equations of the
+    state before. Arguments that are read at earlier steps are given with these: L of
+    them and this one where L steps back are read at most (0 before the start),
+    all `T.seen` steps where there is no bound, as for the keys and values of an
+    attention. Other tensors that are read at earlier steps come from an optional
+    input `<name>.past.initial`, 0 (a state's initial value) when it is absent,
+    and go to an output `<name>.past.final` for the next step. Where the number of a step is asked for and no tensor tells it, it
+    is the argument `T.position`.
+
+    Before:
+    ```
+    h[t, d] = a[t, d] * h[t-1, d] + x[t, d]
+    u[t, d] = silu(h[t, d])
+    y[t, d] = x[t - 1, d] * sum[p in 0..4] w[p, d] * u[t - 3 + p, d]
+    ```
+    After (T = 1; x has 2 steps, u.past.initial and u.past.final 3):
+    ```
+    h[d]        = a[0, d] * h.initial[d] + x[1, d]
+    u[0, d]     = silu(h[d])
+    u.all[l, d] = l < 3 ? u.past.initial[l, d] : u[0, d]
+    y[0, d]     = x[0, d] * sum[p in 0..4] w[p, d] * u.all[p, d]
+    u.past.final[l, d] = u.all[l + 1, d]
+    ```
+    Fails for a kernel in which something reads later steps, with a report that
+    says where.
+  }];
+  let options = [
+    Option<"only", "only", "bool", "false", "Leave no other kernel">];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
 def ToChunked : Pass<"rondo-to-chunked", "::mlir::ModuleOp"> {
   let summary = "Turn recurrences into recurrences over chunks of steps";
   let description = [{
