@@ -11,6 +11,8 @@
                                           compiled f32 code   at 2e-4
                                           f16 and bf16 code   plus one rounding
                                           other forms, in f64 at 1e-9
+                                          one step at a time, in f64 at 1e-9
+                                          code on a GPU, if there is one
 
 where the error is relative to the largest value of a tensor. When one is
 larger, the interpreter says whether the program is to blame: if rounding its
@@ -39,7 +41,12 @@ MODES = {"f64": (1e-9, 0.0, 2.0 ** -53), "f32": (2e-4, 0.0, 2.0 ** -24),
          "f16": (2e-4, 2.0 ** -11, 2.0 ** -24)}
 FORMS = ("sequential", "scan", "chunked", "newton")
 MODES.update({form: MODES["f64"] for form in FORMS})
-ROUNDED = ("f32", "bf16", "f16")
+# Modes that rondo-run calls, and how.
+CALLED = {"step": ["--step"], "cuda-f64": ["--device=cuda"],
+          "cuda-f32": ["--device=cuda"]}
+MODES.update({"step": MODES["f64"], "cuda-f64": MODES["f64"],
+              "cuda-f32": MODES["f32"]})
+ROUNDED = ("f32", "bf16", "f16", "cuda-f32")
 SMALLEST_F16 = 2.0 ** -14  # below it, the last place of f16 stays
 GREATEST_F16 = 65500.0  # what is greater may have become infinite
 RESULT_ROUNDING = {"bf16": 2.0 ** -8, "f16": 2.0 ** -11, "f32": 2.0 ** -24}
@@ -75,9 +82,17 @@ ROUND = {"bf16": lambda x: artifact.from_bf16(artifact.to_bf16(x)),
 class Plan:
     """What is done with a kernel; a function of its seed."""
 
-    def __init__(self, seed, bound=None):
+    def __init__(self, seed, bound=None, device="cpu"):
         rng = random.Random("plan %d" % seed)
-        self.seed, self.bound = seed, bound or {}
+        self.seed, self.bound, self.device = seed, bound or {}, device
+        if device == "cuda":
+            mode = rng.choice(["cuda-f64", "cuda-f32"])
+            self.modes, self.round = [mode], np.float32
+            self.options = {mode: ["--dtype=" + mode[5:]]}
+            if rng.random() < 0.5:
+                self.options[mode].append("--chunk=16")
+                self.options[mode].append("--form=chunked")
+            return
         self.modes = ["f64", "f32"]
         small = rng.random()
         if small < 0.2:
@@ -92,6 +107,10 @@ class Plan:
             if form in ("chunked", "newton"):
                 self.options[form].append(
                     "--chunk=%d" % rng.choice([1, 2, 3, 4, 5, 8, 16]))
+        if "T" not in self.bound and \
+                random.Random("step %d" % seed).random() < 0.2:
+            self.modes.append("step")
+            self.options["step"] = ["--dtype=f64", "--step"]
 
     def cases(self, kernel):
         result = []
@@ -103,6 +122,8 @@ class Plan:
             numbers = np.random.default_rng(rng.getrandbits(32))
             result.append(cases.Case(title, sizes, draw.draw_inputs(
                 kernel, sizes, numbers, self.round, rng.random() < 0.5)))
+        if self.device == "cuda":
+            return result
         if rng.random() < 0.3 and cases.can_be_packed(kernel, self.bound):
             lengths = [rng.randint(0, 9) for _ in range(rng.randint(0, 4))]
             result.append(cases.PackedCase(
@@ -200,6 +221,8 @@ class Checker:
             return library
         if code == 1 and mode in FORMS and "compile it with --form=" in output:
             return None
+        if code == 1 and mode == "step" and "no step by step form" in output:
+            return None
         lines = [line for line in output.splitlines() if "error:" in line] or \
             [line for line in output.splitlines() if "warning:" not in line] \
             or ["no message"]
@@ -263,8 +286,10 @@ class Checker:
                 with os.fdopen(writer, "wb") as pipe:
                     for mode, library in libraries.items():
                         for i, case in enumerate(drawn):
-                            pickle.dump((mode, i, self.call(
-                                kernel, case, library, rng)), pipe)
+                            call = self.call_by_tool if mode in CALLED \
+                                else self.call
+                            pickle.dump((mode, i, call(
+                                kernel, case, library, rng, mode)), pipe)
                             pipe.flush()
             finally:
                 os._exit(0)
@@ -287,12 +312,28 @@ class Checker:
                 drawn[len(done) % len(drawn)]))
         return done
 
-    def call(self, kernel, case, library, rng):
+    def call(self, kernel, case, library, rng, mode):
         try:
             info = artifact.open_library(library)[kernel.name]
             return case.call(info, rng)
         except Exception as error:
             return "%s: %s" % (type(error).__name__, error)
+
+    def call_by_tool(self, kernel, case, library, rng, mode):
+        if type(case) is not cases.Case or \
+                mode == "step" and case.sizes.get("T") == 0:
+            return None
+        given, out = self.path("call.in"), self.path("call.out")
+        safetensors.write(given, case.inputs)
+        if os.path.exists(out):
+            os.remove(out)
+        code, output = execute(
+            [self.tool("rondo-run"), library, "--kernel=" + kernel.name,
+             "--in", given, "--out", out] + CALLED[mode])
+        if code != 0:
+            return "exit code %s: %s" % (
+                code, (output.strip().splitlines() or ["no message"])[0])
+        return safetensors.read(out)
 
     def is_ill_conditioned(self, kernel, case, names, found, mode):
         """Whether rounding the arguments and the values of equations explains
@@ -360,6 +401,8 @@ class Checker:
         for case in drawn:
             self.expect(kernel, case)
         for mode, i, found in self.call_all(kernel, plan, drawn, libraries):
+            if found is None:  # not for this case
+                continue
             self.judge(kernel, drawn[i], mode, found)
 
     def check_alone(self, kernel, plan, options):

@@ -10,6 +10,7 @@
     run.py                        500 programs that are always the same
     run.py --fresh 100            100 more that are never the same
     run.py --only 1234            one program, by its seed
+    run.py --device=cuda          code for CUDA, on a machine with a GPU
 
 Programs that fail are made smaller and written to build/random-failures. The
 last line is `random: N passed, N failed (..)`.
@@ -104,9 +105,12 @@ def run_batch(work):
     kernels = []
     for seed in work.seeds:
         kernel = generate(seed)
-        kernels.append((seed, kernel, Plan(seed, bound_for(kernel, bound))))
+        kernels.append((seed, kernel, Plan(
+            seed, bound_for(kernel, bound), options.device)))
     libraries = {}
-    if not bound:
+    if options.device == "cuda":
+        flags = ["--target=cuda", "--arch=" + options.arch]
+    elif not bound:
         text = "".join(file_text(kernel) for _, kernel, _ in kernels)
         try:
             for mode in sorted({m for _, _, p in kernels for m in p.modes}):
@@ -154,6 +158,9 @@ def parse_options():
     parser.add_argument("--only", help="these seeds, separated by commas")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--output", help="write the outcome here, as JSON")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu",
+                        help="cuda: on this machine's GPU, instead")
+    parser.add_argument("--arch", default="sm_90a", help="that GPU's chip")
     parser.add_argument("--no-shrink", action="store_true",
                         help="leave failing programs as they are")
     options = parser.parse_args()
