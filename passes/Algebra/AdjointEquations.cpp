@@ -134,6 +134,17 @@ Value Adjoints::materialize(Array &array) {
                            definition, array.variables);
 }
 
+/// Whether what defines `array`, or its adjoint, reads another array of the
+/// same recurrence at its own step.
+bool Adjoints::isAtStep(Array &array, Expr read) {
+  ArrayRef<const Variable *> variables(array.variables);
+  unsigned first = array.firstAlong();
+  for (auto [k, variable] : llvm::enumerate(array.along(variables)))
+    if (read->subscripts()[first + k] != context.variable(variable))
+      return false;
+  return true;
+}
+
 /// Adjoints of a cycle, each after those that it reads at its own step.
 SmallVector<Array *> Adjoints::orderMembers(Cycle &cycle) {
   llvm::SetVector<Array *> done;
@@ -144,7 +155,7 @@ SmallVector<Array *> Adjoints::orderMembers(Cycle &cycle) {
       Array *read =
           node->kind == Kind::Read ? arrays.find(node->value) : nullptr;
       Array *of = read ? adjointOf.lookup(read) : nullptr;
-      if (of && infos[of].cycle == &cycle)
+      if (of && infos[of].cycle == &cycle && isAtStep(*array, node))
         visit(of);
     });
     done.insert(array);
@@ -172,7 +183,8 @@ void Adjoints::emitCycle(Cycle &cycle) {
     bool isNeeded = llvm::any_of(infos[member].sources, [&](Array *source) {
       return infos[source].isActive() && infos[source].cycle != &cycle;
     });
-    if (isNeeded && hasReduction(adjoint->definition))
+    if (cycle.shifted.contains(member) ||
+        (isNeeded && hasReduction(adjoint->definition)))
       locals.push_back(member);
   }
   for (Carry &carry : cycle.carries)
@@ -216,6 +228,8 @@ void Adjoints::emitCycle(Cycle &cycle) {
   llvm::DenseMap<Array *, Value> slices, pasts;
   for (auto [i, carry] : llvm::enumerate(cycle.carries))
     pasts[carry.array] = op.getPast(i);
+  for (auto [i, local] : llvm::enumerate(locals))
+    pasts[infos[local].adjoint] = op.getPast(cycle.carries.size() + i);
   OpBuilder inner = OpBuilder::atBlockEnd(block);
   auto emitStep = [&](Array &array, Expr definition) {
     ArrayRef<const Variable *> variables(array.variables);
@@ -224,22 +238,27 @@ void Adjoints::emitCycle(Cycle &cycle) {
         variables.take_front(forward.getBatch()));
     llvm::append_range(
         rest, variables.drop_front(forward.getBatch() + forward.getNumAlong()));
+    SmallVector<Expr> step = indexExprs(context, along);
     llvm::DenseMap<Expr, Expr> bindings;
     for (auto [variable, index] : llvm::zip_equal(along, op.getAlongIndices()))
       bindings[context.variable(variable)] = context.leaf(index);
     Expr local = context.replaceReads(definition, [&](Expr read) {
       Array *source = arrays.find(read->value);
+      if (!source)
+        return read;
       ArrayRef<Expr> subscripts = read->subscripts();
-      if (Value past = source ? pasts.lookup(source) : Value())
+      Value slice = slices.lookup(source);
+      if (slice && subscripts.slice(forward.getBatch(), step.size()) ==
+                       ArrayRef<Expr>(step)) {
+        SmallVector<Expr> here(subscripts);
+        here.erase(here.begin() + forward.getBatch(),
+                   here.begin() + forward.getBatch() + step.size());
+        return context.read(slice, here, Value(), {}, read->type);
+      }
+      if (Value past = pasts.lookup(source))
         return context.read(past, subscripts, read->fallback,
                             ArrayRef(read->args).drop_front(subscripts.size()),
                             read->type);
-      if (Value slice = source ? slices.lookup(source) : Value()) {
-        SmallVector<Expr> here(subscripts);
-        here.erase(here.begin() + forward.getBatch(),
-                   here.begin() + forward.getBatch() + forward.getNumAlong());
-        return context.read(slice, here, Value(), {}, read->type);
-      }
       return read;
     });
     return emit(inner, array.name, array.loc, array.type, local, rest,

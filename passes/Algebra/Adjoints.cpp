@@ -194,6 +194,17 @@ LogicalResult Adjoints::addCarry(Cycle &cycle, Array &of, Indices points) {
   return success();
 }
 
+/// Whether the step that is read follows from the reader's step alone.
+bool Adjoints::isRegular(Array &of, Expr read, ArrayRef<Expr> along) {
+  bool regular = true;
+  for (Expr point : of.along(read->subscripts()))
+    walk(point, [&](Expr node) {
+      regular &=
+          node->kind != Kind::Variable || llvm::is_contained(along, node);
+    });
+  return regular;
+}
+
 /// Reads of members of the cycle by others, or themselves, at other steps.
 LogicalResult Adjoints::findCarries(Cycle &cycle) {
   for (Array *reader : cycle.members) {
@@ -203,6 +214,10 @@ LogicalResult Adjoints::findCarries(Cycle &cycle) {
       Array *of = node->kind == Kind::Read ? arrays.find(node->value) : nullptr;
       if (!of || !isShared(*reader, *of))
         return;
+      if (!isRegular(*of, node, reader->along(ArrayRef<Expr>(own)))) {
+        cycle.shifted.insert(reader);
+        return;
+      }
       SmallVector<Expr> at = indexExprs(context, of->variables);
       llvm::DenseMap<Expr, Expr> rename;
       for (auto [from, to] : llvm::zip_equal(reader->along(ArrayRef<Expr>(own)),
@@ -245,6 +260,14 @@ LogicalResult Adjoints::analyze() {
 //===----------------------------------------------------------------------===//
 // Indices
 //===----------------------------------------------------------------------===//
+
+Expr Adjoints::compareReal(arith::CmpFPredicate predicate, Expr a, Expr b) {
+  Builder builder(context.getContext());
+  return context.apply("arith.cmpf", {a, b}, builder.getI1Type(),
+                       builder.getDictionaryAttr(builder.getNamedAttr(
+                           "predicate", builder.getI64IntegerAttr(
+                                            static_cast<int64_t>(predicate)))));
+}
 
 Expr Adjoints::index(StringRef op, Expr a, Expr b) {
   return context.apply(op, {a, b}, IndexType::get(context.getContext()));
@@ -305,6 +328,44 @@ const Variable *Adjoints::windowOf(Carry &carry) {
 // Reverse mode
 //===----------------------------------------------------------------------===//
 
+/// Whether a term is the greatest or least value that `reader` is.
+Expr Adjoints::attainsValue(Array &reader, Expr term, ArrayRef<Expr> indices) {
+  Expr value = context.read(reader.value, indices, Value(), {}, reader.type);
+  return compareReal(arith::CmpFPredicate::OEQ, term, value);
+}
+
+/// Whether a derivative may be infinite where the value is defined: of a
+/// quotient, a logarithm, a root or a power of what is read.
+static bool hasPole(Expr value) {
+  auto reads = [](Expr expr) {
+    return contains(expr, [](Expr node) { return node->kind == Kind::Read; });
+  };
+  return contains(value, [&](Expr node) {
+    if (node->isOp("arith.divf"))
+      return reads(node->args[1]);
+    return (node->isOp("math.log") || node->isOp("math.log1p") ||
+            node->isOp("math.sqrt") || node->isOp("math.rsqrt") ||
+            node->isOp("math.powf")) &&
+           reads(node);
+  });
+}
+
+/// How many terms do.
+Array &Adjoints::countAttained(Array &reader) {
+  Info &info = infos[&reader];
+  if (info.count)
+    return *info.count;
+  info.count = &arrays.add(reader.name + ".count", reader.loc, reader.type,
+                           reader.variables);
+  SmallVector<Expr> indices = indexExprs(context, reader.variables);
+  Expr extreme = reader.definition;
+  Expr one = context.select(attainsValue(reader, extreme->args[0], indices),
+                            context.real(1, reader.type), zero(reader.type));
+  info.count->definition =
+      context.reduce(Combiner::Sum, extreme->variables, one, extreme->args[1]);
+  return *info.count;
+}
+
 /// Sum over the points p of `reader` of its adjoint at p times the derivative
 /// of its definition at p; the step is fixed if one is given.
 Expr Adjoints::contribution(Array &reader, ArrayRef<Expr> step, ReadRule rule) {
@@ -322,11 +383,25 @@ Expr Adjoints::contribution(Array &reader, ArrayRef<Expr> step, ReadRule rule) {
     here[context.variable(variable)] = indices.back();
   }
   Expr value = context.substitute(reader.definition, here);
+  Expr weight = context.read(infos[&reader].adjoint->value, indices, Value(),
+                             {}, reader.type);
   Expr filter = nullptr;
-  if (value->kind == Kind::Reduce && value->combiner == Combiner::Sum) {
+  bool isExtreme =
+      value->kind == Kind::Reduce &&
+      (value->combiner == Combiner::Max || value->combiner == Combiner::Min);
+  if (isExtreme ||
+      (value->kind == Kind::Reduce && value->combiner == Combiner::Sum)) {
     llvm::append_range(open, value->variables);
     filter = value->args[1];
     value = value->args[0];
+  }
+  if (isExtreme) {
+    // Shared evenly among the terms that attain the value.
+    Expr count = context.read(countAttained(reader).value, indices, Value(), {},
+                              reader.type);
+    Expr attains = attainsValue(reader, value, indices);
+    weight =
+        context.select(attains, context.div(weight, count), zero(reader.type));
   }
   // Of the indices that a delta determines, those of run-time sizes go first.
   auto isSmall = [](const Variable *each) {
@@ -336,15 +411,21 @@ Expr Adjoints::contribution(Array &reader, ArrayRef<Expr> step, ReadRule rule) {
   llvm::copy_if(open, std::back_inserter(small), isSmall);
   llvm::erase_if(open, isSmall);
   llvm::append_range(open, small);
-  Expr weight = context.read(infos[&reader].adjoint->value, indices, Value(),
-                             {}, reader.type);
   Expr total = context.mul(weight, value);
+  // Where nothing flows in nothing flows out, also where a derivative is not
+  // finite: 0 / 0 of a softmax without terms.
+  if (hasPole(value))
+    total = context.select(
+        compareReal(arith::CmpFPredicate::UNE, weight, zero(weight->type)),
+        total, zero(total->type));
   if (!open.empty())
     total = context.reduce(Combiner::Sum, open, total, filter);
   else if (filter)
     total = context.select(filter, total, zero(total->type));
   std::string reason;
-  Expr derivative = differentiate(context, total, rule, reason);
+  SmallVector<Expr> along(reader.along(ArrayRef<Expr>(indices)));
+  auto ofRead = [&](Expr read) { return rule(read, along); };
+  Expr derivative = differentiate(context, total, ofRead, reason);
   if (derivative)
     return derivative;
   if (!hasFailed)
@@ -404,18 +485,30 @@ Expr Adjoints::fromReader(Array &reader, Array &array) {
   SmallVector<Expr> step;
   if (isSameCycle)
     llvm::append_range(step, array.along(ArrayRef<Expr>(own)));
-  auto rule = [&](Expr read) -> std::optional<DeltaTerm> {
-    if (arrays.find(read->value) != &array)
-      return std::nullopt;
-    if (isSameCycle ? array.along(read->subscripts()) != ArrayRef<Expr>(step)
-                    : matchesCarry(array, read))
-      return std::nullopt;
+  auto toPoint = [&](Expr read) {
     DeltaTerm term{context.real(1, read->type), {}};
     for (auto [subscript, expr] : llvm::zip_equal(read->subscripts(), own))
       term.deltas.push_back({subscript, expr});
     return term;
   };
-  return contribution(reader, step, rule);
+  auto rule = [&](Expr read, ArrayRef<Expr>) -> std::optional<DeltaTerm> {
+    if (arrays.find(read->value) != &array)
+      return std::nullopt;
+    if (isSameCycle ? array.along(read->subscripts()) != ArrayRef<Expr>(step)
+                    : matchesCarry(array, read))
+      return std::nullopt;
+    return toPoint(read);
+  };
+  Expr total = contribution(reader, step, rule);
+  if (!isSameCycle || !infos[&array].cycle->shifted.contains(&reader))
+    return total;
+  auto shifted = [&](Expr read,
+                     ArrayRef<Expr> along) -> std::optional<DeltaTerm> {
+    if (arrays.find(read->value) != &array || isRegular(array, read, along))
+      return std::nullopt;
+    return toPoint(read);
+  };
+  return context.add(total, contribution(reader, {}, shifted));
 }
 
 Expr Adjoints::defineCarry(Carry &carry) {
@@ -427,7 +520,7 @@ Expr Adjoints::defineCarry(Carry &carry) {
     if (!infos[reader].isActive() || reader->choice)
       continue;
     bool isSameCycle = isShared(*reader, of);
-    auto rule = [&](Expr read) -> std::optional<DeltaTerm> {
+    auto rule = [&](Expr read, ArrayRef<Expr>) -> std::optional<DeltaTerm> {
       if (arrays.find(read->value) != &of)
         return std::nullopt;
       if (!isSameCycle)
@@ -560,7 +653,7 @@ Expr Adjoints::initialFromStates(Array &choice) {
 /// before their start.
 Expr Adjoints::initialFromReader(Array &reader, Array &choice) {
   SmallVector<Expr> own = indexExprs(context, choice.variables);
-  auto rule = [&](Expr read) -> std::optional<DeltaTerm> {
+  auto rule = [&](Expr read, ArrayRef<Expr> along) -> std::optional<DeltaTerm> {
     DeltaTerm term{context.real(1, read->type), {}};
     auto append = [&](ArrayRef<Expr> subscripts) {
       for (auto [subscript, expr] : llvm::zip_equal(subscripts, own))
@@ -573,7 +666,8 @@ Expr Adjoints::initialFromReader(Array &reader, Array &choice) {
     if (!read->fallback || arrays.find(read->fallback) != &choice)
       return std::nullopt;
     Array &state = *arrays.find(read->value);
-    if (isShared(reader, state) || matchesCarry(state, read))
+    if (isShared(reader, state) ? isRegular(state, read, along)
+                                : matchesCarry(state, read))
       return std::nullopt;
     append(ArrayRef(read->args).drop_front(read->subscripts().size()));
     ArrayRef<const Variable *> variables(state.variables);
@@ -581,12 +675,12 @@ Expr Adjoints::initialFromReader(Array &reader, Array &choice) {
     auto [base, lag] = points.size() == 1
                            ? takeLag(points[0])
                            : std::pair<const Variable *, int64_t>(nullptr, 0);
-    const Variable *along =
+    const Variable *steps =
         points.empty() ? nullptr : state.along(variables)[0];
-    if (base && isSameExtent(base->upper, along->upper) &&
+    if (base && isSameExtent(base->upper, steps->upper) &&
         isConstantIntValue(base->lower, 0) && (lag == 1 || lag == -1)) {
       Expr edge = lag == 1 ? context.integer(0)
-                           : index("arith.subi", context.leaf(along->upper),
+                           : index("arith.subi", context.leaf(steps->upper),
                                    context.integer(1));
       term.deltas.push_back({context.variable(base), edge});
       return term;
@@ -659,7 +753,6 @@ Expr Adjoints::seed(Array &array) {
 /// Whether the caller passed the initial value: then zeros and ones in its
 /// place make no difference.
 Expr Adjoints::isGiven(Array &choice) {
-  Builder b(context.getContext());
   Expr both[2];
   for (int number : {0, 1}) {
     Value declared = emitConstant(choice.name + (number ? ".one" : ".zero"),
@@ -669,11 +762,7 @@ Expr Adjoints::isGiven(Array &choice) {
     both[number] = context.read(chosen, indexExprs(context, choice.variables),
                                 Value(), {}, choice.type);
   }
-  return context.apply(
-      "arith.cmpf", {both[0], both[1]}, b.getI1Type(),
-      b.getDictionaryAttr(
-          b.getNamedAttr("predicate", b.getI64IntegerAttr(static_cast<int64_t>(
-                                          arith::CmpFPredicate::UEQ)))));
+  return compareReal(arith::CmpFPredicate::UEQ, both[0], both[1]);
 }
 
 /// What flows into what is given, or declared, as an initial value.

@@ -68,6 +68,9 @@ private:
   struct Cycle {
     llvm::SmallVector<Array *> members;
     std::deque<Carry> carries;
+    /// Members that read others at steps that the index of a sum decides: their
+    /// adjoints are read at other steps than their own.
+    llvm::SetVector<Array *> shifted;
     bool isEmitted = false;
   };
   struct Info {
@@ -77,11 +80,15 @@ private:
     Cycle *cycle = nullptr;
     /// Gradients of results that it is.
     llvm::SmallVector<std::pair<TensorSpecAttr, mlir::Value>> seeds;
+    /// Of a greatest or least value: how many terms attain it.
+    Array *count = nullptr;
     /// Of a state: the gradient of its final value.
     mlir::Value finalGradient;
     bool isActive() const { return varies && matters; }
   };
-  using ReadRule = llvm::function_ref<std::optional<DeltaTerm>(Expr)>;
+  /// Of a read by a definition at the step `along`.
+  using ReadRule = llvm::function_ref<std::optional<DeltaTerm>(
+      Expr read, llvm::ArrayRef<Expr> along)>;
   using Indices = llvm::SmallVector<Expr>;
 
   mlir::LogicalResult findReads();
@@ -92,7 +99,10 @@ private:
   std::optional<DeltaTerm> matchCarry(Carry &carry, Expr read);
   bool matchesCarry(Array &of, Expr read);
   bool isShared(Array &a, Array &b);
+  bool isRegular(Array &of, Expr read, llvm::ArrayRef<Expr> along);
 
+  Expr attainsValue(Array &reader, Expr term, llvm::ArrayRef<Expr> indices);
+  Array &countAttained(Array &reader);
   Expr contribution(Array &reader, llvm::ArrayRef<Expr> step, ReadRule rule);
   Expr defineAdjoint(Array &array);
   Expr fromChoice(Array &choice, Array &array);
@@ -115,12 +125,14 @@ private:
                        llvm::DenseMap<Expr, Expr>());
   void emitCycle(Cycle &cycle);
   llvm::SmallVector<Array *> orderMembers(Cycle &cycle);
+  bool isAtStep(Array &array, Expr read);
   mlir::Value emitConstant(const llvm::Twine &name, double number,
                            mlir::Type type,
                            llvm::ArrayRef<const Variable *> variables);
 
   Expr inside(Expr point, const Variable *of);
   Expr index(llvm::StringRef op, Expr a, Expr b);
+  Expr compareReal(mlir::arith::CmpFPredicate predicate, Expr a, Expr b);
   Expr zero(mlir::Type type) { return context.real(0, type); }
 
   Context &context;

@@ -188,6 +188,8 @@ struct DeriveBackward
   LogicalResult derive(KernelOp kernel) {
     std::string name = (kernel.getSymName() + "_backward").str();
     if (Operation *other = getOperation().lookupSymbol(name)) {
+      if (other->getAttr("kernel") == kernel.getSymNameAttr())
+        return success(); // IR that was derived already
       InFlightDiagnostic error =
           other->emitError("the kernel `")
           << name << "` has the name of the backward pass of `"

@@ -54,6 +54,7 @@ private:
                Expr &filter);
   std::optional<Expr> solve(Expr side, Expr other, const Variable *unknown);
   Expr inRange(Expr point, const Variable *of);
+  Expr nearest(Expr point, const Variable *of);
 
   void append(Terms &terms, const Terms &more, Expr factor);
   Expr partial(Expr expr, unsigned operand);
@@ -310,6 +311,21 @@ std::optional<Expr> Differentiator::solve(Expr side, Expr other,
   return other;
 }
 
+/// The point of the range that is nearest to `point`.
+Expr Differentiator::nearest(Expr point, const Variable *of) {
+  Type index = IndexType::get(context.getContext());
+  Expr last = context.apply(
+      "arith.subi", {context.leaf(of->upper), context.integer(1)}, index);
+  point = context.apply("arith.minsi", {point, last}, index);
+  std::optional<int64_t> lower = getConstantIntValue(of->lower);
+  Expr low = lower ? context.integer(*lower) : context.leaf(of->lower);
+  return context.apply("arith.maxsi", {point, low}, index);
+}
+
+static bool gathers(Expr expr) {
+  return contains(expr, [](Expr node) { return node->isGather(); });
+}
+
 bool Differentiator::resolve(Delta delta, SmallVector<const Variable *> &open,
                              Term &term, Expr &filter) {
   for (const Variable *unknown : open) {
@@ -320,15 +336,19 @@ bool Differentiator::resolve(Delta delta, SmallVector<const Variable *> &open,
       point = solve(delta.second, delta.first, unknown);
     if (!point)
       continue;
+    Expr range = inRange(*point, unknown);
     llvm::DenseMap<Expr, Expr> replacement{{context.variable(unknown), *point}};
-    term.coefficient = context.substitute(term.coefficient, replacement);
+    // A gather is looked up wherever it is evaluated: at a point in range.
+    llvm::DenseMap<Expr, Expr> inside(replacement);
+    if (!range->isInteger(1) &&
+        (gathers(term.coefficient) || (filter && gathers(filter))))
+      inside[context.variable(unknown)] = nearest(*point, unknown);
+    term.coefficient = context.substitute(term.coefficient, inside);
     for (Delta &other : term.deltas)
       other = {context.substitute(other.first, replacement),
                context.substitute(other.second, replacement)};
-    Expr range = inRange(*point, unknown);
     if (filter)
-      range =
-          context.logicalAnd(range, context.substitute(filter, replacement));
+      range = context.logicalAnd(range, context.substitute(filter, inside));
     filter = range->isInteger(1) ? nullptr : range;
     llvm::erase(open, unknown);
     return true;
@@ -400,11 +420,26 @@ Terms Differentiator::visitReduce(Expr expr) {
   case Combiner::Sum:
     return sum(inner, expr->variables, filter);
   case Combiner::Max:
-  case Combiner::Min:
+  case Combiner::Min: {
+    // Shared evenly among the terms that attain the value.
+    SmallVector<const Variable *> others;
+    llvm::DenseMap<Expr, Expr> rename;
+    for (const Variable *each : expr->variables) {
+      others.push_back(context.fresh(each->lower, each->upper));
+      rename[context.variable(each)] = context.variable(others.back());
+    }
+    Expr other = context.substitute(body, rename);
+    Expr count =
+        context.reduce(Combiner::Sum, others,
+                       context.select(equalReal(other, expr), one(expr->type),
+                                      zero(expr->type)),
+                       filter ? context.substitute(filter, rename) : nullptr);
     append(weighted, inner,
-           context.select(equalReal(body, expr), one(expr->type),
+           context.select(equalReal(body, expr),
+                          context.div(one(expr->type), count),
                           zero(expr->type)));
     return sum(weighted, expr->variables, filter);
+  }
   case Combiner::Prod: {
     // sum over i of d body(i) times the product over all other k.
     SmallVector<const Variable *> others;

@@ -274,7 +274,9 @@ Expr Context::equal(Expr a, Expr b) {
   return compareIndex(static_cast<int64_t>(arith::CmpIPredicate::eq), a, b);
 }
 
+/// `known` holds `replacements` and what was made of other nodes.
 static Expr substituteImpl(Context &context, Expr expr,
+                           const llvm::DenseMap<Expr, Expr> &replacements,
                            llvm::DenseMap<Expr, Expr> &known,
                            llvm::function_ref<Expr(Expr)> replaceRead) {
   if (!expr)
@@ -282,9 +284,23 @@ static Expr substituteImpl(Context &context, Expr expr,
   auto it = known.find(expr);
   if (it != known.end())
     return it->second;
+  // The index of a reduction is another one than that of the same identity
+  // outside of it.
+  llvm::DenseMap<Expr, Expr> outer, inner;
+  llvm::DenseMap<Expr, Expr> *here = &known;
+  for (const Variable *bound : expr->variables)
+    if (Expr own = context.variable(bound); replacements.contains(own)) {
+      if (here == &known)
+        outer = replacements;
+      outer.erase(own);
+      here = &inner;
+    }
+  inner = outer;
   SmallVector<Expr> args;
   for (Expr arg : expr->args)
-    args.push_back(substituteImpl(context, arg, known, replaceRead));
+    args.push_back(substituteImpl(context, arg,
+                                  here == &known ? replacements : outer, *here,
+                                  replaceRead));
   Expr result = expr;
   if (ArrayRef<Expr>(args) != ArrayRef<Expr>(expr->args)) {
     switch (expr->kind) {
@@ -316,12 +332,12 @@ static Expr substituteImpl(Context &context, Expr expr,
 Expr Context::substitute(Expr expr,
                          const llvm::DenseMap<Expr, Expr> &replacements) {
   llvm::DenseMap<Expr, Expr> known(replacements);
-  return substituteImpl(*this, expr, known, nullptr);
+  return substituteImpl(*this, expr, replacements, known, nullptr);
 }
 
 Expr Context::replaceReads(Expr expr, llvm::function_ref<Expr(Expr)> replace) {
-  llvm::DenseMap<Expr, Expr> known;
-  return substituteImpl(*this, expr, known, replace);
+  llvm::DenseMap<Expr, Expr> none, known;
+  return substituteImpl(*this, expr, none, known, replace);
 }
 
 //===----------------------------------------------------------------------===//
@@ -631,8 +647,7 @@ Value rondo::algebra::emitReduction(
                              leaves(context, equation.getReductionIndices()));
   // One block of code: the filter is emitted with the term.
   Value value = Exporter(equation).emit(inside, term);
-  Value condition =
-      filter ? Exporter(equation).emit(inside, filter) : Value();
+  Value condition = filter ? Exporter(equation).emit(inside, filter) : Value();
   YieldOp::create(inside, loc, value, condition);
   return equation.getResult();
 }

@@ -45,7 +45,7 @@ def DeriveBackward : Pass<"rondo-derive-backward", "::mlir::ModuleOp"> {
     ```
     Of conditions, rounding and `step` the derivative is 0, where they have one;
     of `max` and `min` it is that of the operand that was taken, the first of two
-    equal ones, and in a reduction of each that attains it.
+    equal ones; in a reduction all that attain it share it.
 
     A batch dim that not all inputs with a gradient have is none of the backward
     kernel: what lacks it gets the sum over it.

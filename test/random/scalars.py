@@ -245,9 +245,10 @@ def product(terms):
 
 
 def attained(best, terms):
-    """The derivative is that of every term that attains the value."""
+    """The terms that attain the value share its derivative."""
     if any(isinstance(x, Dual) for x in terms):
-        return Dual(value(best), sum(slope(x) for x in terms if x == best))
+        slopes = [slope(x) for x in terms if x == best]
+        return Dual(value(best), sum(slopes) / max(1, len(slopes)))
     return best
 
 
