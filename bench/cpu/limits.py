@@ -9,6 +9,7 @@
     python3 bench/cpu/limits.py
 
   fma     f32 multiply-adds per second, times 2, from registers
+  dot     the same by dot products of bf16 pairs, where there are any
   triad   bytes per second of a = b + s * c on arrays of 64 MiB: 12 per element
   copy    bytes per second of a = b on the same arrays: 8 per element
   triad_nt, copy_nt   the same with non-temporal stores
@@ -67,6 +68,25 @@ __attribute__((noinline)) static void fma_run(long n, float x, float y) {
   sink = sum[0];
 }
 
+#ifdef __AVX512BF16__
+typedef __bf16 halves __attribute__((vector_size(4 * LANES)));
+__attribute__((noinline)) static void dot_run(long n, float x, float y) {
+  vec acc[CHAINS];
+  for (int i = 0; i < CHAINS; ++i)
+    acc[i] = (vec){0} + (float)i;
+  vec a = (vec){0} + x, b = (vec){0} + y;
+  for (long k = 0; k < n; ++k) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < CHAINS; ++i)
+      acc[i] = __builtin_ia32_dpbf16ps_512(acc[i], (halves)a, (halves)b);
+  }
+  vec sum = acc[0];
+  for (int i = 1; i < CHAINS; ++i)
+    sum += acc[i];
+  sink = sum[0];
+}
+#endif
+
 enum { N = 16 << 20 };
 static float *a, *b, *c;
 
@@ -103,6 +123,9 @@ __attribute__((noinline)) static void read_l2(float s) {
 }
 enum { FMA_STEPS = 2000000 };
 static void fma_call(float s) { fma_run(FMA_STEPS, s, 1e-3f); }
+#ifdef __AVX512BF16__
+static void dot_call(float s) { dot_run(FMA_STEPS, s, 1e-3f); }
+#endif
 
 static int compare(const void *x, const void *y) {
   double p = *(const double *)x, q = *(const double *)y;
@@ -129,6 +152,9 @@ int main(void) {
   for (long i = 0; i < N; ++i)
     a[i] = b[i] = c[i] = 1;
   printf("{\"fma\": %g, ", 2.0 * CHAINS * LANES * FMA_STEPS / seconds(fma_call));
+#ifdef __AVX512BF16__
+  printf("\"dot\": %g, ", 4.0 * CHAINS * LANES * FMA_STEPS / seconds(dot_call));
+#endif
   printf("\"triad\": %g, ", 12.0 * N / seconds(triad));
   printf("\"triad_nt\": %g, ", 12.0 * N / seconds(triad_nt));
   printf("\"copy\": %g, ", 8.0 * N / seconds(copy));

@@ -59,10 +59,10 @@ def import_torch(threads):
     return torch
 
 
-def torch_cell(kind, dims, threads):
+def torch_cell(kind, dims, threads, dtype="float32"):
     torch = import_torch(threads)
-    cell = getattr(torch.nn, kind)(1, dims["D"])
-    x = torch.randn(dims["T"], dims["B"], 1)
+    cell = getattr(torch.nn, kind)(1, dims["D"]).to(getattr(torch, dtype))
+    x = torch.randn(dims["T"], dims["B"], 1).to(getattr(torch, dtype))
     return lambda: cell(x)
 
 
@@ -74,6 +74,16 @@ def torch_lstm(dims, threads):
 @peer
 def torch_gru(dims, threads):
     return torch_cell("GRU", dims, threads)
+
+
+@peer
+def torch_lstm_bf16(dims, threads):
+    return torch_cell("LSTM", dims, threads, "bfloat16")
+
+
+@peer
+def torch_gru_bf16(dims, threads):
+    return torch_cell("GRU", dims, threads, "bfloat16")
 
 
 @peer

@@ -98,7 +98,8 @@ CompileFlags::CompileFlags()
              cl::cat(category), cl::desc("Where the code runs: cpu or cuda (default: cpu)")),
       archHelp("Processors to make code for, separated by commas: " +
                llvm::join(getTargetNames(), ", ") +
-               " (default: x86-64-v3,x86-64-v4); for cuda: sm_80, sm_90a, ... "
+               " (default: x86-64-v3,x86-64-v4; with --dtype=bf16 "
+               "x86-64-v3,x86-64-v4-bf16); for cuda: sm_80, sm_90a, ... "
                "(default: sm_80,sm_90a)"),
       arch("arch", cl::value_desc("names"), cl::cat(category),
            cl::desc(archHelp)),

@@ -318,13 +318,22 @@ void Compiler::moveTilePrograms() {
   tilePrograms.clear();
 }
 
+/// The processors that were asked for. For kernels of bf16 numbers, those that
+/// have dot products of them are among the two that are taken otherwise.
+static auto findVariants(const CompileOptions &options) {
+  bool isOfBF16 = options.io == frontend::model::DType::BF16;
+  return rondo::getVariants(options.archs.empty() && isOfBF16
+                                ? "x86-64-v3,x86-64-v4-bf16"
+                                : llvm::StringRef(options.archs));
+}
+
 /// One choice for all variants: that of the best processor.
 Failure Compiler::setTarget() {
   if (options.target == TargetKind::CUDA) {
     setDeviceTargetAttr(*module);
     return Failure::None;
   }
-  auto targets = rondo::getVariants(options.archs);
+  auto targets = findVariants(options);
   if (!targets)
     return fail(Failure::Environment, llvm::toString(targets.takeError()));
   setTargetAttr(*module, targets->back());
@@ -474,7 +483,7 @@ Failure Compiler::lowerToNVVM() {
 Failure Compiler::lowerToLLVM() {
   if (options.target == TargetKind::CUDA)
     return lowerToNVVM();
-  auto targets = rondo::getVariants(options.archs);
+  auto targets = findVariants(options);
   if (!targets)
     return fail(Failure::Environment, llvm::toString(targets.takeError()));
   // Side by side in one module, where MLIR lowers them at the same time.

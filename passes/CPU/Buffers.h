@@ -13,7 +13,7 @@
 #ifndef RONDO_PASSES_CPU_BUFFERS_H
 #define RONDO_PASSES_CPU_BUFFERS_H
 
-#include "mlir/IR/Value.h"
+#include "mlir/IR/OpDefinition.h"
 #include "llvm/ADT/SmallVector.h"
 
 namespace rondo::cpu {
@@ -23,6 +23,9 @@ void collectRoots(mlir::Value memref,
                   llvm::SmallVectorImpl<mlir::Value> &roots);
 
 bool mayOverlap(mlir::Value a, mlir::Value b);
+
+/// The sizes of a view, as far as they are known.
+llvm::SmallVector<mlir::OpFoldResult> getShape(mlir::Value memref);
 
 } // namespace rondo::cpu
 

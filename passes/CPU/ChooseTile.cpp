@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/CPU/ChooseTile.h"
-#include "dialects/Rondo/IR/RondoDialect.h"
+#include "dialects/Rondo/IR/PairOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -71,6 +71,10 @@ private:
 
 static double getOpCost(Operation *op) {
   StringRef dialect = op->getName().getDialectNamespace();
+  if (isa<DotPairOp>(op))
+    return 1;
+  if (isa<PackPairOp>(op))
+    return 4;
   if (dialect == "rondo" || isa<math::ExpOp, math::LogOp, math::TanhOp>(op))
     return 16;
   if (dialect == "math")

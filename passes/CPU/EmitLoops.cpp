@@ -443,9 +443,13 @@ SmallVector<Value> NestEmitter::getNextValues(ArrayRef<Value> values) {
 /// The first index of a triangle's inner dim that row `row` of the tile does
 /// not have.
 Value NestEmitter::getRowEnd(unsigned row) {
-  return arith::AddIOp::create(
-      builder, loc, body.getIndex(tile.triangle->row),
-      constantIndex(int64_t(row) + tile.triangle->offset + 1));
+  const Triangle &triangle = *tile.triangle;
+  int64_t next = int64_t(row) + triangle.offset + 1;
+  Value end = arith::AddIOp::create(builder, loc, body.getIndex(triangle.row),
+                                    constantIndex(next + triangle.scale - 1));
+  if (triangle.scale == 1)
+    return end;
+  return arith::ShRUIOp::create(builder, loc, end, constantIndex(1));
 }
 
 /// Keeps what the accumulators started from where vectors reach beyond the ends
@@ -514,6 +518,10 @@ SmallVector<Value> NestEmitter::reduceTriangle(unsigned position,
   }
   values.assign(loop.result_begin(), loop.result_end());
   for (unsigned row = 1; row < getTriangleRows(); ++row) {
+    // With a scale of 2, every other row ends where the one before does: tiles
+    // of several rows start at even ones.
+    if ((row + tile.triangle->offset) % tile.triangle->scale != 0)
+      continue;
     enter(dim, whole, getRowEnd(row - 1));
     setAccumulators(values);
     body.emitOps(position);

@@ -128,7 +128,9 @@ public:
                  ExpandExtremum<arith::MinimumFOp, arith::CmpFPredicate::OLT>>(
         &getContext(), /*benefit=*/2);
     arith::populateCeilFloorDivExpandOpsPatterns(patterns);
-    if (!target.hasBF16)
+    if (target.hasBF16)
+      populateExpandPairPatterns(patterns);
+    else
       arith::populateExpandBFloat16Patterns(patterns);
     if (!target.hasF16())
       populateExpandF16Patterns(patterns);

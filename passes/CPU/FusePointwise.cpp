@@ -34,29 +34,6 @@ using namespace rondo::cpu;
 /// Fused bodies have at most so many operands: each is a stream of addresses.
 static constexpr unsigned kMaxOperands = 20;
 
-/// The sizes of a view, as far as they are known.
-static SmallVector<OpFoldResult> getShape(Value memref) {
-  auto type = cast<MemRefType>(memref.getType());
-  Builder builder(type.getContext());
-  SmallVector<OpFoldResult> shape, sizes;
-  if (auto view = memref.getDefiningOp<memref::SubViewOp>()) {
-    llvm::SmallBitVector dropped = view.getDroppedDims();
-    for (auto [dim, size] : llvm::enumerate(view.getMixedSizes()))
-      if (!dropped.test(dim))
-        sizes.push_back(size);
-  }
-  auto view = memref.getDefiningOp<memref::ViewOp>();
-  for (int64_t dim = 0, next = 0; dim < type.getRank(); ++dim) {
-    if (!type.isDynamicDim(dim))
-      shape.push_back(builder.getIndexAttr(type.getDimSize(dim)));
-    else if (view)
-      shape.push_back(view.getSizes()[next++]);
-    else
-      shape.push_back(sizes.empty() ? OpFoldResult() : sizes[dim]);
-  }
-  return shape;
-}
-
 /// Whether the op computes every point of its results by itself.
 static bool isPointwise(linalg::GenericOp op) {
   if (op.getNumReductionLoops() > 0 || op.getNumLoops() == 0)

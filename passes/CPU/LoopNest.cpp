@@ -265,9 +265,10 @@ std::optional<Triangle> LoopNest::findTriangle() const {
   unsigned numInner = 0, numRow = 0;
   for (unsigned dim = 0; dim < getNumDims(); ++dim) {
     int64_t c = left->coefficients[dim] - right->coefficients[dim];
-    if (c == 1 && ++numInner)
+    if ((c == 1 || (c == 2 && isReduction(dim))) && ++numInner) {
       triangle.inner = dim;
-    else if (c == -1 && ++numRow)
+      triangle.scale = c;
+    } else if (c == -1 && ++numRow)
       triangle.row = dim;
     else if (c != 0)
       return std::nullopt;
@@ -277,7 +278,7 @@ std::optional<Triangle> LoopNest::findTriangle() const {
   int64_t rows = staticExtents[triangle.row];
   int64_t width = staticExtents[triangle.inner];
   bool isInRange = (isSquare && triangle.offset <= 0) ||
-                   (rows >= 0 && rows + triangle.offset <= width);
+                   (rows >= 0 && rows + triangle.offset <= triangle.scale * width);
   if (numInner != 1 || numRow != 1 || isReduction(triangle.row) ||
       triangle.offset < -1 || !isInRange)
     return std::nullopt;

@@ -40,12 +40,14 @@ struct Output {
 };
 
 /// A reduction that adds only where
-///   index of `inner` <= index of `row` + offset,
-/// `row` being a parallel dim.
+///   scale * index of `inner` <= index of `row` + offset,
+/// `row` being a parallel dim. The scale is 1, or 2 where `inner` is one of the
+/// reduction.
 struct Triangle {
   unsigned inner, row;
   int64_t offset;
   mlir::arith::SelectOp select; // select(condition, term, identity)
+  int64_t scale = 1;
 };
 
 class LoopNest {

@@ -43,6 +43,8 @@ namespace rondo::cpu {
 
 /// Conversions between f16 and f32 by integer and f32 arithmetic.
 void populateExpandF16Patterns(mlir::RewritePatternSet &patterns);
+/// Pairs of bf16 numbers, where there is a dot product of vectors of them.
+void populateExpandPairPatterns(mlir::RewritePatternSet &patterns);
 
 #define GEN_PASS_DECL
 #include "passes/CPU/Passes.h.inc"

@@ -70,6 +70,33 @@ def JoinSteps : Pass<"rondo-join-steps", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numJoined", "joined", "loops that became one nest">];
 }
 
+def PairOperands : Pass<"rondo-pair-operands", "::mlir::ModuleOp"> {
+  let summary = "Let products of matrices be dot products of bf16 pairs";
+  let description = [{
+    On a processor with a dot product of bf16 numbers, in kernels all of whose
+    real arguments and results are such numbers: the factors of a sum of products
+    are rounded to bf16, and two neighbours along the summed dim become one word.
+    What is written to a factor's buffer is copied to a buffer of words behind
+    the workspace of before.
+
+    ```mlir
+    linalg.generic ins(%r) outs(%a) { r }
+    linalg.generic ins(%a, %b) outs(%c) { c + a * b }
+    // becomes
+    linalg.generic ins(%r) outs(%a) { r }
+    linalg.generic ins(%a_even, %a_odd) outs(%a_words) { rondo.pack_pair }
+    linalg.generic ins(%a_words, %b_words) outs(%c) { c + rondo.dot_pair }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::LLVM::LLVMDialect",
+                           "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect",
+                           "::rondo::RondoDialect"];
+  let statistics = [Statistic<"numPaired", "paired", "products of pairs">];
+}
+
 def FusePointwise : Pass<"rondo-fuse-pointwise", "::mlir::ModuleOp"> {
   let summary = "Compute the pointwise ops of a step in one loop";
   let description = [{

@@ -15,14 +15,20 @@ def row(name, dims, work, unit, example=None, **more):
 
 
 # The weights are read once per step and the products of all gates dominate.
-def cell(name, batch, steps, gates, **more):
+# ONNX Runtime has no such cells in bf16 on the CPU.
+def cell(name, batch, steps, gates, dtype="f32", **more):
     heads = {"H": 1} if name == "lstm" else {}
-    return row("%s/b%d" % (name, batch),
+    short = dtype == "bf16"
+    work = "T*%d*%d*D*D" % (gates, 2 if short else 4)
+    peers = ("torch_%s" % name, "onnx_%s" % name)
+    return row("%s/b%d/%s" % (name, batch, dtype),
                {"B": batch, "T": steps, **heads, "D": 256}, "T", "step",
-               limit="read_l2" if batch == 1 else "fma",
-               limit_work=("T*%d*4*D*D" if batch == 1 else "B*T*%d*2*D*D")
-               % gates,
-               peers=("torch_%s" % name, "onnx_%s" % name), **more)
+               example=name,
+               limit="read_l2" if batch == 1 else "dot" if short else "fma",
+               limit_work=work if batch == 1 else "B*T*%d*2*D*D" % gates,
+               args=("--dtype=%s" % dtype,),
+               peers=peers + ("torch_%s_bf16" % name,) if short else peers,
+               **more)
 
 
 ROWS = [
@@ -48,7 +54,11 @@ ROWS = [
     row("grid", {"B": 1, "Y": 256, "X": 256, "D": 128}, "B*Y*X*D*16", "byte",
         limit="triad"),
     cell("lstm", 1, 256, 4, bar=11e-6),
+    cell("lstm", 1, 256, 4, "bf16", bar=11e-6),
     cell("lstm", 16, 64, 4, bar=45e-6),
+    cell("lstm", 16, 64, 4, "bf16", bar=45e-6),
     cell("gru", 1, 256, 3),
+    cell("gru", 1, 256, 3, "bf16"),
     cell("gru", 16, 64, 3),
+    cell("gru", 16, 64, 3, "bf16"),
 ]

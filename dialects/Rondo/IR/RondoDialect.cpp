@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/Rondo/IR/RondoDialect.h"
+#include "dialects/Rondo/IR/PairOps.h"
 #include "dialects/Rondo/IR/RondoOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -29,5 +30,9 @@ void RondoDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "dialects/Rondo/IR/RondoOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Rondo/IR/PairOps.cpp.inc"
       >();
 }
