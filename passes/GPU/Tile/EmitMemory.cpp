@@ -243,7 +243,7 @@ void ThreadEmitter::copyPieces(const Place &place, const Parts &target,
   int64_t pieces = target.storedColumns() / 8, threads = 32 * warps;
   int64_t total = target.storedRows() * pieces;
   bool even = threads % pieces == 0 && (threads / pieces) % 8 == 0;
-  Value row, offset, room, source, step;
+  Value row, rowsLeft, offset, room, source, step;
   int64_t before = 0;
   for (int64_t first = 0; first < total; first += threads) {
     int64_t further = even ? first / pieces : 0;
@@ -268,10 +268,10 @@ void ThreadEmitter::copyPieces(const Place &place, const Parts &target,
     }
     before = further;
     // Where there is nothing, no bytes are read.
-    // The limit is the same for all threads: it has no registers of theirs.
-    Value limit =
-        further ? at.sub(place.rowLimit, at.constant(further)) : place.rowLimit;
-    Value present = at.less(row, limit);
+    // One difference for all rows, which are constants behind the first.
+    if (!even || first == 0)
+      rowsLeft = at.sub(place.rowLimit, row);
+    Value present = at.less(at.constant(further), rowsLeft);
     Value bytes = at.select(present, room, at.constant(0));
     auto copy = [&] {
       at.copyAsync(offset, further * pitch(target), source, bytes);
@@ -471,11 +471,11 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
     Value row = at.shiftLeft(piece, 3);
     Value firstOffset = pieceOffset(stage, firstOwn, piece, 0);
     Value pointer = pointerTo(place, row, firstOwn);
+    Value stepsLeft = at.sub(place.columnLimit, firstOwn);
     for (int64_t first = 0; first < steps; first += 16) {
       if (isWhole) {
         // What differs is the same for all threads: it has no registers of
         // theirs.
-        Value limit = at.sub(place.columnLimit, at.constant(first));
         Value further = arith::MulIOp::create(
             builder, at.loc, place.columnStride,
             arith::ConstantIntOp::create(builder, at.loc, builder.getI64Type(),
@@ -486,7 +486,7 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
         for (int64_t i = 0; i < 4; ++i)
           words.push_back(
               vector::ExtractOp::create(builder, at.loc, loaded, i));
-        at.storeGlobalIf(at.less(firstOwn, limit), words,
+        at.storeGlobalIf(at.less(at.constant(first), stepsLeft), words,
                          at.globalPointer(pointer, further));
         continue;
       }
