@@ -19,8 +19,7 @@ def Layout : I32EnumAttr<"Layout", "where the elements of a tile are", [
   I32EnumAttrCase<"Lanes", 3, "lanes">,
   I32EnumAttrCase<"Uniform", 4, "uniform">,
   I32EnumAttrCase<"Shared", 5, "shared">,
-  I32EnumAttrCase<"Strips", 6, "strips">,
-  I32EnumAttrCase<"Slice", 7, "slice">
+  I32EnumAttrCase<"Slice", 6, "slice">
 ]> {
   let cppNamespace = "::rondo::tile";
 }
@@ -39,8 +38,6 @@ def TileType : TileTypeDef<"Tile", "tile"> {
       min(warps, rows / 16) rows of warps; a warp holds blocks of 16 rows and 8
       columns, four elements per lane.
     - `operand`: left operand of `mma.sync`, in registers.
-    - `strips`: blocks of 8 rows of a column in one thread, neighbouring columns
-      in neighbouring lanes, the blocks in different warps.
     - `lanes`: vectors; element e in lane e mod 32, in every warp the same.
     - `slice`: a column, each element in the threads that have its row of an
       accumulator.

@@ -49,8 +49,6 @@ static Layout chooseLayout(Value value) {
   if (type.isVector())
     return Layout::Lanes;
   Operation *op = value.getDefiningOp();
-  if (isInStrips(value))
-    return Layout::Strips;
   if (isa_and_nonnull<ViewOp, TransposeOp>(op) ||
       (isa_and_nonnull<LoadOp>(op) &&
        (type.getElementType().isBF16() || meetsDot(value))))
@@ -110,8 +108,7 @@ bool AssignLayouts::isSlice(Operation *op) {
   if (grid.rowBlocks * grid.rows * 16 != type.getRows())
     return false;
   if (auto reduce = dyn_cast<ReduceOp>(op))
-    return reduce.getSource().getType().isMatrix() && grid.columns == 1 &&
-           !hasLayout(reduce.getSource(), Layout::Strips);
+    return reduce.getSource().getType().isMatrix() && grid.columns == 1;
   return isa<MapOp>(op) && llvm::any_of(op->getOperands(), [](Value operand) {
            return hasLayout(operand, Layout::Slice);
          });
@@ -163,11 +160,54 @@ void AssignLayouts::convertVectors(Operation *op) {
   }
 }
 
+/// The operation, with what leads to it, moves up to `place`.
+static bool moveUp(Operation *op, Operation *place) {
+  if (op->getBlock() != place->getBlock() || op->isBeforeInBlock(place))
+    return true;
+  if (op == place || (!isMemoryEffectFree(op) && !isa<LoadOp, ViewOp>(op)))
+    return false;
+  bool fits = true;
+  op->walk([&](Operation *inner) {
+    for (Value operand : inner->getOperands())
+      if (Operation *source = operand.getDefiningOp())
+        if (!op->isAncestor(source))
+          fits = fits && moveUp(source, place);
+  });
+  if (fits)
+    op->moveBefore(place);
+  return fits;
+}
+
+/// Sums weighed by products down the rows stand in front of scans of the same
+/// factors, which are computed on the way to them, and beside one another.
+static void gatherSums(gpu::GPUFuncOp kernel) {
+  SmallVector<SegmentDotOp> sums;
+  kernel.walk([&](SegmentDotOp sum) { sums.push_back(sum); });
+  for (SegmentDotOp sum : sums) {
+    Operation *place = sum;
+    for (Operation *user : sum.getFactors().getUsers())
+      if (isa<ScanOp, SegmentDotOp>(user) &&
+          user->getBlock() == sum->getBlock() && user->isBeforeInBlock(place))
+        place = user;
+    if (place == sum)
+      continue;
+    bool fits = true;
+    for (Value operand : sum->getOperands())
+      if (Operation *source = operand.getDefiningOp())
+        fits = fits && moveUp(source, place);
+    if (fits && isa<ScanOp>(place))
+      sum->moveBefore(place);
+    else if (fits)
+      sum->moveAfter(place);
+  }
+}
+
 void AssignLayouts::runOnOperation() {
   auto attribute = getOperation()->getAttrOfType<IntegerAttr>("tile.warps");
   if (!attribute)
     return;
   warps = attribute.getInt();
+  gatherSums(getOperation());
   SmallVector<Operation *> ops;
   getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
     for (Region &region : op->getRegions())
@@ -188,15 +228,19 @@ void AssignLayouts::runOnOperation() {
       assignDot(dot);
     } else if (isa<TransposeOp, InvertOp, SegmentDotOp, ScanOp, ExtractOp>(
                    op)) {
-      Layout wanted = isa<TransposeOp>(op) ? Layout::Shared
-                      : isa<InvertOp>(op)  ? Layout::Accumulator
-                                           : Layout::Strips;
-      for (OpOperand &operand : op->getOpOperands())
+      Layout wanted =
+          isa<TransposeOp>(op) ? Layout::Shared : Layout::Accumulator;
+      for (OpOperand &operand : op->getOpOperands()) {
+        // Queries and keys are taken from where they are.
+        auto dot = dyn_cast<SegmentDotOp>(op);
+        if (dot && operand.get() != dot.getFactors())
+          continue;
         if (cast<TileType>(operand.get().getType()).isMatrix())
           operand.set(convert(builder, operand.get(), wanted));
+      }
     } else if (auto store = dyn_cast<StoreOp>(op)) {
       auto type = cast<TileType>(store.getValue().getType());
-      if (type.isMatrix() && type.getLayout() != Layout::Strips)
+      if (type.isMatrix())
         store.getValueMutable().assign(
             convert(builder, store.getValue(), Layout::Accumulator));
     } else if (auto loop = dyn_cast<scf::ForOp>(op)) {

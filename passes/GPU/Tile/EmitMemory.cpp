@@ -104,8 +104,6 @@ void ThreadEmitter::emitLoad(LoadOp op) {
   if (type.getLayout() == Layout::Shared) {
     parts = allocateShared(type);
     loadIntoShared(place, parts);
-  } else if (type.getLayout() == Layout::Strips) {
-    parts = loadStrips(type, place, op->hasAttr(kWhole));
   } else if (type.getLayout() == Layout::Uniform) {
     parts.values.push_back(loadElement(place, at.constant(0), at.constant(0)));
   } else if (type.getLayout() == Layout::Lanes) {
@@ -323,14 +321,10 @@ void ThreadEmitter::emitStore(StoreOp op) {
     }
     return;
   }
-  if (type.getLayout() == Layout::Strips) {
-    storeStrips(place, parts, op->hasAttr(kWhole));
-    return;
-  }
   Grid grid(type, warps);
   bool power = (grid.columnBlocks & (grid.columnBlocks - 1)) == 0;
   if (!place.element.isF32() && place.unitColumns && power) {
-    storeRows(place, parts);
+    storeRows(place, parts, op->hasAttr(kWhole));
     return;
   }
   bool unitRows = static_cast<int64_t>(op.getRowDim()) ==
@@ -386,9 +380,21 @@ void ThreadEmitter::storePiece(const Place &place, Value present, Value aligned,
                  pointer(one), 2);
 }
 
+/// 16 bytes at `offset` and `further` in shared memory, if they are present.
+void ThreadEmitter::storeWords(Value present, Value offset, int64_t further,
+                               Value pointer) {
+  Type four = VectorType::get(4, builder.getI32Type());
+  Value loaded = at.loadShared(four, offset, further, 16);
+  Values words;
+  for (int64_t i = 0; i < 4; ++i)
+    words.push_back(vector::ExtractOp::create(builder, at.loc, loaded, i));
+  at.storeGlobalIf(present, words, pointer);
+}
+
 /// Each warp exchanges its elements through shared memory so that lanes write
 /// 16 bytes in a row.
-void ThreadEmitter::storeRows(const Place &place, const Parts &parts) {
+void ThreadEmitter::storeRows(const Place &place, const Parts &parts,
+                              bool isWhole) {
   Grid grid(parts.type, warps);
   Parts stage{parts.type.withElementType(builder.getBF16Type())
                   .withLayout(Layout::Shared),
@@ -421,7 +427,12 @@ void ThreadEmitter::storeRows(const Place &place, const Parts &parts) {
                           16 * grid.rows * b);
       Value column = at.shiftLeft(piece, 3);
       Value offset = pieceOffset(stage, here, piece, 0);
-      storePiece(place, at.less(here, place.rowLimit), aligned, offset,
+      Value inRows = at.less(here, place.rowLimit);
+      if (isWhole) {
+        storeWords(inRows, offset, 0, pointerTo(place, here, column));
+        continue;
+      }
+      storePiece(place, inRows, aligned, offset,
                  at.sub(place.columnLimit, column), [&](Value more) {
                    return pointerTo(place, here,
                                     more ? at.add(column, more) : column);
@@ -462,7 +473,6 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
       }
   at.warpBarrier();
   Value aligned = isAligned(place, place.columnStride);
-  Type four = VectorType::get(4, builder.getI32Type());
   Value half = at.bitAnd(lane, 1), ownStep = at.shiftRight(lane, 1);
   int64_t steps = 8 * grid.columnBlocks;
   Value firstOwn = at.add(at.mul(warpColumn(grid), steps), ownStep);
@@ -480,14 +490,8 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
             builder, at.loc, place.columnStride,
             arith::ConstantIntOp::create(builder, at.loc, builder.getI64Type(),
                                          first));
-        Value loaded =
-            at.loadShared(four, firstOffset, first * pitch(stage), 16);
-        Values words;
-        for (int64_t i = 0; i < 4; ++i)
-          words.push_back(
-              vector::ExtractOp::create(builder, at.loc, loaded, i));
-        at.storeGlobalIf(at.less(at.constant(first), stepsLeft), words,
-                         at.globalPointer(pointer, further));
+        storeWords(at.less(at.constant(first), stepsLeft), firstOffset,
+                   first * pitch(stage), at.globalPointer(pointer, further));
         continue;
       }
       Value step = at.add(firstOwn, first);

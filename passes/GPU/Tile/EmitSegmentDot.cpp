@@ -5,203 +5,274 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Two rows r > s lie in the two halves of one group of 8, 16, .. rows, or in
-// the same four rows.
+// Two rows r > s lie in the two halves of exactly one group of 2, 4, 8, ..
+// rows. Queries of the second half, times the factors from its start, meet keys
+// of the first, times the factors to its end: a product of matrices.
 //
-//   halves      queries of the second half, times the factors from its start,
-//               meet keys of the first, times the factors to its end: a product
-//               of matrices by tensor cores. Every row is one of the two, so a
-//               level is one tile in shared memory, in the order of rows.
-//   four rows   in f32, by each thread for its own columns; then over lanes
+//   groups up to 16   a warp has 16 rows as the matrix units take them from the
+//                     left, and 8 of them are what they take from the right, so
+//                     the products need no memory; of each, what belongs to
+//                     the group is chosen
+//   larger groups     rows of every group are one tile in shared memory; a
+//                     block of 16 x 16 of the result belongs to one group
 //
-// A block of 16 x 16 of the result below the diagonal belongs to one level. On
-// the diagonal there are two, of 8 and of 16 rows, and the four rows.
+// Sums with the same keys and factors are computed together.
 //
 //===----------------------------------------------------------------------===//
 
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/GPU/Tile/EmitThreads.h"
 
 using namespace mlir;
 using namespace rondo::tile;
 
-static constexpr int64_t kRows = Strips::kRows, kBase = 4;
+/// Sums of groups within 16 rows: none (the row itself), 2, 4, 8 and 16 rows.
+static constexpr int64_t kLevels = 5;
+/// Elements of a block of 16 x 16 on the diagonal that a thread has.
+static constexpr int64_t kDiagonal = 6;
 
-/// Sums over the lanes: one value per lane is left, of the sum `number`.
-Values ThreadEmitter::reduceOverLanes(Values values, Value &number) {
-  SmallVector<std::pair<int64_t, int64_t>> steps; // values before, mask
-  for (int64_t mask = 16; mask > 0; mask /= 2) {
-    int64_t count = values.size(), half = llvm::divideCeil(count, 2);
-    Value isUpper = at.less(at.constant(0), at.bitAnd(lane, mask));
-    Values next;
-    for (int64_t i = 0; i < half; ++i) {
-      Value keep = values[i], give = keep;
-      if (count > 1 && i + half < count) {
-        keep = at.select(isUpper, values[i + half], values[i]);
-        give = at.select(isUpper, values[i], values[i + half]);
-      }
-      next.push_back(at.addReal(keep, at.shuffleXor(give, mask)));
-    }
-    steps.push_back({count, mask});
-    values = next;
+namespace {
+
+/// A block of 16 x 16 in packed pairs, large parts and small ones.
+using Packed = SmallVector<Values, 2>;
+
+Packed packBlock(Instructions &at, ArrayRef<Value> values, int64_t planes) {
+  Packed result(planes);
+  for (int64_t i = 0; i < 8; i += 2) {
+    Value packed = at.pack(values[i], values[i + 1]);
+    result[0].push_back(packed);
+    if (planes == 2)
+      result[1].push_back(
+          at.pack(at.subReal(values[i], at.unpackLow(packed)),
+                  at.subReal(values[i + 1], at.unpackHigh(packed))));
   }
-  number = at.constant(0);
-  for (auto [count, mask] : llvm::reverse(steps)) {
-    int64_t half = llvm::divideCeil(count, 2);
-    if (count == 1)
-      continue;
-    Value upper = at.add(number, half);
-    Value isUpper = arith::AndIOp::create(
-        builder, at.loc, at.less(at.constant(0), at.bitAnd(lane, mask)),
-        at.less(upper, at.constant(count)));
-    number = at.select(isUpper, upper, number);
-  }
-  return values;
+  return result;
 }
 
-void ThreadEmitter::emitSegmentDot(SegmentDotOp op) {
-  TileType operand = op.getKeys().getType(), type = op.getType();
-  const StripProducts products = productsOf(op.getFactors());
-  const Values queries = get(op.getQueries()).values;
-  const Values keys = get(op.getKeys()).values;
-  Strips strips(operand, warps);
-  bool exclusive = op.getExclusive();
-  bool isExact = !operand.getElementType().isBF16() ||
-                 !op.getQueries().getType().getElementType().isBF16();
-  Parts level{TileType::get(
-                  builder.getContext(), operand.getRows(), operand.getColumns(),
-                  isExact ? Type(builder.getF32Type()) : builder.getBF16Type(),
-                  Layout::Shared),
-              {},
-              {}};
-  int64_t planes = isExact ? 2 : 1, levelBytes = planes * planeBytes(level);
-  int64_t numLevels = llvm::Log2_64(strips.numBlocks) + 1;
-  int64_t memory = allocate(numLevels * levelBytes);
-  level.offset = at.constant(memory);
-  // Sums within four rows: [part of the columns][block of 8][pair of rows].
-  int64_t ofFour =
-      exclusive ? kBase * (kBase - 1) / 2 : kBase * (kBase + 1) / 2;
-  int64_t perBlock = kRows / kBase * ofFour;
-  int64_t tableBytes = 4 * perBlock * strips.numBlocks;
-  int64_t table = allocate(tableBytes * strips.columns);
-
-  for (int64_t b = 0; b < strips.rowBlocks; ++b) {
-    Value block = stripBlock(strips, b);
-    Value first = at.shiftLeft(block, 3);
-    auto number = [&](int64_t r, int64_t j) { return strips.number(b, r, j); };
-    // From the start of the block, or of its half, to where row r meets.
-    auto head = [&](const Values &up, int64_t r, int64_t start,
-                    int64_t j) -> Value {
-      if (exclusive)
-        return r == start ? Value() : up[number(r - 1, j)];
-      return up[number(r, j)];
-    };
-    auto times = [&](Value a, Value b) { return b ? at.mul(a, b) : a; };
-
-    Values sums;
-    for (int64_t start = 0; start < kRows; start += kBase)
-      for (int64_t r = start; r < start + kBase; ++r)
-        for (int64_t s = start; s <= r - exclusive; ++s)
-          sums.push_back(at.real(0));
-    auto sumOf = [&](int64_t r, int64_t s) -> Value & {
-      int64_t row = r % kBase, column = s % kBase;
-      int64_t before = exclusive ? row * (row - 1) / 2 : row * (row + 1) / 2;
-      return sums[r / kBase * ofFour + before + column];
-    };
-    for (int64_t j = 0; j < strips.perLane; ++j)
-      for (int64_t s = 0; s < kRows; ++s) {
-        Value weighed = keys[number(s, j)];
-        for (int64_t r = s; r < s - s % kBase + kBase; ++r) {
-          if (r > s + exclusive)
-            weighed =
-                at.mul(weighed, products.source[number(r - exclusive, j)]);
-          if (r >= s + exclusive)
-            sumOf(r, s) =
-                at.multiplyAdd(queries[number(r, j)], weighed, sumOf(r, s));
-        }
-      }
-    Value which;
-    Values sum = reduceOverLanes(sums, which);
-    Value row = at.add(at.mul(block, perBlock), which);
-    at.storeShared(sum[0],
-                   at.add(at.add(at.shiftLeft(row, 2),
-                                 at.mul(stripPart(strips), tableBytes)),
-                          table),
-                   0, 4);
-
-    for (int64_t r = 0; r < kRows; ++r) {
-      Values values;
-      for (int64_t j = 0; j < strips.perLane; ++j)
-        values.push_back(r < kBase
-                             ? times(keys[number(r, j)],
-                                     r + 1 == kBase
-                                         ? Value()
-                                         : products.downOfHalf[number(r, j)])
-                             : times(queries[number(r, j)],
-                                     head(products.upOfHalf, r, kBase, j)));
-      storeStripRow(level, strips, at.add(first, r), values, 0);
+/// sum += rows of the left's half times rows of the right's half.
+void multiplyHalves(Instructions &at, const Packed &left, int64_t leftHalf,
+                    const Packed &right, int64_t rightHalf, Values &sum) {
+  Value zero = at.constant(0);
+  for (size_t plane = 0; plane < right.size(); ++plane)
+    for (size_t other = 0; other + plane < left.size(); ++other) {
+      Values rows(4, zero);
+      for (int64_t part = 0; part < 2; ++part)
+        rows[2 * part + leftHalf] = left[other][2 * part + leftHalf];
+      sum = at.multiply(
+          rows, {right[plane][rightHalf], right[plane][2 + rightHalf]}, sum);
     }
-    Values heads(kRows * strips.perLane), tails = heads;
-    for (int64_t r = 0; r < kRows; ++r)
-      for (int64_t j = 0; j < strips.perLane; ++j) {
-        int64_t n = r * strips.perLane + j;
-        heads[n] = times(queries[number(r, j)], head(products.up, r, 0, j));
-        tails[n] =
-            times(keys[number(r, j)],
-                  r + 1 == kRows ? Value() : products.down[number(r, j)]);
+}
+
+} // namespace
+
+/// Sums that this one can be computed with: their queries are known.
+SmallVector<SegmentDotOp> ThreadEmitter::sumsBeside(SegmentDotOp first) {
+  SmallVector<SegmentDotOp> sums;
+  for (Operation *op = first; op; op = op->getNextNode())
+    if (auto dot = dyn_cast<SegmentDotOp>(op))
+      if (dot.getKeys() == first.getKeys() &&
+          dot.getFactors() == first.getFactors() &&
+          known.count(dot.getQueries()))
+        sums.push_back(dot);
+  return sums;
+}
+
+void ThreadEmitter::emitSegmentDot(SegmentDotOp first) {
+  if (known.count(first.getResult()))
+    return; // with another
+  SmallVector<SegmentDotOp> sums = sumsBeside(first);
+  int64_t numSums = sums.size();
+  TileType operand = first.getKeys().getType();
+  Grid grid(operand, warps);
+  int64_t numBlocks = operand.getRows() / 16;
+  int64_t numTiles = llvm::Log2_64(numBlocks);
+  bool isExact = !operand.getElementType().isBF16();
+  for (SegmentDotOp sum : sums)
+    isExact |= !sum.getQueries().getType().getElementType().isBF16();
+  int64_t planes = isExact ? 2 : 1;
+  Parts tile{TileType::get(
+                 builder.getContext(), operand.getRows(), operand.getColumns(),
+                 isExact ? Type(builder.getF32Type()) : builder.getBF16Type(),
+                 Layout::Shared),
+             {},
+             {}};
+  int64_t tileBytes = planes * planeBytes(tile);
+  int64_t memory = allocate(numSums * numTiles * tileBytes);
+  tile.offset = at.constant(memory);
+  int64_t blockBytes = 4 * 32 * kDiagonal, partBytes = blockBytes * numBlocks;
+  int64_t sumBytes = partBytes * grid.columns;
+  int64_t diagonal = allocate(sumBytes * numSums);
+
+  synchronize();
+  const Values factors = get(first.getFactors()).values;
+  Value own = at.shiftLeft(quad, 1);
+  Values reachedKeys;
+  SmallVector<Values> reachedQueries(numSums);
+  SmallVector<SmallVector<Values>> totals(grid.rowBlocks);
+  for (int64_t b = 0; b < grid.rowBlocks; ++b) {
+    SmallVector<SmallVector<Values>> levels(
+        numSums, SmallVector<Values>(kLevels, Values(4, at.real(0))));
+    for (int64_t n = 0; n < grid.columnBlocks; n += 2) {
+      Values all(
+          ArrayRef<Value>(factors).slice((b * grid.columnBlocks + n) * 4, 8));
+      auto [keys, rightBlock] = loadBlock(first.getKeys(), b, n);
+      if (rightBlock.empty() || isExact)
+        rightBlock = packBlock(at, keys, planes);
+      SmallVector<Values> running;
+      for (auto [sum, level] : llvm::zip_equal(sums, levels)) {
+        auto [queries, leftBlock] = loadBlock(sum.getQueries(), b, n);
+        if (leftBlock.empty() || isExact)
+          leftBlock = packBlock(at, queries, planes);
+        if (!sum.getExclusive()) {
+          for (int64_t half = 0; half < 2; ++half)
+            multiplyHalves(at, leftBlock, half, rightBlock, half, level[0]);
+          for (auto [query, factor] : llvm::zip_equal(queries, all))
+            query = at.mul(query, factor);
+          leftBlock.clear();
+        }
+        if (leftBlock.empty())
+          leftBlock = packBlock(at, queries, planes);
+        for (int64_t half = 0; half < 2; ++half)
+          multiplyHalves(at, leftBlock, half, rightBlock, half, level[1]);
+        running.push_back(queries);
       }
-    for (int64_t l = 1; l < numLevels; ++l) {
-      Value isSecond =
-          at.less(at.constant(0), at.bitAnd(block, int64_t(1) << (l - 1)));
-      auto branch = scf::IfOp::create(builder, at.loc, isSecond, true);
-      for (bool second : {true, false}) {
-        OpBuilder::InsertionGuard guard(builder);
-        builder.setInsertionPointToStart(second ? branch.thenBlock()
-                                                : branch.elseBlock());
-        const Values &outer =
-            (second ? products.before : products.after)[b][l - 1];
-        for (int64_t r = 0; r < kRows; ++r) {
-          Values values;
-          for (int64_t j = 0; j < strips.perLane; ++j) {
-            Value own = (second ? heads : tails)[r * strips.perLane + j];
-            values.push_back(l == 1 ? own : at.mul(own, outer[j]));
-          }
-          storeStripRow(level, strips, at.add(first, r), values,
-                        l * levelBytes);
+      for (int64_t l = 0; l < 4; ++l) {
+        climb(l, all, running, keys);
+        if (l == 3)
+          break;
+        rightBlock = packBlock(at, keys, planes);
+        for (auto [queries, level] : llvm::zip_equal(running, levels)) {
+          Packed leftBlock = packBlock(at, queries, planes);
+          if (l == 2)
+            multiplyHalves(at, leftBlock, 1, rightBlock, 0, level[4]);
+          else
+            for (int64_t half = 0; half < 2; ++half)
+              multiplyHalves(at, leftBlock, half, rightBlock, half,
+                             level[2 + l]);
         }
       }
+      totals[b].push_back(all);
+      llvm::append_range(reachedKeys, keys);
+      for (auto [reached, queries] : llvm::zip_equal(reachedQueries, running))
+        llvm::append_range(reached, queries);
+    }
+    // Row group and column 2 quad + e of the same 8 rows: the level is that of
+    // the highest bit in which they differ.
+    Value block = at.add(warpRow(grid), grid.rows * b);
+    Value place =
+        at.add(at.add(at.mul(at.add(at.mul(warpColumn(grid), numBlocks), block),
+                             blockBytes),
+                      at.shiftLeft(lane, 2)),
+               diagonal);
+    for (int64_t i = 0; i < numSums; ++i) {
+      for (int64_t e = 0; e < 4; ++e) {
+        Value column = at.add(own, e % 2), differ = at.bitXor(group, column);
+        Value value = levels[i][3][e];
+        for (int64_t l = 3; l-- > 0;)
+          value = at.select(at.less(differ, at.constant(int64_t(1) << l)),
+                            levels[i][l][e], value);
+        value = at.select(
+            at.less(column, sums[i].getExclusive() ? group : at.add(group, 1)),
+            value, at.real(0));
+        at.storeShared(value, place, i * sumBytes + 128 * e, 4);
+      }
+      for (int64_t e = 0; e < 2; ++e)
+        at.storeShared(levels[i][4][2 + e], place, i * sumBytes + 128 * (4 + e),
+                       4);
     }
   }
-  barrier();
-  dirty = false;
+  RowProducts &products = rowProducts[first.getFactors()];
+  bool hasTotals = products.table >= 0;
+  if (!hasTotals)
+    storeTotals(products, operand, totals);
 
-  // Blocks of 16 x 16.
+  // Rows of larger groups.
+  auto storeLevel = [&](int64_t l) {
+    for (int64_t b = 0; b < grid.rowBlocks; ++b) {
+      Value block = at.add(warpRow(grid), grid.rows * b);
+      Values between = placesBetween(products, operand, block, l);
+      Values factor;
+      for (int64_t n = 0; n < grid.columnBlocks && !between.empty(); ++n)
+        llvm::append_range(factor, totalsAt(operand, between, n));
+      int64_t count = 4 * grid.columnBlocks;
+      auto store = [&](const Values &reached, int64_t number) {
+        Values values(ArrayRef<Value>(reached).slice(b * count, count));
+        for (int64_t i = 0; i < count && !factor.empty(); ++i)
+          values[i] = at.mul(values[i], factor[2 * (i / 4) + i % 2]);
+        storeBlockRow(tile, b, values, (number * numTiles + l) * tileBytes);
+      };
+      auto branch = scf::IfOp::create(
+          builder, at.loc,
+          at.less(at.constant(0), at.bitAnd(block, int64_t(1) << l)), true);
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(branch.thenBlock());
+      for (int64_t i = 0; i < numSums; ++i)
+        store(reachedQueries[i], i);
+      builder.setInsertionPointToStart(branch.elseBlock());
+      store(reachedKeys, 0);
+    }
+  };
+  storeLevel(0);
+  barrier();
+  for (int64_t l = 1; l < numTiles; ++l)
+    storeLevel(l);
+  if (numTiles > 1)
+    barrier();
+  dirty = false;
+  // What scans of the factors weigh is known by now.
+  products.at(first.getKeys(), /*reversed=*/true, /*exclusive=*/true) =
+      reachedKeys;
+  for (int64_t i = 0; i < numSums; ++i)
+    products.at(sums[i].getQueries(), /*reversed=*/false,
+                sums[i].getExclusive()) = reachedQueries[i];
+
+  for (int64_t i = 0; i < numSums; ++i) {
+    Parts left = tile;
+    left.offset = at.constant(memory + i * numTiles * tileBytes);
+    set(sums[i].getResult(),
+        Parts{sums[i].getType(),
+              gatherBlocks(sums[i].getType(), left, tile, tileBytes,
+                           diagonal + i * sumBytes, partBytes, grid.columns),
+              {}});
+  }
+  release(memory, numSums * numTiles * tileBytes);
+  release(diagonal, sumBytes * numSums);
+}
+
+/// Blocks of 16 x 16 of the result: products of the rows of a group, or what is
+/// on the diagonal in `parts` sums.
+Values ThreadEmitter::gatherBlocks(TileType type, const Parts &left,
+                                   const Parts &right, int64_t tileBytes,
+                                   int64_t diagonal, int64_t partBytes,
+                                   int64_t parts) {
   Grid grid(type, warps);
-  Parts result{type, {}, {}};
+  Values result;
   Value zero = at.real(0), low = at.bitOr(lane7, at.shiftLeft(lane16, 3));
   SmallVector<Type> eight(8, builder.getF32Type());
+  int64_t planes = getPlanes(left.type.getElementType());
   auto product = [&](Value blockRow, Value blockColumn, Value which) {
-    Parts tile = level;
-    tile.offset = at.add(at.mul(which, levelBytes), memory);
+    Parts lefts = left, rights = right;
+    Value further = at.mul(which, tileBytes);
+    lefts.offset = at.add(left.offset, further);
+    rights.offset = at.add(right.offset, further);
     Value leftFrom = at.add(at.shiftLeft(blockRow, 4), lane15);
     Value rightFrom = at.add(at.shiftLeft(blockColumn, 4), low);
     Values sum(8, zero);
-    for (int64_t k = 0; k < operand.getColumns() / 16; ++k) {
-      SmallVector<Values> lefts, rights;
+    for (int64_t k = 0; k < left.type.getColumns() / 16; ++k) {
+      Packed rows, columns;
       for (int64_t plane = 0; plane < planes; ++plane) {
-        lefts.push_back(
-            at.loadMatrices(pieceOffset(tile, leftFrom, lane16, 2 * k),
-                            plane * planeBytes(level), false));
-        rights.push_back(
-            at.loadMatrices(pieceOffset(tile, rightFrom, lane8, 2 * k),
-                            plane * planeBytes(level), false));
+        rows.push_back(
+            at.loadMatrices(pieceOffset(lefts, leftFrom, lane16, 2 * k),
+                            plane * planeBytes(left), false));
+        columns.push_back(
+            at.loadMatrices(pieceOffset(rights, rightFrom, lane8, 2 * k),
+                            plane * planeBytes(right), false));
       }
       for (int64_t plane = 0; plane < planes; ++plane)
         for (int64_t other = 0; other + plane < planes; ++other)
           for (int64_t half = 0; half < 2; ++half) {
             MutableArrayRef<Value> four(sum.data() + 4 * half, 4);
             Values next = at.multiply(
-                lefts[other], ArrayRef<Value>(rights[plane]).slice(2 * half, 2),
+                rows[other], ArrayRef<Value>(columns[plane]).slice(2 * half, 2),
                 four);
             llvm::copy(next, four.begin());
           }
@@ -213,66 +284,43 @@ void ThreadEmitter::emitSegmentDot(SegmentDotOp op) {
       Value blockRow = at.add(warpRow(grid), grid.rows * b);
       Value blockColumn =
           at.add(at.mul(warpColumn(grid), grid.columnBlocks / 2), n);
-      // The level: of the highest bit in which the numbers differ.
-      Value differ = at.bitXor(blockRow, blockColumn), which = at.constant(1);
-      for (int64_t size = 1; 16 * size < operand.getRows(); size *= 2)
+      // The tile: of the highest bit in which the numbers differ.
+      Value differ = at.bitXor(blockRow, blockColumn), which = at.constant(0);
+      for (int64_t size = 2; 16 * size < type.getRows(); size *= 2)
         which = at.add(which, arith::ExtUIOp::create(
                                   builder, at.loc, builder.getI32Type(),
                                   at.less(at.constant(size - 1), differ)));
       OpBuilder::InsertionGuard guard(builder);
-      auto below =
-          scf::IfOp::create(builder, at.loc, eight,
-                            at.less(blockColumn, at.add(blockRow, 1)), true);
-      builder.setInsertionPointToStart(below.elseBlock());
-      scf::YieldOp::create(builder, at.loc, Values(8, zero));
+      auto below = scf::IfOp::create(builder, at.loc, eight,
+                                     at.less(blockColumn, blockRow), true);
       builder.setInsertionPointToStart(below.thenBlock());
-      Values far = product(blockRow, blockColumn, which);
-      auto diagonal = scf::IfOp::create(builder, at.loc, eight,
-                                        at.equal(differ, at.constant(0)), true);
-      builder.setInsertionPointToStart(diagonal.elseBlock());
-      scf::YieldOp::create(builder, at.loc, far);
-      builder.setInsertionPointToStart(diagonal.thenBlock());
-      Values near = product(blockRow, blockColumn, at.constant(0));
-      Values all;
-      for (int64_t e = 0; e < 8; ++e) {
-        // Row group + 8 (e / 2 mod 2), column 2 quad + e mod 2 + 8 (e / 4).
-        int64_t rowHalf = e / 2 % 2, columnHalf = e / 4;
-        if (rowHalf != columnHalf) {
-          all.push_back(rowHalf ? far[e] : zero);
-          continue;
+      scf::YieldOp::create(builder, at.loc,
+                           product(blockRow, blockColumn, which));
+      builder.setInsertionPointToStart(below.elseBlock());
+      auto on = scf::IfOp::create(builder, at.loc, eight,
+                                  at.equal(differ, at.constant(0)), true);
+      scf::YieldOp::create(builder, at.loc, on.getResults());
+      builder.setInsertionPointToStart(on.elseBlock());
+      scf::YieldOp::create(builder, at.loc, Values(8, zero));
+      builder.setInsertionPointToStart(on.thenBlock());
+      Value place = at.add(
+          at.add(at.mul(blockRow, 4 * 32 * kDiagonal), at.shiftLeft(lane, 2)),
+          diagonal);
+      Values six;
+      for (int64_t i = 0; i < kDiagonal; ++i) {
+        Value total;
+        for (int64_t part = 0; part < parts; ++part) {
+          Value one = at.loadShared(builder.getF32Type(), place,
+                                    part * partBytes + 128 * i, 4);
+          total = total ? at.addReal(total, one) : one;
         }
-        Value row = at.bitAnd(group, kBase - 1);
-        Value column =
-            at.bitAnd(at.add(at.shiftLeft(quad, 1), e % 2), kBase - 1);
-        Value rowFour = at.shiftRight(group, 2);
-        Value columnFour = at.shiftRight(quad, 1);
-        Value before = at.shiftRight(
-            arith::MulIOp::create(builder, at.loc, row,
-                                  at.add(row, exclusive ? -1 : 1)),
-            1);
-        Value inside = at.less(column, exclusive ? row : at.add(row, 1));
-        Value place = at.add(at.add(before, at.mul(rowFour, ofFour)),
-                             at.select(inside, column, at.constant(0)));
-        place = at.add(place, at.mul(at.add(at.shiftLeft(blockRow, 1), rowHalf),
-                                     perBlock));
-        place = at.add(at.shiftLeft(place, 2), table);
-        Value own;
-        for (int64_t part = 0; part < strips.columns; ++part) {
-          Value loaded =
-              at.loadShared(builder.getF32Type(), place, part * tableBytes, 4);
-          own = own ? at.addReal(own, loaded) : loaded;
-        }
-        own = at.select(inside, own, zero);
-        all.push_back(
-            at.select(at.equal(rowFour, columnFour), own,
-                      at.select(at.less(columnFour, rowFour), near[e], zero)));
+        six.push_back(total);
       }
-      scf::YieldOp::create(builder, at.loc, all);
-      builder.setInsertionPointToEnd(below.thenBlock());
-      scf::YieldOp::create(builder, at.loc, diagonal.getResults());
-      llvm::append_range(result.values, below.getResults());
+      // Rows g and g + 8, of the first 8 columns, then of the next.
+      scf::YieldOp::create(
+          builder, at.loc,
+          Values{six[0], six[1], six[4], six[5], zero, zero, six[2], six[3]});
+      llvm::append_range(result, below.getResults());
     }
-  release(memory, numLevels * levelBytes);
-  release(table, tableBytes * strips.columns);
-  set(op.getResult(), result);
+  return result;
 }

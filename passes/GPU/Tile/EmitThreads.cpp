@@ -152,10 +152,6 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
         if (const char *why = Grid::check(type, warps))
           return op.emitOpError("has a tile of ")
                  << type << " for " << warps << " warps: " << why;
-      if (type.getLayout() == Layout::Strips)
-        if (const char *why = Strips::check(type, warps))
-          return op.emitOpError("has a tile of ")
-                 << type << " for " << warps << " warps: " << why;
     }
   finishOperands(op);
   llvm::TypeSwitch<Operation *>(&op)

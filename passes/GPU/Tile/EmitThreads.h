@@ -15,8 +15,6 @@
 //                g = lane / 4 and q = lane mod 4
 //   operand      [plane][block of 16 rows][block of 16 columns][4] of packed
 //                pairs, as mma.sync wants its left operand
-//   strips       [block of 8 rows][row][column], `Strips` in all; the blocks
-//                of a warp lie as many apart as there are rows of warps
 //   lanes        element 32 i + lane in value i
 //   slice        [block of 16 rows][2]: rows g and g+8, as an accumulator has them
 //   uniform      one value
@@ -31,6 +29,7 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "passes/GPU/Tile/Instructions.h"
+#include <map>
 
 namespace rondo::tile {
 
@@ -43,38 +42,16 @@ struct Grid {
   static const char *check(TileType type, int64_t warps);
 };
 
-/// How warps share the elements of a matrix in layout `strips`: a thread has
-/// blocks of 8 rows of some columns, `width` neighbouring ones at a time.
-struct Strips {
-  static constexpr int64_t kRows = 8;
-  int64_t rows, columns; // of warps
-  int64_t numBlocks;     // of 8 rows
-  int64_t rowBlocks;     // per warp
-  int64_t width, perLane;
-  Strips(TileType type, int64_t warps);
-  static const char *check(TileType type, int64_t warps);
-  /// Of a thread's elements: [block][row][column].
-  int64_t number(int64_t block, int64_t row, int64_t column) const {
-    return (block * kRows + row) * perLane + column;
+/// Products of a matrix of factors down the rows.
+struct RowProducts {
+  /// [block of 16 rows][column] of f32 in shared memory: over whole blocks; then
+  /// a row of ones. Negative: not yet.
+  int64_t table = -1;
+  /// Elements times the products within blocks, by what is weighed.
+  std::map<std::pair<const void *, unsigned>, Values> reached;
+  Values &at(mlir::Value weighed, bool reversed, bool exclusive) {
+    return reached[{weighed.getAsOpaquePointer(), 2 * reversed + exclusive}];
   }
-  /// Of column `j` of a lane, behind its first.
-  int64_t columnOf(int64_t j) const {
-    return 32 * width * (j / width) + j % width;
-  }
-};
-
-/// Whether layouts make strips of the value.
-bool isInStrips(mlir::Value value);
-
-/// Products of elements in strips down the rows.
-struct StripProducts {
-  Values source;
-  /// From the block's (or its half's) first row up to and with a row, and behind
-  /// a row to the block's (its half's) last.
-  Values up, down, upOfHalf, downOfHalf;
-  /// [block][level]: of the blocks in front and behind, within groups of
-  /// 2^level blocks, by column.
-  llvm::SmallVector<llvm::SmallVector<Values>> before, after;
 };
 
 struct Parts {
@@ -147,7 +124,9 @@ private:
   void storePiece(const Place &place, mlir::Value present, mlir::Value aligned,
                   mlir::Value offset, mlir::Value room,
                   llvm::function_ref<mlir::Value(mlir::Value)> pointer);
-  void storeRows(const Place &place, const Parts &parts);
+  void storeWords(mlir::Value present, mlir::Value offset, int64_t further,
+                  mlir::Value pointer);
+  void storeRows(const Place &place, const Parts &parts, bool isWhole);
   void storeColumns(const Place &place, const Parts &parts, bool isWhole);
   void copyWords(const Place &place, const Parts &target);
   Parts readStage(const Parts &buffer, TileType type, mlir::Value stage);
@@ -161,29 +140,33 @@ private:
   void emitScan(ScanOp op);
   void emitSegmentProduct(SegmentProductOp op);
 
-  // EmitStrips.cpp
-  mlir::Value stripBlock(const Strips &strips, int64_t block);
-  mlir::Value stripPart(const Strips &strips);
-  mlir::Value stripColumn(const Strips &strips);
-  mlir::Value stripOffset(const Parts &tile, const Strips &strips,
-                          mlir::Value row, int64_t j);
-  void storeStripRow(const Parts &target, const Strips &strips, mlir::Value row,
-                     llvm::ArrayRef<mlir::Value> values, int64_t further);
-  Values exchange(TileType type,
-                  llvm::function_ref<void(int64_t, int64_t)> store,
-                  llvm::function_ref<Values(int64_t, int64_t)> load);
-  Values stripsOf(const Parts &source, TileType like);
-  Parts stripsToShared(const Parts &source);
-  Values stripsToAccumulator(const Parts &source);
-  Parts loadStrips(TileType type, const Place &place, bool isWhole);
-  void storeStrips(const Place &place, const Parts &parts, bool isWhole);
-  void mapStrips(MapOp op);
-  const StripProducts &productsOf(mlir::Value value);
-  void scanStrips(ScanOp op);
+  // EmitRowProducts.cpp
+  void climb(int64_t level, Values &totals, llvm::MutableArrayRef<Values> up,
+             llvm::MutableArrayRef<Values> down);
+  std::pair<Values, llvm::SmallVector<Values, 2>>
+  loadBlock(mlir::Value value, int64_t b, int64_t n);
+  void storeTotals(RowProducts &products, TileType type,
+                   llvm::ArrayRef<llvm::SmallVector<Values>> totals);
+  mlir::Value placeOfTotals(const RowProducts &products, TileType type,
+                            mlir::Value block, mlir::Value condition);
+  Values placesBeside(const RowProducts &products, TileType type,
+                      mlir::Value block, bool behind);
+  Values placesBetween(const RowProducts &products, TileType type,
+                       mlir::Value block, int64_t level);
+  Values totalsAt(TileType type, llvm::ArrayRef<mlir::Value> places, int64_t n);
+  const Values &reach(mlir::Value factors, mlir::Value weighed, bool reversed,
+                      bool exclusive);
+  Values weigh(ScanOp scan, mlir::Value weighed);
+  void scanRows(ScanOp op);
+  bool mapWeighs(MapOp op);
+  int64_t tableOf(mlir::Value factors);
   void extractRow(ExtractOp op);
   // EmitSegmentDot.cpp
+  llvm::SmallVector<SegmentDotOp> sumsBeside(SegmentDotOp first);
   void emitSegmentDot(SegmentDotOp op);
-  Values reduceOverLanes(Values values, mlir::Value &number);
+  Values gatherBlocks(TileType type, const Parts &left, const Parts &right,
+                      int64_t tileBytes, int64_t diagonal, int64_t partBytes,
+                      int64_t parts);
   void emitInvert(InvertOp op);     // EmitInverse.cpp
   // EmitSlices.cpp
   void reduceToSlice(ReduceOp op);
@@ -202,6 +185,10 @@ private:
   Values loadLeft(const Parts &source, const Grid &grid, mlir::Value row,
                   mlir::Value piece, int64_t b, int64_t k, int64_t plane,
                   bool turned);
+  Values sharedBlock(const Parts &source, const Grid &grid, int64_t b,
+                     int64_t n, llvm::SmallVectorImpl<Values> *packed);
+  void storeBlockRow(const Parts &target, int64_t b,
+                     llvm::ArrayRef<mlir::Value> values, int64_t further);
   Parts toShared(const Parts &source);
   Parts toOperand(const Parts &source);
   /// Elements as an accumulator has them.
@@ -271,7 +258,7 @@ private:
   Instructions at;
   mlir::Value thread, lane, warp, group, quad, lane7, lane15, lane8, lane16;
   llvm::DenseMap<mlir::Value, Parts> known;
-  llvm::DenseMap<mlir::Value, StripProducts> stripProducts;
+  llvm::DenseMap<mlir::Value, RowProducts> rowProducts;
   llvm::SmallVector<mlir::Operation *> done;
   int64_t sharedBytes = 0;
   struct Released {

@@ -64,26 +64,21 @@ Values ThreadEmitter::mapElement(MapOp op, ArrayRef<Value> inputs, Value row,
 
 Value ThreadEmitter::laneElement(const Parts &vector, Value position,
                                  int64_t constant) {
-  // The position's own part stays below 32 - constant mod 32, or one value
-  // holds everything.
+  // Places of a warp's lanes lie in the same value: they are in a block of 8.
   Value result;
   Value place = at.add(position, constant);
-  Value from = at.bitAnd(place, 31);
   Value number = at.shiftRight(place, 5);
-  for (auto [i, value] : llvm::enumerate(vector.values)) {
-    Value here = at.shuffle(value, from);
-    result = result ? at.select(at.equal(number, at.constant(static_cast<int64_t>(i))),
-                               here, result)
-                    : here;
-  }
-  return result;
+  for (auto [i, value] : llvm::enumerate(vector.values))
+    result = result ? at.select(
+                          at.equal(number, at.constant(static_cast<int64_t>(i))),
+                          value, result)
+                    : value;
+  return at.shuffle(result, at.bitAnd(place, 31));
 }
 
 Values ThreadEmitter::elementsOf(const Parts &source, TileType like) {
   if (source.type.getLayout() == Layout::Accumulator)
     return source.values;
-  if (source.type.getLayout() == Layout::Strips)
-    return stripsToAccumulator(source);
   Grid grid(like, warps);
   Values elements;
   if (source.type.isScalar()) {
@@ -111,10 +106,19 @@ Values ThreadEmitter::elementsOf(const Parts &source, TileType like) {
                                        : one[2 * n + e % 2]);
     return elements;
   }
-  // From shared memory, four blocks of 8 x 8 at a time.
   synchronize();
+  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+    for (int64_t n = 0; n < grid.columnBlocks; n += 2)
+      llvm::append_range(elements, sharedBlock(source, grid, b, n, nullptr));
+  return elements;
+}
+
+/// Block of 16 rows `b` and of 16 columns from block of 8 `n`, from shared
+/// memory, also as it is packed there.
+Values ThreadEmitter::sharedBlock(const Parts &source, const Grid &grid,
+                                  int64_t b, int64_t n,
+                                  SmallVectorImpl<Values> *packed) {
   bool turned = source.transposed;
-  int64_t planes = getPlanes(source.type.getElementType());
   Value fromRow = leftRow(grid, turned), fromPiece = leftPiece(grid, turned);
   if (grid.columns > 1) { // the warp's own columns
     Value first = at.mul(warpColumn(grid), grid.columnBlocks);
@@ -123,23 +127,22 @@ Values ThreadEmitter::elementsOf(const Parts &source, TileType like) {
     else
       fromPiece = at.add(fromPiece, first);
   }
-  for (int64_t b = 0; b < grid.rowBlocks; ++b)
-    for (int64_t n = 0; n < grid.columnBlocks; n += 2) {
-      Value block[8];
-      for (int64_t plane = 0; plane < planes; ++plane) {
-        Values loaded =
-            loadLeft(source, grid, fromRow, fromPiece, b, n / 2, plane, turned);
-        for (int64_t i = 0; i < 4; ++i)
-          for (int64_t e = 0; e < 2; ++e) {
-            Value value = e ? at.unpackHigh(loaded[i]) : at.unpackLow(loaded[i]);
-            // The four are rows g, g + 8 of the first columns, then of the next.
-            Value &sum = block[4 * (i / 2) + 2 * (i % 2) + e];
-            sum = plane ? at.addReal(sum, value) : value;
-          }
+  Values block(8);
+  for (int64_t plane = 0; plane < getPlanes(source.type.getElementType());
+       ++plane) {
+    Values loaded =
+        loadLeft(source, grid, fromRow, fromPiece, b, n / 2, plane, turned);
+    for (int64_t i = 0; i < 4; ++i)
+      for (int64_t e = 0; e < 2; ++e) {
+        Value value = e ? at.unpackHigh(loaded[i]) : at.unpackLow(loaded[i]);
+        // The four are rows g, g + 8 of the first columns, then of the next.
+        Value &sum = block[2 * i + e];
+        sum = plane ? at.addReal(sum, value) : value;
       }
-      elements.append(block, block + 8);
-    }
-  return elements;
+    if (packed)
+      packed->push_back(loaded);
+  }
+  return block;
 }
 
 /// Rows and pieces of the lanes' addresses for blocks of the left operand.
@@ -164,8 +167,8 @@ Values ThreadEmitter::loadLeft(const Parts &source, const Grid &grid, Value row,
 
 void ThreadEmitter::emitMap(MapOp op) {
   TileType type = op.getType();
-  if (type.getLayout() == Layout::Strips)
-    return mapStrips(op);
+  if (mapWeighs(op))
+    return;
   Parts parts{type, {}, {}};
   SmallVector<Values> inputs;
   if (type.isMatrix()) {
@@ -221,27 +224,37 @@ void ThreadEmitter::emitMap(MapOp op) {
 // Layouts
 //===----------------------------------------------------------------------===//
 
+/// A warp's block of 16 rows `b`, `further` bytes behind a tile.
+void ThreadEmitter::storeBlockRow(const Parts &target, int64_t b,
+                                  ArrayRef<Value> values, int64_t further) {
+  Grid grid(target.type, warps);
+  Value row = firstRow(grid);
+  Value piece = at.mul(warpColumn(grid), grid.columnBlocks);
+  int64_t planes = getPlanes(target.type.getElementType()), next = 0;
+  for (int64_t n = 0; n < grid.columnBlocks; ++n) {
+    Value offset =
+        at.add(pieceOffset(target, row, piece, n), at.shiftLeft(quad, 2));
+    for (int64_t h = 0; h < 2; ++h, next += 2) {
+      Value low = values[next], high = values[next + 1];
+      Value packed = at.pack(low, high);
+      int64_t place = rowOf(grid, b, 2 * h) * pitch(target) + further;
+      at.storeShared(packed, offset, place, 4);
+      if (planes == 2)
+        at.storeShared(at.pack(at.subReal(low, at.unpackLow(packed)),
+                               at.subReal(high, at.unpackHigh(packed))),
+                       offset, place + planeBytes(target), 4);
+    }
+  }
+}
+
 Parts ThreadEmitter::toShared(const Parts &source) {
   Parts target = allocateShared(source.type);
   Grid grid(source.type, warps);
-  Value row = firstRow(grid);
-  Value piece = at.mul(warpColumn(grid), grid.columnBlocks);
-  int64_t planes = getPlanes(source.type.getElementType()), next = 0;
+  int64_t perBlock = 4 * grid.columnBlocks;
   for (int64_t b = 0; b < grid.rowBlocks; ++b)
-    for (int64_t n = 0; n < grid.columnBlocks; ++n) {
-      Value offset = at.add(pieceOffset(target, row, piece, n),
-                            at.shiftLeft(quad, 2));
-      for (int64_t h = 0; h < 2; ++h, next += 2) {
-        Value low = source.values[next], high = source.values[next + 1];
-        Value packed = at.pack(low, high);
-        int64_t place = rowOf(grid, b, 2 * h) * pitch(target);
-        at.storeShared(packed, offset, place, 4);
-        if (planes == 2)
-          at.storeShared(at.pack(at.subReal(low, at.unpackLow(packed)),
-                                 at.subReal(high, at.unpackHigh(packed))),
-                         offset, place + planeBytes(target), 4);
-      }
-    }
+    storeBlockRow(target, b,
+                  ArrayRef<Value>(source.values).slice(b * perBlock, perBlock),
+                  0);
   written();
   return target;
 }
@@ -273,11 +286,8 @@ void ThreadEmitter::emitConvert(ConvertOp op) {
   Parts result{type, {}, {}};
   if (source.type.getLayout() == type.getLayout())
     result = source;
-  else if (type.getLayout() == Layout::Strips)
-    result.values = stripsOf(source, type);
   else if (type.getLayout() == Layout::Shared)
-    result = source.type.getLayout() == Layout::Strips ? stripsToShared(source)
-                                                       : toShared(source);
+    result = toShared(source);
   else if (type.getLayout() == Layout::Operand)
     result = toOperand(source);
   else if (type.getLayout() == Layout::Slice)
@@ -569,7 +579,7 @@ void ThreadEmitter::emitReduce(ReduceOp op) {
 
 void ThreadEmitter::emitScan(ScanOp op) {
   if (op.getType().isMatrix())
-    return scanStrips(op);
+    return scanRows(op);
   Parts result{op.getType(), {}, {}};
   Combiner how = op.getCombiner();
   Value carried;

@@ -247,7 +247,7 @@ Value TileEvaluator::roundTo(Value tile, Type element) {
 Value TileEvaluator::evaluatePointwise(Expr expr, const TileAxis &rows,
                                        const TileAxis &columns) {
   places = {rows.leaf, columns.leaf};
-  expr = dropEnds(expr);
+  expr = joinSteps(dropEnds(expr));
   // What is not pointwise, in order.
   llvm::SetVector<Expr> atoms;
   std::function<void(Expr)> collect = [&](Expr each) {

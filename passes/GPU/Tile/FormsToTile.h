@@ -146,6 +146,8 @@ private:
   mlir::Value evaluateFactors(const Products &products,
                               const TileAxis &columns);
   algebra::Expr dropEnds(algebra::Expr expr);
+  algebra::Expr meaningOf(algebra::Expr expr);
+  algebra::Expr joinSteps(algebra::Expr expr);
   mlir::Value evaluateScan(algebra::Expr read, const TileAxis &rows,
                            const TileAxis &columns);
   mlir::Value evaluateSegmentDot(algebra::Expr sum, const TileAxis &rows,

@@ -103,6 +103,49 @@ Expr TileEvaluator::dropEnds(Expr expr) {
   return now.empty() ? expr : context.substitute(expr, now);
 }
 
+/// What the expression is without names of equations.
+Expr TileEvaluator::meaningOf(Expr expr) {
+  expr = dropGuards(expr);
+  while (Expr meaning = inlined(expr))
+    expr = dropGuards(meaning);
+  return expr;
+}
+
+/// In a product of the factor at a step and those before it, these are products
+/// up to and with the step.
+Expr TileEvaluator::joinSteps(Expr expr) {
+  SmallVector<Expr> factors;
+  std::function<void(Expr)> split = [&](Expr each) {
+    if (!each->isOp("arith.mulf"))
+      return void(factors.push_back(each));
+    split(each->args[0]);
+    split(each->args[1]);
+  };
+  split(expr);
+  for (Expr &before : factors) {
+    std::optional<Products> products = matchProducts(before);
+    if (!products || !products->exclusive || products->reversed ||
+        products->from)
+      continue;
+    Expr own = meaningOf(
+        context.substitute(products->factor, {{products->step, products->place}}));
+    auto found = llvm::find_if(
+        factors, [&](Expr each) { return meaningOf(each) == own; });
+    if (found == factors.end())
+      continue;
+    SmallVector<Expr> subscripts(before->subscripts());
+    subscripts[before->value.getDefiningOp<rondo::ScanOp>().getDim()] =
+        products->place;
+    before = context.read(before->value, subscripts, {}, {}, before->type);
+    factors.erase(found);
+    Expr product = factors.front();
+    for (Expr factor : llvm::drop_begin(factors))
+      product = context.mul(product, factor);
+    return joinSteps(product);
+  }
+  return expr;
+}
+
 Value TileEvaluator::evaluateScan(Expr read, const TileAxis &rows,
                                   const TileAxis &columns) {
   std::optional<Products> products = matchProducts(read);
@@ -199,6 +242,17 @@ Value TileEvaluator::evaluateSegmentDot(Expr sum, const TileAxis &rows,
                                               : arith::CmpIPredicate::sle) ||
       filter->args[0] != earlier.leaf || filter->args[1] != later.leaf)
     return {};
+  // With the last factor in the queries, the products go up to it.
+  bool isStrict = false;
+  if (products->exclusive) {
+    Expr own = meaningOf(
+        context.substitute(products->factor, {{products->step, later.leaf}}));
+    auto found = llvm::find_if(
+        factors, [&](Expr each) { return meaningOf(each) == own; });
+    isStrict = found != factors.end();
+    if (isStrict)
+      factors.erase(found);
+  }
   Expr queries = nullptr, keys = nullptr;
   for (Expr factor : factors) {
     bool q = uses(factor, later.leaf), k = uses(factor, earlier.leaf);
@@ -223,7 +277,16 @@ Value TileEvaluator::evaluateSegmentDot(Expr sum, const TileAxis &rows,
   Value result = SegmentDotOp::create(builder, loc,
                                       makeType(builder.getContext(), chunkSize,
                                                chunkSize, builder.getF32Type()),
-                                      left, right, source, products->exclusive);
+                                      left, right, source,
+                                      products->exclusive && !isStrict);
+  if (isStrict) {
+    Expr mark = context.variable(context.fresh(Value(), Value()));
+    Expr whole = context.read(numSteps, {mark}, {}, {}, sum->type);
+    known[{whole, nullptr, nullptr}] = result;
+    result = evaluatePointwise(
+        context.select(filter, whole, context.real(0, sum->type)), later,
+        earlier);
+  }
   return turned ? TransposeOp::create(builder, loc, result).getResult()
                 : result;
 }

@@ -108,8 +108,16 @@ Value Instructions::addReal(Value a, Value b) {
 Value Instructions::subReal(Value a, Value b) {
   return builder.createOrFold<arith::SubFOp>(loc, a, b);
 }
-Value Instructions::multiplyAdd(Value a, Value b, Value c) {
-  return math::FmaOp::create(builder, loc, a, b, c);
+Value Instructions::multiplyIf(Value condition, Value a, Value b) {
+  // One instruction, where a choice of two would be two.
+  return LLVM::InlineAsmOp::create(
+             builder, loc, a.getType(), ValueRange{a, b, condition},
+             "@$3 mul.f32 $0, $0, $2;", "=f,0,f,b",
+             /*has_side_effects=*/false, /*is_align_stack=*/false,
+             LLVM::tailcallkind::TailCallKind::None,
+             /*asm_dialect=*/LLVM::AsmDialectAttr(),
+             /*operand_attrs=*/ArrayAttr())
+      ->getResult(0);
 }
 
 static Value callIntrinsic(Instructions &at, StringRef name, Value a) {
@@ -319,34 +327,6 @@ void Instructions::storeGlobalIf(Value condition, ArrayRef<Value> words,
   predicated(*this, Type(), operands,
              "@p st.global" + type + " [$0], " + list + ";",
              constraints + "~{memory}", words.size() + 1);
-}
-
-Values Instructions::loadWordsIf(Value condition, int64_t words,
-                                 Value pointer) {
-  Type i32 = builder.getI32Type();
-  Value flag = arith::ExtUIOp::create(builder, loc, i32, condition);
-  std::string clear, constraints;
-  for (int64_t i = 0; i < words; ++i) {
-    clear += "mov.b32 $" + std::to_string(i) + ", 0; ";
-    constraints += "=&r,";
-  }
-  auto [type, list] = wordsFrom(words, 0);
-  Type result = words == 1 ? i32
-                           : Type(LLVM::LLVMStructType::getLiteral(
-                                 builder.getContext(),
-                                 SmallVector<Type>(words, i32)));
-  Operation *load = predicated(
-      *this, result, {pointer, flag},
-      clear + "@p ld.global" + type + " " + list + ", [$" +
-          std::to_string(words) + "];",
-      constraints + "l,r", words + 1);
-  if (words == 1)
-    return {load->getResult(0)};
-  Values parts;
-  for (int64_t i = 0; i < words; ++i)
-    parts.push_back(
-        LLVM::ExtractValueOp::create(builder, loc, load->getResult(0), i));
-  return parts;
 }
 
 void Instructions::copyAsync(Value sharedOffset, int64_t constant,

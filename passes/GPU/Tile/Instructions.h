@@ -76,7 +76,8 @@ public:
   mlir::Value mul(mlir::Value a, mlir::Value b);
   mlir::Value addReal(mlir::Value a, mlir::Value b);
   mlir::Value subReal(mlir::Value a, mlir::Value b);
-  mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value c);
+  /// a * b where the condition holds, else a.
+  mlir::Value multiplyIf(mlir::Value condition, mlir::Value a, mlir::Value b);
   mlir::Value reciprocal(mlir::Value a);
   mlir::Value exponential(mlir::Value a);
   mlir::Value maximum(mlir::Value a, mlir::Value b);
@@ -122,7 +123,6 @@ public:
   /// One, two or four neighbouring i32.
   void storeGlobalIf(mlir::Value condition, llvm::ArrayRef<mlir::Value> words,
                      mlir::Value pointer);
-  Values loadWordsIf(mlir::Value condition, int64_t words, mlir::Value pointer);
   /// 16 bytes, of which the first `bytes` are read and the others are 0.
   void copyAsync(mlir::Value sharedOffset, int64_t constant,
                  mlir::Value pointer, mlir::Value bytes);

@@ -156,10 +156,10 @@ def AssignLayouts : Pass<"tile-assign-layouts", "::mlir::gpu::GPUFuncOp"> {
     `accumulator`, by maps, dots and inverses alike; a matrix that is loaded in
     bf16, or meets a dot, is in `shared` memory. A dot's left operand that was computed
     stays in registers (`operand`) when each warp has whole rows, everything
-    else that a dot reads goes to `shared` memory. What scans down the rows of
-    matrices and `tile.segment_dot` read, and what is computed from such scans,
-    is in `strips`. `tile.convert` stands where a
-    value is wanted in another layout.
+    else that a dot reads goes to `shared` memory. `tile.convert` stands where a
+    value is wanted in another layout. A `tile.segment_dot` moves in front of
+    scans of its factors, which are computed on the way to it, and beside others
+    with these factors.
   }];
   let dependentDialects = ["::rondo::tile::TileDialect"];
 }

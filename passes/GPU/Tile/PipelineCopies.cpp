@@ -155,7 +155,7 @@ void LoopPipeliner::run() {
       copied.push_back(load);
     else if (!type.isMatrix())
       carried.push_back(load);
-    else if (type.getElementType().isBF16() && !isInStrips(load))
+    else if (type.getElementType().isBF16())
       copied.push_back(load);
   }
   // The same in all steps.
@@ -328,7 +328,7 @@ static void copyAtOnce(gpu::GPUFuncOp kernel) {
     if (!place && isa<TileDialect>(op.getDialect()))
       place = &op;
     auto load = dyn_cast<LoadOp>(op);
-    if (!load || !load.getType().isMatrix() || isInStrips(load) ||
+    if (!load || !load.getType().isMatrix() ||
         !load.getType().getElementType().isBF16())
       continue;
     bool isEarly = true;
@@ -470,25 +470,18 @@ void KernelVersions::run() {
       fine &= addCondition(copy, copy.getSource(), last, copy.getColumnLimit(),
                            type.getColumns());
       whole.push_back(op);
-    } else if (auto load = dyn_cast<LoadOp>(op)) {
-      int64_t last = load.getIndices().size() - 1;
-      if (!isInStrips(load) || static_cast<int64_t>(load.getColumnDim()) != last)
-        return;
-      fine &= addCondition(load, load.getSource(), last, load.getColumnLimit(),
-                           load.getType().getColumns());
-      whole.push_back(op);
     } else if (auto store = dyn_cast<StoreOp>(op)) {
       TileType type = store.getValue().getType();
       int64_t last = store.getIndices().size() - 1;
-      if (isInStrips(store.getValue()) &&
-          static_cast<int64_t>(store.getColumnDim()) == last) {
+      if (!type.isMatrix() || type.getElementType().isF32())
+        return;
+      if (static_cast<int64_t>(store.getColumnDim()) == last) {
         fine &= addCondition(store, store.getTarget(), last,
                              store.getColumnLimit(), type.getColumns());
         whole.push_back(op);
         return;
       }
-      if (!type.isMatrix() || type.getElementType().isF32() ||
-          static_cast<int64_t>(store.getRowDim()) != last)
+      if (static_cast<int64_t>(store.getRowDim()) != last)
         return;
       fine &= addCondition(store, store.getTarget(), last, store.getRowLimit(),
                            type.getRows());

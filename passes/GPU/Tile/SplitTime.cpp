@@ -49,6 +49,8 @@ private:
                       Value base);
   int64_t offsetOf(unsigned state, bool isFactor);
   void access(Value memory, Value record, TileType type, Value &tile);
+  bool isSameForRows(Value value, BlockArgument state);
+  TileType factorType(unsigned state);
   scf::ForOp restrictLoop(scf::ForOp old, Value segment, Value segments,
                           ValueRange inits);
   void addSegments(Value base);
@@ -193,6 +195,7 @@ Value TimeSplitter::withoutSums(Value value, BlockArgument state, Value start,
       current = argument;
     }
   auto copy = cast<MapOp>(builder.clone(*map, inside));
+  copy.getResult().setType(cast<TileType>(start.getType()));
   current = copy.getBody().front().getArgument(
       cast<BlockArgument>(current).getArgNumber());
   Operation *yield = copy.getBody().front().getTerminator();
@@ -254,15 +257,47 @@ Value TimeSplitter::segmentMemory(unsigned state, bool isFactor,
       builder, loc, memory, flat, builder.getIndexAttr(offset), sizes, strides);
 }
 
+/// Whether what the state is multiplied by is the same for all its rows.
+bool TimeSplitter::isSameForRows(Value value, BlockArgument state) {
+  if (value == state)
+    return true;
+  if (auto dot = value.getDefiningOp<DotOp>())
+    return isSameForRows(dot.getAccumulator(), state);
+  auto map = value.getDefiningOp<MapOp>();
+  Block &body = map.getBody().front();
+  if (!body.getArgument(map.getInputs().size()).use_empty())
+    return false;
+  return llvm::all_of(map.getInputs(), [&](Value input) {
+    return depends(input) ? isSameForRows(input, state)
+                          : cast<TileType>(input.getType()).getRows() == 1;
+  });
+}
+
+/// Of A: a row, where that is enough.
+TileType TimeSplitter::factorType(unsigned state) {
+  auto type = cast<TileType>(loop.getInitArgs()[state].getType());
+  auto yield = cast<scf::YieldOp>(loop.getBody()->getTerminator());
+  return isSameForRows(yield.getOperand(state), loop.getRegionIterArgs()[state])
+             ? TileType::get(type.getContext(), 1, type.getColumns(),
+                             type.getElementType(), type.getLayout())
+             : type;
+}
+
 /// Stores the tile to a record, or loads it where there is none.
 void TimeSplitter::access(Value memory, Value number, TileType type,
                           Value &tile) {
   SmallVector<Value> indices{number, constant(0), constant(0)};
   Value rows = constant(type.getRows()), columns = constant(type.getColumns());
+  int64_t rowDim = 1;
+  if (type.getRows() == 1) {
+    rowDim = -1;
+    rows = {};
+  }
   if (tile)
-    StoreOp::create(builder, loc, tile, memory, indices, 1, rows, 2, columns);
+    StoreOp::create(builder, loc, tile, memory, indices, rowDim, rows, 2,
+                    columns);
   else
-    tile = LoadOp::create(builder, loc, type, memory, indices, 1, rows, 2,
+    tile = LoadOp::create(builder, loc, type, memory, indices, rowDim, rows, 2,
                           columns);
 }
 
@@ -318,10 +353,10 @@ void TimeSplitter::addSegments(Value base) {
 
   builder.setInsertionPoint(old);
   SmallVector<Value> inits;
-  for (double value : {0.0, 1.0})
-    for (Value init : loop.getInitArgs())
-      inits.push_back(
-          fill(builder, loc, cast<TileType>(init.getType()), value));
+  for (Value init : loop.getInitArgs())
+    inits.push_back(fill(builder, loc, cast<TileType>(init.getType()), 0));
+  for (unsigned i = 0; i < loop.getInitArgs().size(); ++i)
+    inits.push_back(fill(builder, loc, factorType(i), 1));
   scf::ForOp next = restrictLoop(old, segment, segments, inits);
   unsigned count = loop.getInitArgs().size();
   builder.setInsertionPointToEnd(next.getBody());
@@ -405,7 +440,7 @@ void TimeSplitter::splitKernel(Value base) {
     for (auto [i, state] : llvm::enumerate(through.getRegionIterArgs())) {
       auto type = cast<TileType>(state.getType());
       Value factor, sum;
-      access(memory[i].first, number, type, factor);
+      access(memory[i].first, number, factorType(i), factor);
       access(memory[i].second, number, type, sum);
       auto map =
           MapOp::create(builder, loc, type, ValueRange{state, factor, sum});
