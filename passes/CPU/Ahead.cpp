@@ -43,8 +43,11 @@ static bool canRepeat(Value value, scf::ForOp loop, bool &changes) {
          });
 }
 
-/// The view that `value` is, or is where all of its rows exist.
+/// The view that `value`, or what it is a row of, is where all rows exist.
 static memref::SubViewOp getView(Value value) {
+  auto row = value.getDefiningOp<memref::SubViewOp>();
+  if (row && row.getSource().getDefiningOp<arith::SelectOp>())
+    value = row.getSource();
   if (auto either = value.getDefiningOp<arith::SelectOp>())
     value = either.getTrueValue();
   if (auto cast = value.getDefiningOp<memref::CastOp>())
@@ -82,9 +85,10 @@ static std::optional<CopiedRows> matchRows(memref::SubViewOp view,
 SmallVector<CopiedRows> rondo::cpu::findCopiedRows(Operation *root) {
   SmallVector<CopiedRows> result;
   root->walk([&](linalg::LinalgOp op) {
-    if (op.getNumReductionLoops() > 0)
-      return;
-    for (OpOperand &operand : op->getOpOperands())
+    bool reduces = op.getNumReductionLoops() > 0;
+    for (OpOperand &operand : op->getOpOperands()) {
+      if (reduces && !operand.get().getDefiningOp<arith::SelectOp>())
+        continue;
       if (memref::SubViewOp view = getView(operand.get())) {
         bool isKnown = llvm::any_of(
             result, [&](const CopiedRows &rows) { return rows.view == view; });
@@ -93,6 +97,7 @@ SmallVector<CopiedRows> rondo::cpu::findCopiedRows(Operation *root) {
         if (rows)
           result.push_back(*rows);
       }
+    }
   });
   // A step writes as many rows as it reads.
   for (CopiedRows &rows : result)
@@ -146,10 +151,9 @@ static bool isPiece(memref::SubViewOp view, scf::ForOp loop) {
       !loop.isDefinedOutsideOfLoop(view.getSource()))
     return false;
   bool changes = false;
-  return llvm::all_of(view.getOffsets(),
-                      [&](Value offset) {
-                        return canRepeat(offset, loop, changes);
-                      }) &&
+  return llvm::all_of(
+             view.getOffsets(),
+             [&](Value offset) { return canRepeat(offset, loop, changes); }) &&
          changes;
 }
 
@@ -161,19 +165,19 @@ static void fetchPiece(OpBuilder &builder, memref::SubViewOp view,
   map.map(step, arith::AddIOp::create(builder, loc, step, loop.getStep()));
   SmallVector<Value> at;
   for (OpFoldResult offset : view.getMixedOffsets())
-    at.push_back(
-        repeat(builder, getValueOrCreateConstantIndexOp(builder, loc, offset),
-               loop, map));
+    at.push_back(repeat(builder,
+                        getValueOrCreateConstantIndexOp(builder, loc, offset),
+                        loop, map));
   int64_t elementBytes = view.getType().getElementTypeBitWidth() / 8;
-  Value length = getValueOrCreateConstantIndexOp(
-      builder, loc, view.getMixedSizes().back());
+  Value length = getValueOrCreateConstantIndexOp(builder, loc,
+                                                 view.getMixedSizes().back());
   auto lines = scf::ForOp::create(
       builder, loc, arith::ConstantIndexOp::create(builder, loc, 0), length,
       arith::ConstantIndexOp::create(builder, loc, kLineBytes / elementBytes));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(lines.getBody());
-  at.back() = arith::AddIOp::create(builder, loc, at.back(),
-                                    lines.getInductionVar());
+  at.back() =
+      arith::AddIOp::create(builder, loc, at.back(), lines.getInductionVar());
   memref::PrefetchOp::create(builder, loc, view.getSource(), at,
                              /*isWrite=*/false, /*localityHint=*/3,
                              /*isDataCache=*/true);
@@ -184,9 +188,9 @@ void rondo::cpu::fetchNextPieces(func::FuncOp func) {
     return;
   func.walk([&](scf::ForOp loop) {
     // Steps that do little with what they read are better off without.
-    bool hasWork = llvm::any_of(
-        loop.getBody()->getOps<linalg::LinalgOp>(),
-        [](linalg::LinalgOp op) { return op.getNumLoops() > 1; });
+    bool hasWork =
+        llvm::any_of(loop.getBody()->getOps<linalg::LinalgOp>(),
+                     [](linalg::LinalgOp op) { return op.getNumLoops() > 1; });
     if (!loop->hasAttr("rondo.steps") || !hasWork)
       return;
     OpBuilder builder = OpBuilder::atBlockBegin(loop.getBody());

@@ -14,6 +14,7 @@
 #define RONDO_PASSES_CPU_BUFFERS_H
 
 #include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/Value.h"
 #include "llvm/ADT/SmallVector.h"
 
 namespace rondo::cpu {

@@ -82,11 +82,23 @@ static std::optional<Copy> matchCopy(scf::IfOp test, linalg::GenericOp op) {
   return copy;
 }
 
-/// Whether a linalg op reads its operand once: products read it again and
+/// Whether a linalg op reads its operand once, or a few rows at a time, as
+/// products read the left of two matrices. The right one they read again and
 /// again, and want rows that lie close together.
 static bool readsOnce(OpOperand &use) {
   auto op = dyn_cast<linalg::GenericOp>(use.getOwner());
-  return op && !op.isDpsInit(&use) && op.getNumReductionLoops() == 0;
+  if (!op || op.isDpsInit(&use))
+    return false;
+  if (op.getNumReductionLoops() == 0)
+    return true;
+  AffineMap map = op.getMatchingIndexingMap(&use);
+  auto isReduction = [&](AffineExpr expr) {
+    unsigned dim = cast<AffineDimExpr>(expr).getPosition();
+    return op.getIteratorTypesArray()[dim] == utils::IteratorType::reduction;
+  };
+  return map.isProjectedPermutation() && map.getNumResults() == 2 &&
+         op.getNumLoops() == 3 && !isReduction(map.getResult(0)) &&
+         isReduction(map.getResult(1));
 }
 
 /// Finds the reads after the test; fails if there is any other use.

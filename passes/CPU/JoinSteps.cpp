@@ -31,6 +31,7 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "passes/CPU/Buffers.h"
 #include "passes/CPU/Passes.h"
+#include "passes/CPU/StepViews.h"
 
 namespace rondo::cpu {
 #define GEN_PASS_DEF_JOINSTEPS
@@ -64,7 +65,7 @@ struct Instance {
 class Joining {
 public:
   Joining(scf::ForOp loop, const Body &body, int64_t count)
-      : loop(loop), body(body), count(count), builder(loop) {}
+      : loop(loop), body(body), count(count), builder(loop), views(builder) {}
   /// Fails, having changed nothing, if some x is read that is not in a
   /// register.
   LogicalResult run();
@@ -72,7 +73,6 @@ public:
 private:
   void unroll();
   bool readsKnownStates();
-  Value repeat(memref::SubViewOp view, IRMapping &map);
   void emitFills();
   void collectOperands();
   AffineMap getMap(const Instance &instance, OpOperand *operand);
@@ -88,8 +88,7 @@ private:
   SmallVector<AffineMap> inputMaps, outputMaps;
   /// x so far, by its place in memory.
   DenseMap<Value, Value> current;
-  /// Views of the same place are one value.
-  SmallVector<memref::SubViewOp> views;
+  StepViews views;
 };
 } // namespace
 
@@ -207,31 +206,6 @@ static std::optional<Body> match(scf::ForOp loop) {
 // Steps
 //===----------------------------------------------------------------------===//
 
-/// The view at a step. Known offsets make equal places one value.
-Value Joining::repeat(memref::SubViewOp view, IRMapping &map) {
-  auto resolve = [&](OpFoldResult value) -> OpFoldResult {
-    auto dynamic = dyn_cast<Value>(value);
-    return dynamic ? getAsOpFoldResult(map.lookupOrDefault(dynamic)) : value;
-  };
-  SmallVector<OpFoldResult> offsets, sizes(view.getMixedSizes()),
-      strides(view.getMixedStrides());
-  for (OpFoldResult offset : view.getMixedOffsets())
-    offsets.push_back(resolve(offset));
-  Value source = map.lookupOrDefault(view.getSource());
-  for (memref::SubViewOp other : views)
-    if (other.getSource() == source &&
-        isEqualConstantIntOrValueArray(other.getMixedOffsets(), offsets) &&
-        isEqualConstantIntOrValueArray(other.getMixedSizes(), sizes) &&
-        isEqualConstantIntOrValueArray(other.getMixedStrides(), strides))
-      return other;
-  auto type = cast<MemRefType>(memref::SubViewOp::inferRankReducedResultType(
-      view.getType().getShape(), cast<MemRefType>(source.getType()), offsets,
-      sizes, strides));
-  views.push_back(memref::SubViewOp::create(builder, view.getLoc(), type,
-                                            source, offsets, sizes, strides));
-  return views.back();
-}
-
 /// Everything but the nests, step after step, before the loop.
 void Joining::unroll() {
   Location loc = loop.getLoc();
@@ -246,16 +220,7 @@ void Joining::unroll() {
       }
       if (isa<linalg::FillOp>(op))
         continue;
-      if (auto view = dyn_cast<memref::SubViewOp>(op)) {
-        map.map(view.getResult(), repeat(view, map));
-        continue;
-      }
-      Operation *clone = builder.clone(op, map);
-      SmallVector<Value> folded;
-      if (failed(builder.tryFold(clone, folded)) || folded.empty())
-        continue;
-      map.map(op.getResults(), folded);
-      clone->erase();
+      views.repeat(op, map);
     }
   }
 }

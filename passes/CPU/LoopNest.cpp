@@ -179,6 +179,81 @@ void LoopNest::collectOps() {
   }
 }
 
+/// How many points a value of these dims has.
+double LoopNest::countPoints(DimSet dims) const {
+  constexpr int64_t kTypicalExtent = 64;
+  double points = 1;
+  for (unsigned dim = 0; dim < getNumDims(); ++dim)
+    if (dims & dimBit(dim))
+      points *= staticExtents[dim] < 0 ? kTypicalExtent : staticExtents[dim];
+  return points;
+}
+
+/// Multiplies first what has the fewest points: in (a[i] b[j]) c[i], the
+/// product a[i] c[i] is the same for all j. Returns whether anything has
+/// changed.
+bool LoopNest::orderProducts(OpBuilder &builder) {
+  auto isFactor = [&](Operation *op) {
+    return op->hasOneUse() && isa<arith::MulFOp>(*op->user_begin());
+  };
+  bool changed = false;
+  for (Operation *op : ops) {
+    auto root = dyn_cast<arith::MulFOp>(op);
+    if (!root || isFactor(root))
+      continue;
+    SmallVector<Value> factors, worklist{root.getLhs(), root.getRhs()};
+    double before = countPoints(getDims(root.getResult()));
+    while (!worklist.empty()) {
+      Value factor = worklist.front();
+      worklist.erase(worklist.begin());
+      auto product = factor.getDefiningOp<arith::MulFOp>();
+      if (product && product->getBlock() == getBody() && isFactor(product)) {
+        before += countPoints(getDims(factor));
+        worklist.insert(worklist.begin(), {product.getLhs(), product.getRhs()});
+        continue;
+      }
+      factors.push_back(factor);
+    }
+    bool isCombiner = llvm::any_of(outputs, [&](const Output &output) {
+      return llvm::is_contained(factors, Value(output.accumulator));
+    });
+    if (factors.size() < 3 || isCombiner)
+      continue;
+    // Always the two whose product has the fewest points.
+    SmallVector<DimSet> sets;
+    for (Value factor : factors)
+      sets.push_back(getDims(factor));
+    SmallVector<std::pair<unsigned, unsigned>> order;
+    double after = 0;
+    while (sets.size() > 1) {
+      std::pair<unsigned, unsigned> best{0, 1};
+      for (unsigned j = 1; j < sets.size(); ++j)
+        for (unsigned i = 0; i < j; ++i)
+          if (countPoints(sets[i] | sets[j]) <
+              countPoints(sets[best.first] | sets[best.second]))
+            best = {i, j};
+      sets[best.first] |= sets[best.second];
+      after += countPoints(sets[best.first]);
+      sets.erase(sets.begin() + best.second);
+      order.push_back(best);
+    }
+    if (after >= before)
+      continue;
+    builder.setInsertionPoint(root);
+    for (auto [i, j] : order) {
+      factors[i] = arith::MulFOp::create(builder, root.getLoc(), factors[i],
+                                         factors[j], root.getFastmath());
+      factors.erase(factors.begin() + j);
+    }
+    root.getResult().replaceAllUsesWith(factors.front());
+    for (Output &output : outputs)
+      if (output.yielded == root.getResult())
+        output.yielded = factors.front();
+    changed = true;
+  }
+  return changed;
+}
+
 DimSet LoopNest::getDims(Operation *bodyOp) const {
   if (bodyOp->getNumResults())
     return getDims(bodyOp->getResult(0));
@@ -361,5 +436,10 @@ FailureOr<LoopNest> LoopNest::create(linalg::GenericOp op, OpBuilder &builder) {
   nest.readInputs(op, builder);
   nest.collectOutputs(op, builder);
   nest.collectOps();
+  if (nest.orderProducts(builder)) {
+    nest.ops.clear();
+    nest.dims.clear();
+    nest.collectOps();
+  }
   return nest;
 }

@@ -93,6 +93,8 @@ private:
   void collectOutputs(mlir::linalg::GenericOp generic,
                       mlir::OpBuilder &builder);
   void collectOps();
+  double countPoints(DimSet dims) const;
+  bool orderProducts(mlir::OpBuilder &builder);
   mlir::SmallVector<mlir::Value> expandMap(mlir::OpBuilder &builder,
                                            mlir::AffineMap map);
 

@@ -70,6 +70,33 @@ def JoinSteps : Pass<"rondo-join-steps", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numJoined", "joined", "loops that became one nest">];
 }
 
+def JoinRows : Pass<"rondo-join-rows", "::mlir::ModuleOp"> {
+  let summary = "Compute rows that follow from one another in one nest";
+  let description = [{
+    In the body of a loop over time (`rondo.steps`), loops over at most 16 steps
+    that compute rows point by point, one after the other, become one pointwise
+    op of all of them, and so do ops over all rows that read what it computes.
+    A row lives in registers, and is stored if something else reads it.
+
+    ```mlir
+    scf.for %r = %c0 to %c16 step %c1 {
+      linalg.generic ins(%a_r, %p_before) outs(%p_r) { a * p }
+    }
+    linalg.generic ins(%q, %p) outs(%d) { q * p }    // all rows
+    // becomes
+    linalg.generic ins(%a_0, %a_1, .., %q_0, ..) outs(%d_0, ..) {
+      %p1 = a0 * a1 .. }
+    ```
+
+    What the ops over all rows need is moved before the loop. The rows' sizes
+    are known. Pre-condition: as for rondo-fuse-pointwise.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::memref::MemRefDialect"];
+  let statistics = [Statistic<"numJoined", "joined", "ops and loops that became part of a nest">];
+}
+
 def PairOperands : Pass<"rondo-pair-operands", "::mlir::ModuleOp"> {
   let summary = "Let products of matrices be dot products of bf16 pairs";
   let description = [{

@@ -35,6 +35,7 @@ void rondo::cpu::buildPipeline(OpPassManager &pm, const CPUOptions &options) {
   addCleanup(pm);
   pm.addPass(createForwardCopies());
   pm.addPass(createJoinSteps());
+  pm.addPass(createJoinRows());
   pm.addPass(createPairOperands());
   pm.addPass(createFusePointwise());
   pm.addPass(createOutlineNests());
