@@ -17,7 +17,8 @@
 where the error is relative to the largest value of a tensor. When one is
 larger, the interpreter says whether the program is to blame: if rounding its
 arguments in the same precision changes the results as much, it is
-ill-conditioned, and no claim is made. Integers and conditions are equal."""
+ill-conditioned, and no claim is made. Integers and conditions are equal, except
+where that rounding changes them, as it does comparisons of equal numbers."""
 
 import copy
 import os
@@ -35,8 +36,9 @@ import safetensors
 from evaluate import Evaluator
 from program import REAL, binary, file_text, number
 
-# mode: (tolerance, relative rounding of results, of arithmetic)
-MODES = {"f64": (1e-9, 0.0, 2.0 ** -53), "f32": (2e-4, 0.0, 2.0 ** -24),
+# mode: (tolerance, relative rounding of results, of arithmetic); 1 + 2^-53 is 1
+# in f64, and moves nothing
+MODES = {"f64": (1e-9, 0.0, 2.0 ** -52), "f32": (2e-4, 0.0, 2.0 ** -24),
          "bf16": (2e-4, 2.0 ** -8, 2.0 ** -24),
          "f16": (2e-4, 2.0 ** -11, 2.0 ** -24)}
 FORMS = ("sequential", "scan", "chunked", "newton")
@@ -340,7 +342,9 @@ class Checker:
         the differences."""
         _, rounding, unit = MODES[mode]
         spread = {name: 0.0 for name in names}
-        for attempt in range(3):
+        changed = {name: False for name in names}
+        # Each changes a comparison of equal numbers with odds of one half.
+        for attempt in range(8):
             rng = np.random.default_rng(attempt)
             inputs = {
                 name: x * (1 + unit * rng.choice([-1.0, 1.0], x.shape))
@@ -355,13 +359,18 @@ class Checker:
             for name in names:
                 a, b = other[name], case.expected[name]
                 if a.dtype.kind != "f" or a.size == 0:
+                    changed[name] = changed[name] | (a != b)
                     continue
                 with np.errstate(invalid="ignore"):
                     spread[name] = np.fmax(spread[name], np.abs(a - b))
         for name in names:
             a, b = found[name], case.expected[name]
-            if a.dtype.kind != "f" or a.shape != b.shape:
+            if a.shape != b.shape:
                 return False
+            if a.dtype.kind != "f":
+                if not (changed[name] | (a == b)).all():
+                    return False
+                continue
             error = np.abs(a.astype(float) - b)
             if not (error <= 100 * np.max(spread[name]) +
                     2 * rounding * np.abs(b)).all():
