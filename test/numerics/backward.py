@@ -43,10 +43,11 @@ STEPS = {"moneta": 1e-9}
 COMPILED_TOLERANCE = 2e-5
 # Where an error is greater, so many times what one rounding of the arguments in
 # f32 changes is allowed: the gradient is ill-conditioned.
-ROUNDINGS = 30
+ROUNDINGS = 100
 # What cancels is as exact as what it cancels from: errors are relative to the
-# tensor's RMS, or to this part of the greatest RMS of all gradients; to that RMS
-# itself where everything cancels, so that rounding is all there is in f64.
+# tensor's RMS, or to this part of the greatest RMS of all gradients, times the
+# root of how many terms it sums (a weight's: over all points); to that RMS itself
+# where everything cancels, so that rounding is all there is in f64.
 CANCELLED, ZERO = 1e-2, 1e-12
 GOLDEN_TOLERANCE = {"reference": 1e-6, "auto": 1e-5, "sequential": 1e-5}
 
@@ -148,8 +149,11 @@ class Case:
         rms = {name: np.sqrt(np.mean(x ** 2)) if x.size else 0.0
                for name, x in gradients.items()}
         greatest = max(rms.values(), default=0.0)
+        largest = max((x.size for x in gradients.values()), default=1)
         scale = {name: greatest if x <= ZERO * greatest else
-                 max(x, CANCELLED * greatest) for name, x in rms.items()}
+                 max(x, CANCELLED * greatest * np.sqrt(
+                     largest / max(gradients[name].size, 1)))
+                 for name, x in rms.items()}
         for form, library in self.libraries.items():
             command = [self.tool("rondo-run"), library, "--grad", "--in",
                        stem + ".in", "--out", stem + ".out"] + self.choice
