@@ -445,7 +445,7 @@ void StepBuilder::buildRead(Body &body, Operation *op) {
     llvm::append_range(dims, gather.getDims());
 
   SmallVector<Value> subscripts, instead;
-  Value tensor = reads.getTensor(source), before;
+  Value tensor = reads.getTensor(source);
   Value here = map.lookupOrNull(source);
   std::optional<unsigned> dropped;
   bool usesFallback = false;

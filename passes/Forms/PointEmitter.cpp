@@ -199,10 +199,11 @@ Value PointEmitter::emit(Expr expr, Scope &scope) {
       result = sizes[op.getSizeIndex(size.getName())];
       break;
     }
-    Operation *clone = b.clone(*expr->value.getDefiningOp());
-    for (OpOperand &operand : clone->getOpOperands())
-      operand.set(emit(context.leaf(operand.get()), scope));
-    result = clone->getResult(0);
+    Operation *scalar = expr->value.getDefiningOp();
+    IRMapping map;
+    for (Value operand : scalar->getOperands())
+      map.map(operand, emit(context.leaf(operand), scope));
+    result = b.clone(*scalar, map)->getResult(0);
     break;
   }
   case Kind::Read:

@@ -130,7 +130,14 @@ public:
     for (auto module : getOperation().getOps<mlir::gpu::GPUModuleOp>()) {
       llvm::StringMap<SmallVector<int64_t>> uses;
       module.walk([&](mlir::gpu::GPUFuncOp func) {
-        uses[func.getName()] = flattenUses(func);
+        SmallVector<int64_t> &pointers = uses[func.getName()];
+        pointers = flattenUses(func);
+        // Behind a barrier, what is written is what other threads wrote: no
+        // promise to the compiler, which would take it from a register.
+        if (func.walk([](mlir::gpu::BarrierOp) {
+                  return WalkResult::interrupt();
+                }).wasInterrupted())
+          llvm::replace(pointers, 1, 0);
         func->removeAttr("rondo.pointers");
         // Multiply-adds in one rounding wherever they come up.
         func.walk([](Operation *op) {

@@ -245,7 +245,7 @@ def run_program(options, device, folder):
         for text in options.sizes:
             sizes = {k: int(v) for k, v in (part.split("=") for part in text.split(","))}
             dims = ",".join(f"{k}={v}" for k, v in sizes.items() if k not in "BT")
-            extra = ["--dims=" + dims] if dims else []
+            extra = ["--dims=" + dims] if dims and not options.unbound else []
             own = os.path.join(folder, text)  # a library of its own
             os.makedirs(own, exist_ok=True)
             library = compile_program(options, own, options.program, dtype, extra)
@@ -313,6 +313,8 @@ def main():
                         help="several sequences in one (f32)")
     parser.add_argument("--program", help="a program of one's own")
     parser.add_argument("--sizes", action="append", default=[])
+    parser.add_argument("--unbound", action="store_true",
+                        help="fix no sizes when compiling a program")
     parser.add_argument("--no-races", action="store_true")
     parser.add_argument("compile", nargs="*", help="options of rondoc, after --")
     options = parser.parse_args()

@@ -221,7 +221,8 @@ class Checker:
                                 "--verify-each"] + options)
         if code == 0:
             return library
-        if code == 1 and mode in FORMS and "compile it with --form=" in output:
+        if code == 1 and "compile it with --form=" in output and \
+                any(option.startswith("--form=") for option in options):
             return None
         if code == 1 and mode == "step" and "no step by step form" in output:
             return None
