@@ -182,11 +182,9 @@ Value TileEvaluator::readState(const State &held, ArrayRef<Expr> place,
   if (place.size() == 1 && place[0] == columns.leaf &&
       matches(columns, held.rows))
     return TransposeOp::create(builder, loc, held.tile);
-  Expr row, column;
-  if (place.size() == 2) {
-    row = place[held.rowDim];
-    column = place[1 - held.rowDim];
-  }
+  if (place.size() != 2)
+    return fail("a state is not read at a tile of its own");
+  Expr row = place[held.rowDim], column = place[1 - held.rowDim];
   if (row == rows.leaf && column == columns.leaf && matches(rows, held.rows) &&
       matches(columns, held.columns))
     return held.tile;
