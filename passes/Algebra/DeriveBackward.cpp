@@ -154,7 +154,8 @@ LogicalResult BackwardKernel::derive() {
   SmallVector<TensorSpecAttr> specs;
   for (unsigned i = 0; i < results.size(); ++i)
     specs.push_back(kernel.getOutput(i));
-  // Nothing is returned for now: what the forward pass alone needs goes.
+  // While the gradients are derived nothing is returned, so that what the forward
+  // pass alone needs goes.
   if (failed(arrays.build()))
     return failure();
   builder.setInsertionPoint(terminator);
