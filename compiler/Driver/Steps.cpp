@@ -255,6 +255,13 @@ io::TensorMap Steps::inputsOf(int64_t step) {
       inputs.emplace(tensor.name, std::move(number));
       continue;
     }
+    if (tensor.name == time + ".positions") {
+      io::Array numbers(io::DType::I64, {step + 1});
+      for (int64_t i = 0; i <= step; ++i)
+        numbers.setInteger(i, i);
+      inputs.emplace(tensor.name, std::move(numbers));
+      continue;
+    }
     const io::Array *array = find(tensor.name);
     if (!array)
       continue;

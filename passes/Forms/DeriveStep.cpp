@@ -39,7 +39,8 @@ public:
   StepBuilder(KernelOp kernel, TimeReads &reads)
       : kernel(kernel), reads(reads), b(kernel.getContext()),
         seen(kernel.getTime()->str() + ".seen"),
-        position(kernel.getTime()->str() + ".position") {}
+        position(kernel.getTime()->str() + ".position"),
+        positions(kernel.getTime()->str() + ".positions") {}
 
   KernelOp build();
 
@@ -56,6 +57,7 @@ private:
   void buildRecurrence(RecurrenceOp recurrence);
   void buildReturn(ReturnOp op);
   Value emitFinal(const Remembered &past);
+  bool othersTell();
 
   // In a body.
   struct Body {
@@ -77,12 +79,12 @@ private:
   KernelOp kernel, step;
   TimeReads &reads;
   OpBuilder b;
-  std::string seen, position;
+  std::string seen, position, positions;
   IRMapping map; // of tensors and of scalars outside of bodies
   SmallVector<Attribute> inputs, outputs;
   SmallVector<Value> sizes; // per size of the new kernel
   Value lastStep;           // T.seen - 1, or null
-  Value positionTensor;     // or null
+  BlockArgument positionTensor; // the number of this step, or of all seen
   /// By the kernel's tensor.
   llvm::DenseMap<Value, Value> past, all;
   llvm::DenseMap<Value, Value> slices; // of a history: this step's, no time dim
@@ -148,10 +150,11 @@ void StepBuilder::createKernel() {
     if (remembered)
       all[argument] = step.getBody().getArgument(number);
   }
-  if (!reads.readsAll()) {
-    addInput(position, Role::Argument, b.getI64Type(), getShape({}));
-    positionTensor = step.getBody().getArguments().back();
-  }
+  positionTensor = step.getBody().getArgument(
+      reads.readsAll()
+          ? addInput(positions, Role::Argument, b.getI64Type(),
+                     getShape(allSteps))
+          : addInput(position, Role::Argument, b.getI64Type(), getShape({})));
   for (BlockArgument argument : source.getArguments()) {
     TensorSpecAttr spec = kernel.getInput(argument.getArgNumber());
     if (spec.getRole() != Role::Initial)
@@ -259,6 +262,20 @@ void StepBuilder::createAll(const Remembered &remembered, Value now,
   all[remembered.tensor] = equation;
 }
 
+/// Whether the number of steps seen can be found without their positions.
+bool StepBuilder::othersTell() {
+  unsigned symbol = kernel.getSizes().size();
+  auto tells = [&](Attribute each) {
+    return llvm::any_of(
+        cast<TensorSpecAttr>(each).getShape().getResults(),
+        [&](AffineExpr extent) { return extent.isFunctionOfSymbol(symbol); });
+  };
+  for (auto [i, input] : llvm::enumerate(inputs))
+    if (i != positionTensor.getArgNumber() && tells(input))
+      return true;
+  return llvm::any_of(outputs, tells);
+}
+
 KernelOp StepBuilder::build() {
   createKernel();
   createSizes();
@@ -270,11 +287,10 @@ KernelOp StepBuilder::build() {
   for (Operation &op : kernel.getBody().front())
     buildOp(op);
 
-  // Most kernels don't ask which step it is.
-  if (positionTensor && positionTensor.use_empty()) {
-    unsigned number = cast<BlockArgument>(positionTensor).getArgNumber();
-    inputs.erase(inputs.begin() + number);
-    step.getBody().eraseArgument(number);
+  // Most kernels don't ask which step it is, or another tensor tells.
+  if (reads.readsAll() ? othersTell() : positionTensor.use_empty()) {
+    inputs.erase(inputs.begin() + positionTensor.getArgNumber());
+    step.getBody().eraseArgument(positionTensor.getArgNumber());
   }
   step.setInputsAttr(b.getArrayAttr(inputs));
   step.setOutputsAttr(b.getArrayAttr(outputs));
