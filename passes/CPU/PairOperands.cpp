@@ -554,23 +554,21 @@ unsigned PairingOfFunction::run() {
       products.push_back(*product);
   });
   for (PairProduct &product : products) {
-    SmallVector<PairedBuffer *> used;
+    unsigned numPaired = 0;
     bool fits = true;
     for (OpOperand *factor : product.factors) {
       if (buffers.isArgument(product, factor))
         continue;
       PairedBuffer *paired = buffers.find(product, factor);
       fits &= paired && PairedBuffers::pays(product, factor, *paired);
-      used.push_back(paired);
+      ++numPaired;
     }
-    if (!fits || used.empty())
-      continue;
-    for (PairedBuffer *paired : used)
-      paired->isUsed = true;
-    chosen.push_back(product);
+    if (fits && numPaired > 0)
+      chosen.push_back(product);
   }
   if (chosen.empty())
     return 0;
+  buffers.placeCopies(chosen);
   buffers.compose(chosen);
   bool needsBuffers = llvm::any_of(
       buffers.list, [](const auto &paired) { return paired->isUsed; });

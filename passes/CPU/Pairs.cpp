@@ -253,23 +253,20 @@ static bool isOverwritten(const Uses::Write &write, Value root) {
 }
 
 /// A copy follows each write that has the paired dim in full, and each loop
-/// over others that has no read in it.
-static void addCopies(PairedBuffer &paired, const Uses &uses) {
+/// over others that has no use of pairs in it.
+static void addCopies(PairedBuffer &paired, ArrayRef<Operation *> users) {
   SmallVector<PairedBuffer::Copy> copies;
-  for (const Uses::Write &write : uses.writes) {
-    if (isOverwritten(write, paired.root))
-      continue;
-    if (write.view && paired.findDim(write.view) >= 0 &&
-        (!paired.mask || paired.findRow(write.view) >= 0)) {
-      copies.push_back({write.op, write.view});
+  for (auto [op, view] : paired.writes) {
+    if (view && paired.findDim(view) >= 0 &&
+        (!paired.mask || paired.findRow(view) >= 0)) {
+      copies.push_back({op, view});
       continue;
     }
-    Operation *around = write.op;
+    Operation *around = op;
     for (Operation *parent = around->getParentOp();
          !isa<func::FuncOp>(parent) &&
          llvm::none_of(
-             uses.reads,
-             [&](Operation *read) { return parent->isAncestor(read); });
+             users, [&](Operation *user) { return parent->isAncestor(user); });
          parent = parent->getParentOp())
       if (isa<scf::ForOp>(parent))
         around = parent;
@@ -324,9 +321,25 @@ PairedBuffer *PairedBuffers::find(PairProduct &product, OpOperand *factor) {
   buffer->dim = *dim;
   buffer->mask = mask;
   buffer->extent = getShape(root)[*dim];
-  addCopies(*buffer, uses);
+  for (const Uses::Write &write : uses.writes)
+    if (!isOverwritten(write, root))
+      buffer->writes.push_back({write.op, write.view});
   list.push_back(std::move(buffer));
   return list.back().get();
+}
+
+void PairedBuffers::placeCopies(ArrayRef<PairProduct> products) {
+  for (const std::unique_ptr<PairedBuffer> &buffer : list) {
+    SmallVector<Operation *> users;
+    for (PairProduct product : products)
+      for (OpOperand *factor : product.factors)
+        if (!isArgument(product, factor) &&
+            find(product, factor) == buffer.get())
+          users.push_back(product.op);
+    buffer->isUsed = !users.empty();
+    if (buffer->isUsed)
+      addCopies(*buffer, users);
+  }
 }
 
 bool PairedBuffers::isArgument(PairProduct &product, OpOperand *factor) {
@@ -351,9 +364,8 @@ bool PairedBuffers::pays(PairProduct &product, OpOperand *factor,
     return loop;
   };
   scf::ForOp steps = getSteps(product.op);
-  if (steps &&
-      llvm::none_of(paired.copies, [&](const PairedBuffer::Copy &copy) {
-        return steps->isProperAncestor(copy.after);
+  if (steps && llvm::none_of(paired.writes, [&](const auto &write) {
+        return steps->isProperAncestor(write.first);
       }))
     return true;
   AffineMap map = product.op.getMatchingIndexingMap(factor);

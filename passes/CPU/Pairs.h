@@ -14,7 +14,8 @@
 // of the code generator sees a product like any other.
 //
 // An operand lives in a buffer of the workspace. Its *pairs* are a second
-// buffer, which every op that writes to the first is followed by a copy to:
+// buffer, which every op that writes to the first is followed by a copy to, or
+// the loop with such an op, if no product in it reads pairs:
 //
 //   - along the last dim, pairs are neighbours: the copy rounds elements, and
 //     the words are another view of the same memory;
@@ -83,6 +84,8 @@ struct PairedBuffer {
   unsigned dim;
   /// What is beyond becomes 0. The row is a dim of the buffer.
   std::optional<PairMask> mask;
+  /// The ops that write to it, and what they write where that is known.
+  llvm::SmallVector<std::pair<mlir::Operation *, mlir::Value>> writes;
   llvm::SmallVector<Copy> copies;
   /// Whether some product uses it.
   bool isUsed = false;
@@ -116,6 +119,8 @@ public:
   static bool pays(PairProduct &product, mlir::OpOperand *factor,
                    const PairedBuffer &buffer);
 
+  /// Decides where pairs are copied, for products that use them.
+  void placeCopies(llvm::ArrayRef<PairProduct> products);
   /// Lets what is only read by such products not be stored unpaired.
   void compose(llvm::ArrayRef<PairProduct> products);
 

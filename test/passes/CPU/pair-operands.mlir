@@ -356,3 +356,71 @@ module attributes {rondo.target = {name = "x86-64-v4-bf16", vector_bits = 512 : 
     return %bytes : index
   }
 }
+
+// -----
+
+#row = affine_map<(t, j, s) -> (t, s)>
+#column = affine_map<(t, j, s) -> (s, j)>
+#result = affine_map<(t, j, s) -> (t, j)>
+#id = affine_map<(i, j) -> (i, j)>
+
+// Rows that follow from the rows before are paired when all are there: products
+// with part of them don't read pairs.
+// CHECK-LABEL: func.func @solve(
+// CHECK:         scf.for
+// CHECK:           scf.for
+// CHECK-NOT:         rondo.pack_pair
+// CHECK:             arith.mulf
+// CHECK-NOT:         rondo.pack_pair
+// CHECK:           }
+// CHECK:           rondo.pack_pair
+// CHECK:           rondo.dot_pair
+module attributes {rondo.target = {name = "x86-64-v4-bf16", vector_bits = 512 : i64, registers = 32 : i64, bf16 = true}} {
+  func.func @solve(%x: memref<?x?xbf16, strided<[?, 1]>>, %y: memref<?x?xbf16, strided<[?, 1]>>, %workspace: memref<?xi8>, %begin: index, %end: index, %fault: memref<2xi64>)
+      attributes {rondo.signature = {sizes = [], bound = array<i64>, batch = [],
+        inputs = [#rondo.tensor<"x", argument, bf16, () -> (64, 64)>],
+        outputs = [#rondo.tensor<"y", result, bf16, () -> (64, 64)>]}} {
+    %zero = arith.constant 0.0 : f32
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c64 = arith.constant 64 : index
+    %c16384 = arith.constant 16384 : index
+    %c32768 = arith.constant 32768 : index
+    %a = memref.view %workspace[%c0][] : memref<?xi8> to memref<64x64xf32>
+    %b = memref.view %workspace[%c16384][] : memref<?xi8> to memref<64x64xf32>
+    %z = memref.view %workspace[%c32768][] : memref<?xi8> to memref<64x64xf32>
+    scf.for %t = %begin to %end step %c1 {
+      linalg.generic {indexing_maps = [#id], iterator_types = ["parallel", "parallel"]} outs(%a : memref<64x64xf32>) {
+      ^bb0(%old: f32):
+        %0 = math.exp %old : f32
+        linalg.yield %0 : f32
+      }
+      scf.for %r = %c0 to %c64 step %c1 {
+        %factors = memref.subview %a[%r, 0] [1, %r] [1, 1] : memref<64x64xf32> to memref<?xf32, strided<[1], offset: ?>>
+        %before = memref.subview %b[0, 0] [%r, 64] [1, 1] : memref<64x64xf32> to memref<?x64xf32, strided<[64, 1]>>
+        %own = memref.subview %b[%r, 0] [1, 64] [1, 1] : memref<64x64xf32> to memref<64xf32, strided<[1], offset: ?>>
+        linalg.fill ins(%zero : f32) outs(%own : memref<64xf32, strided<[1], offset: ?>>)
+        linalg.generic {indexing_maps = [affine_map<(j, s) -> (s)>, affine_map<(j, s) -> (s, j)>, affine_map<(j, s) -> (j)>], iterator_types = ["parallel", "reduction"]}
+            ins(%factors, %before : memref<?xf32, strided<[1], offset: ?>>, memref<?x64xf32, strided<[64, 1]>>) outs(%own : memref<64xf32, strided<[1], offset: ?>>) {
+        ^bb0(%0: f32, %1: f32, %sum: f32):
+          %2 = arith.mulf %0, %1 : f32
+          %3 = arith.addf %sum, %2 : f32
+          linalg.yield %3 : f32
+        }
+      }
+      linalg.fill ins(%zero : f32) outs(%z : memref<64x64xf32>)
+      linalg.generic {indexing_maps = [#row, #column, #result], iterator_types = ["parallel", "parallel", "reduction"]}
+          ins(%a, %b : memref<64x64xf32>, memref<64x64xf32>) outs(%z : memref<64x64xf32>) {
+      ^bb0(%0: f32, %1: f32, %sum: f32):
+        %2 = arith.mulf %0, %1 : f32
+        %4 = arith.addf %sum, %2 : f32
+        linalg.yield %4 : f32
+      }
+    } {rondo.steps}
+    return
+  }
+  func.func @solve_worker_bytes() -> index {
+    %bytes = arith.constant 49152 : index
+    return %bytes : index
+  }
+}
