@@ -46,6 +46,8 @@ private:
   void createBuffers();
   void emitEnd(PairedBuffer &paired);
   void emitCopies(PairedBuffer &paired);
+  void emitWordCopy(linalg::GenericOp op, const PairedBuffer &paired,
+                    Value view);
   Value follow(Value view, const PairedBuffer &paired, Value base,
                OpFoldResult extent);
   Value viewAsWords(Value memref, Value &isWhole);
@@ -392,6 +394,10 @@ void PairingOfFunction::emitCopies(PairedBuffer &paired) {
   for (const PairedBuffer::Copy &copy : paired.copies) {
     Value view = copy.view ? copy.view : paired.root;
     unsigned dim = paired.findDim(view);
+    if (copy.areWords) {
+      emitWordCopy(cast<linalg::GenericOp>(copy.after), paired, view);
+      continue;
+    }
     b.setInsertionPointAfter(copy.after);
     Location loc = copy.after->getLoc();
     Content content(copy, view);
@@ -474,6 +480,29 @@ Value PairingOfFunction::viewAsWords(Value memref, Value &isWhole) {
   }
   return UnrealizedConversionCastOp::create(b, loc, words, Value(descriptor))
       .getResult(0);
+}
+
+/// Copies words of the caller as they are, or, where they are none, elements,
+/// which are then paired.
+void PairingOfFunction::emitWordCopy(linalg::GenericOp op,
+                                     const PairedBuffer &paired, Value view) {
+  Location loc = op.getLoc();
+  b.setInsertionPoint(op);
+  Value isWhole;
+  Value source = viewAsWords(op.getInputs()[0], isWhole);
+  Value words = follow(view, paired, paired.words, paired.numWords);
+  auto test = scf::IfOp::create(b, loc, isWhole, /*withElseRegion=*/true);
+  b.setInsertionPointToStart(test.thenBlock());
+  linalg::GenericOp::create(
+      b, loc, source, words, op.getIndexingMapsArray(),
+      op.getIteratorTypesArray(),
+      [](OpBuilder &inner, Location place, ValueRange arguments) {
+        linalg::YieldOp::create(inner, place, arguments[0]);
+      });
+  op->moveBefore(test.elseBlock()->getTerminator());
+  b.setInsertionPointAfter(op);
+  Content content({op, view}, view);
+  emitAllPairs(b, loc, content, words, paired.findDim(view), paired.extent);
 }
 
 //===----------------------------------------------------------------------===//

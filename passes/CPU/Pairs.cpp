@@ -342,17 +342,22 @@ void PairedBuffers::placeCopies(ArrayRef<PairProduct> products) {
   }
 }
 
-bool PairedBuffers::isArgument(PairProduct &product, OpOperand *factor) {
-  auto type = cast<MemRefType>(factor->get().getType());
-  if (!type.getElementType().isBF16() ||
-      product.getSummedDim(factor) + 1 != type.getRank())
+/// Whether these are bf16 numbers of the caller.
+bool PairedBuffers::isOfCaller(Value view) {
+  if (!cast<MemRefType>(view.getType()).getElementType().isBF16())
     return false;
   SmallVector<Value> roots;
-  collectRoots(factor->get(), roots);
+  collectRoots(view, roots);
   return llvm::all_of(roots, [&](Value root) {
     auto argument = dyn_cast<BlockArgument>(root);
     return argument && argument.getOwner() == &func.front();
   });
+}
+
+bool PairedBuffers::isArgument(PairProduct &product, OpOperand *factor) {
+  auto type = cast<MemRefType>(factor->get().getType());
+  return product.getSummedDim(factor) + 1 == type.getRank() &&
+         isOfCaller(factor->get());
 }
 
 bool PairedBuffers::pays(PairProduct &product, OpOperand *factor,
@@ -421,6 +426,30 @@ static bool canCompose(Operation *op, Value view, int dim) {
                       [](Operation &inner) { return isPure(&inner); });
 }
 
+/// Whether an op writes bf16 numbers of the caller, of which the pairs along a
+/// dim are neighbours in memory.
+bool PairedBuffers::copiesWords(Operation *op, Value view, int dim) {
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  if (!generic || generic.getInputs().size() != 1 ||
+      generic.getOutputs().size() != 1 || generic.getOutputs()[0] != view ||
+      generic.getNumReductionLoops() > 0 ||
+      !generic.getMatchingIndexingMap(generic.getDpsInitOperand(0))
+           .isIdentity())
+    return false;
+  auto type = dyn_cast<MemRefType>(generic.getInputs()[0].getType());
+  AffineMap map = generic.getMatchingIndexingMap(generic.getDpsInputOperand(0));
+  auto ext = generic.getBody()
+                 ->getTerminator()
+                 ->getOperand(0)
+                 .getDefiningOp<arith::ExtFOp>();
+  return type && map.isProjectedPermutation() && map.getNumResults() > 0 &&
+         map.getResults().back() == getAffineDimExpr(dim, map.getContext()) &&
+         (type.isDynamicDim(type.getRank() - 1) ||
+          type.getShape().back() % 2 == 0) &&
+         isOfCaller(generic.getInputs()[0]) && ext &&
+         ext.getIn() == generic.getBody()->getArgument(0);
+}
+
 /// Whether a loop writes every element of a buffer, one row after the other.
 static bool writesAll(Operation *op, Value root) {
   auto loop = dyn_cast<scf::ForOp>(op);
@@ -458,19 +487,27 @@ void PairedBuffers::compose(ArrayRef<PairProduct> products) {
     });
     if (!buffer->isUsed || !isAlone || isReadElsewhere(*buffer, products))
       continue;
+    auto getDim = [&](const PairedBuffer::Copy &copy) -> int {
+      return buffer->isLast() ? -1 : buffer->findDim(copy.view);
+    };
     auto isComposable = [&](const PairedBuffer::Copy &copy) {
-      int dim = buffer->isLast() ? -1 : buffer->findDim(copy.view);
-      return copy.view && canCompose(copy.after, copy.view, dim);
+      return copy.view && canCompose(copy.after, copy.view, getDim(copy));
+    };
+    auto isOfWords = [&](const PairedBuffer::Copy &copy) {
+      return copy.view && !buffer->isLast() &&
+             copiesWords(copy.after, copy.view, getDim(copy));
     };
     bool areComplete =
         llvm::all_of(buffer->copies, [&](const PairedBuffer::Copy &copy) {
-          return copy.view
-                     ? isComposable(copy) || isa<linalg::FillOp>(copy.after)
-                     : writesAll(copy.after, buffer->root);
+          return copy.view ? isComposable(copy) || isOfWords(copy) ||
+                                 isa<linalg::FillOp>(copy.after)
+                           : writesAll(copy.after, buffer->root);
         });
     if (!areComplete)
       continue;
-    for (PairedBuffer::Copy &copy : buffer->copies)
-      copy.isComposed = copy.view && isComposable(copy);
+    for (PairedBuffer::Copy &copy : buffer->copies) {
+      copy.isComposed = isComposable(copy);
+      copy.areWords = isOfWords(copy);
+    }
   }
 }

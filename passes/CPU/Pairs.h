@@ -19,7 +19,9 @@
 //
 //   - along the last dim, pairs are neighbours: the copy rounds elements, and
 //     the words are another view of the same memory;
-//   - along another dim, the copy reads two rows at a time.
+//   - along another dim, the copy reads two rows at a time. If it transposes
+//     bf16 numbers of the caller, with pairs side by side there, it transposes
+//     words, where the caller's rows are some.
 //
 // What is copied outside of the loop over time, as weights, is thus paired
 // once. An odd last element is paired with 0. A matrix of bf16 numbers that is
@@ -78,6 +80,8 @@ struct PairedBuffer {
     mlir::Value view;
     /// The op before, which then goes, tells what is copied.
     bool isComposed = false;
+    /// It copies bf16 numbers of the caller with pairs side by side.
+    bool areWords = false;
   };
 
   mlir::Value root;
@@ -130,6 +134,8 @@ private:
   bool isReadElsewhere(const PairedBuffer &buffer,
                        llvm::ArrayRef<PairProduct> products);
   bool isOfSizes(mlir::Value value);
+  bool isOfCaller(mlir::Value view);
+  bool copiesWords(mlir::Operation *op, mlir::Value view, int dim);
 
   mlir::func::FuncOp func, bytes;
 };

@@ -424,3 +424,72 @@ module attributes {rondo.target = {name = "x86-64-v4-bf16", vector_bits = 512 : 
     return %bytes : index
   }
 }
+
+// -----
+
+#matrix = affine_map<(b, d, e) -> (e, d)>
+#vector = affine_map<(b, d, e) -> (b, e)>
+#out = affine_map<(b, d, e) -> (b, d)>
+#id = affine_map<(i, j) -> (i, j)>
+#transposed = affine_map<(i, j) -> (j, i)>
+
+// A matrix of the caller whose copy is transposed: words are, if its rows are
+// whole words, and else elements, which are then paired.
+// CHECK-LABEL: func.func @transposed(
+// CHECK:         %[[WORDS:.*]] = memref.view %{{.*}} : memref<{{.*}}xi8{{.*}}> to memref<32x32xi32>
+// CHECK:         %[[WHOLE:.*]] = arith.cmpi eq
+// CHECK:         %[[OF:.*]] = builtin.unrealized_conversion_cast %{{.*}} to memref<32x32xi32, strided<[?, 1]>>
+// CHECK:         scf.if %[[WHOLE]] {
+// CHECK-NEXT:      linalg.generic {indexing_maps = [#[[SWAP:.*]], #{{.*}}], {{.*}} ins(%[[OF]] : {{.*}}) outs(%[[WORDS]] : memref<32x32xi32>)
+// CHECK-NEXT:      ^bb0(%[[IN:.*]]: i32, %{{.*}}: i32):
+// CHECK-NEXT:        linalg.yield %[[IN]]
+// CHECK:         } else {
+// CHECK-NEXT:      linalg.generic {{.*}} ins(%{{.*}} : memref<32x64xbf16, strided<[?, 1]>>) outs(%{{.*}} : memref<64x32xf32>)
+// CHECK:           linalg.generic {{.*}} outs(%[[WORDS]]
+// CHECK:             rondo.pack_pair
+// CHECK:         scf.for
+// CHECK:           rondo.dot_pair
+module attributes {rondo.target = {name = "x86-64-v4-bf16", vector_bits = 512 : i64, registers = 32 : i64, bf16 = true}} {
+  func.func @transposed(%r: memref<?x?xbf16, strided<[?, 1]>>, %y: memref<?x?xbf16, strided<[?, 1]>>, %workspace: memref<?xi8>, %begin: index, %end: index, %fault: memref<2xi64>)
+      attributes {rondo.signature = {sizes = [], bound = array<i64>, batch = [],
+        inputs = [#rondo.tensor<"r", argument, bf16, () -> (32, 64)>],
+        outputs = [#rondo.tensor<"y", result, bf16, () -> (4, 32)>]}} {
+    %zero = arith.constant 0.0 : f32
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c8192 = arith.constant 8192 : index
+    %c9216 = arith.constant 9216 : index
+    %matrix = memref.view %workspace[%c0][] : memref<?xi8> to memref<64x32xf32>
+    %h = memref.view %workspace[%c8192][] : memref<?xi8> to memref<4x64xf32>
+    %z = memref.view %workspace[%c9216][] : memref<?xi8> to memref<4x32xf32>
+    %rows = memref.subview %r[0, 0] [32, 64] [1, 1] : memref<?x?xbf16, strided<[?, 1]>> to memref<32x64xbf16, strided<[?, 1]>>
+    linalg.generic {indexing_maps = [#transposed, #id], iterator_types = ["parallel", "parallel"]}
+        ins(%rows : memref<32x64xbf16, strided<[?, 1]>>) outs(%matrix : memref<64x32xf32>) {
+    ^bb0(%0: bf16, %old: f32):
+      %1 = arith.extf %0 : bf16 to f32
+      linalg.yield %1 : f32
+    }
+    scf.for %t = %begin to %end step %c1 {
+      linalg.fill ins(%zero : f32) outs(%z : memref<4x32xf32>)
+      linalg.generic {indexing_maps = [#matrix, #vector, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+          ins(%matrix, %h : memref<64x32xf32>, memref<4x64xf32>) outs(%z : memref<4x32xf32>) {
+      ^bb0(%0: f32, %1: f32, %sum: f32):
+        %2 = arith.mulf %0, %1 : f32
+        %3 = arith.addf %sum, %2 : f32
+        linalg.yield %3 : f32
+      }
+      %first = memref.subview %h[0, 0] [4, 32] [1, 1] : memref<4x64xf32> to memref<4x32xf32, strided<[64, 1]>>
+      linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+          ins(%z : memref<4x32xf32>) outs(%first : memref<4x32xf32, strided<[64, 1]>>) {
+      ^bb0(%0: f32, %old: f32):
+        %1 = math.tanh %0 : f32
+        linalg.yield %1 : f32
+      }
+    } {rondo.steps}
+    return
+  }
+  func.func @transposed_worker_bytes() -> index {
+    %bytes = arith.constant 9728 : index
+    return %bytes : index
+  }
+}
