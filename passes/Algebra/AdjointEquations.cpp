@@ -74,6 +74,15 @@ Value Adjoints::emitConstant(const Twine &name, double number, Type type,
               variables);
 }
 
+/// What `read` reads, as the array's definition says it.
+Expr Adjoints::readDefinition(Array &array, Expr read) {
+  llvm::DenseMap<Expr, Expr> here;
+  for (auto [variable, subscript] :
+       llvm::zip_equal(array.variables, read->subscripts()))
+    here[context.variable(variable)] = subscript;
+  return context.substitute(array.definition, here);
+}
+
 /// Reads of stand-ins become reads of what they stand for, which is computed
 /// now; without what belongs to the cycle `except`.
 Expr Adjoints::resolve(Expr expr, Cycle *except) {
@@ -81,6 +90,8 @@ Expr Adjoints::resolve(Expr expr, Cycle *except) {
     Array *array = arrays.find(read->value);
     if (!array || array->real == array->value)
       return read;
+    if (array->isAbbreviation)
+      return resolve(readDefinition(*array, read), except);
     if (except) {
       Array *of = adjointOf.lookup(array);
       if (carriesOf.lookup(array) == except ||
@@ -97,13 +108,8 @@ Expr Adjoints::resolve(Expr expr, Cycle *except) {
           !definition->fallback &&
           llvm::all_of(definition->args, [](Expr subscript) {
             return subscript->kind == Kind::Variable;
-          })) {
-        llvm::DenseMap<Expr, Expr> here;
-        for (auto [variable, subscript] :
-             llvm::zip_equal(array->variables, read->subscripts()))
-          here[context.variable(variable)] = subscript;
-        return resolve(context.substitute(definition, here), except);
-      }
+          }))
+        return resolve(readDefinition(*array, read), except);
     }
     ArrayRef<Expr> rest =
         ArrayRef(read->args).drop_front(read->subscripts().size());

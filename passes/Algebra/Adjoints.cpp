@@ -23,6 +23,7 @@ using namespace rondo::algebra;
 
 LogicalResult Adjoints::addResult(Value result, TensorSpecAttr spec,
                                   BlockArgument gradient) {
+  gradients.push_back(gradient);
   if (Array *array = arrays.find(result)) {
     infos[array].seeds.push_back({spec, gradient});
     return success();
@@ -58,8 +59,10 @@ LogicalResult Adjoints::findReads() {
       addSource(array.choice.getGiven());
       addSource(array.choice.getDeclared());
     }
+    if (info.decay && info.decay->state == &array)
+      addSource(info.decay->logarithm->value);
     bool isKnown = true;
-    if (array.definition)
+    if (array.definition && !array.isAbbreviation)
       walk(array.definition, [&](Expr node) {
         if (node->kind == Kind::Read) {
           isKnown &= addSource(node->value);
@@ -142,21 +145,6 @@ void Adjoints::findCycles() {
   }
 }
 
-/// The variable and the constant of variable - constant.
-static std::pair<const Variable *, int64_t> takeLag(Expr point) {
-  int64_t lag = 0;
-  while (point->isOp("arith.addi") || point->isOp("arith.subi")) {
-    bool isSum = point->isOp("arith.addi");
-    bool isFirst = isSum && point->args[0]->kind == Kind::Integer;
-    Expr constant = point->args[isFirst ? 0 : 1];
-    if (constant->kind != Kind::Integer)
-      return {nullptr, 0};
-    lag += isSum ? -constant->integer : constant->integer;
-    point = point->args[isFirst ? 1 : 0];
-  }
-  return {point->kind == Kind::Variable ? point->variable : nullptr, lag};
-}
-
 LogicalResult Adjoints::addCarry(Cycle &cycle, Array &of, Indices points) {
   for (Carry &carry : cycle.carries)
     if (carry.of == &of && carry.points == points)
@@ -237,6 +225,7 @@ LogicalResult Adjoints::findCarries(Cycle &cycle) {
 }
 
 LogicalResult Adjoints::analyze() {
+  findDecays();
   if (failed(findReads()))
     return failure();
   findActive();
@@ -368,7 +357,8 @@ Array &Adjoints::countAttained(Array &reader) {
 
 /// Sum over the points p of `reader` of its adjoint at p times the derivative
 /// of its definition at p; the step is fixed if one is given.
-Expr Adjoints::contribution(Array &reader, ArrayRef<Expr> step, ReadRule rule) {
+Expr Adjoints::contribution(Array &reader, ArrayRef<Expr> step, ReadRule rule,
+                            bool withDecay) {
   SmallVector<Expr> indices;
   SmallVector<const Variable *> open;
   llvm::DenseMap<Expr, Expr> here;
@@ -382,7 +372,9 @@ Expr Adjoints::contribution(Array &reader, ArrayRef<Expr> step, ReadRule rule) {
     }
     here[context.variable(variable)] = indices.back();
   }
-  Expr value = context.substitute(reader.definition, here);
+  Expr definition =
+      withDecay ? reader.definition : infos[&reader].decay->rest;
+  Expr value = context.substitute(definition, here);
   Expr weight = context.read(infos[&reader].adjoint->value, indices, Value(),
                              {}, reader.type);
   Expr filter = nullptr;
@@ -511,7 +503,8 @@ Expr Adjoints::fromReader(Array &reader, Array &array) {
   return context.add(total, contribution(reader, {}, shifted));
 }
 
-Expr Adjoints::defineCarry(Carry &carry) {
+/// Without the decay of the state: what flows in from all other reads.
+Expr Adjoints::defineCarry(Carry &carry, bool withDecay) {
   Array &of = *carry.of;
   SmallVector<Expr> own = indexExprs(context, of.variables);
   SmallVector<Expr> step(of.along(ArrayRef<Expr>(own)));
@@ -537,7 +530,7 @@ Expr Adjoints::defineCarry(Carry &carry) {
     total = context.add(total, contribution(*reader,
                                             isSameCycle ? ArrayRef<Expr>(step)
                                                         : ArrayRef<Expr>(),
-                                            rule));
+                                            rule, withDecay || reader != &of));
   }
   return total;
 }
@@ -780,6 +773,8 @@ Expr Adjoints::fromChoice(Array &choice, Array &array) {
 }
 
 Expr Adjoints::defineAdjoint(Array &array) {
+  if (Decay *decay = infos[&array].decay; decay && decay->logarithm == &array)
+    return defineDecayAdjoint(*decay);
   Expr total = seed(array);
   if (array.choice)
     total = context.add(total, initialFromStates(array));

@@ -64,6 +64,13 @@ private:
     /// and its initial value the gradient of the final value.
     bool isWhole = false;
   };
+  /// The decay of a state (DecayAdjoints.cpp).
+  struct Decay {
+    Array *state = nullptr;
+    Array *logarithm = nullptr; // has the adjoint
+    Expr rest = nullptr;        // what else the state's definition says
+    llvm::SmallVector<const Variable *> summed; // the dims that it lacks
+  };
   /// Arrays that depend on one another.
   struct Cycle {
     llvm::SmallVector<Array *> members;
@@ -78,6 +85,8 @@ private:
     llvm::SetVector<Array *> sources, readers;
     Array *adjoint = nullptr;
     Cycle *cycle = nullptr;
+    /// Of a state and of the logarithm of its decay.
+    Decay *decay = nullptr;
     /// Gradients of results that it is.
     llvm::SmallVector<std::pair<TensorSpecAttr, mlir::Value>> seeds;
     /// Of a greatest or least value: how many terms attain it.
@@ -103,11 +112,12 @@ private:
 
   Expr attainsValue(Array &reader, Expr term, llvm::ArrayRef<Expr> indices);
   Array &countAttained(Array &reader);
-  Expr contribution(Array &reader, llvm::ArrayRef<Expr> step, ReadRule rule);
+  Expr contribution(Array &reader, llvm::ArrayRef<Expr> step, ReadRule rule,
+                    bool withDecay = true);
   Expr defineAdjoint(Array &array);
   Expr fromChoice(Array &choice, Array &array);
   Expr fromReader(Array &reader, Array &array);
-  Expr defineCarry(Carry &carry);
+  Expr defineCarry(Carry &carry, bool withDecay = true);
   Expr readCarry(Carry &carry);
   Expr carryBeforeStart(Carry &carry, Array &choice);
   Expr initialFromStates(Array &choice);
@@ -116,7 +126,19 @@ private:
   Expr isGiven(Array &choice);
   const Variable *windowOf(Carry &carry);
 
+  void findDecays();
+  void findDecay(Array &state);
+  bool isReadNearby(Array &state);
+  Expr inlinePointwise(Expr expr, RecurrenceOp of);
+  llvm::SmallVector<Expr> stepBefore(Array &state);
+  bool isGradient(mlir::Value value);
+  Expr contract(Expr weight, Expr history, Array &state,
+                llvm::ArrayRef<const Variable *> summed);
+  mlir::Value emitBalance(Decay &decay, Expr change);
+  Expr defineDecayAdjoint(Decay &decay);
+
   mlir::Value materialize(Array &array);
+  Expr readDefinition(Array &array, Expr read);
   Expr resolve(Expr expr, Cycle *except = nullptr);
   mlir::Value emit(mlir::OpBuilder &at, const llvm::Twine &name,
                    mlir::Location loc, mlir::Type element, Expr definition,
@@ -144,6 +166,9 @@ private:
   llvm::DenseMap<Array *, Array *> adjointOf;
   llvm::DenseMap<Array *, Cycle *> carriesOf;
   std::deque<Cycle> cycles;
+  std::deque<Decay> decays;
+  /// Arguments that are gradients of results.
+  llvm::SmallVector<mlir::Value> gradients;
   bool hasFailed = false;
 };
 

@@ -22,6 +22,20 @@ rondo::algebra::indexExprs(Context &context,
   return exprs;
 }
 
+std::pair<const Variable *, int64_t> rondo::algebra::takeLag(Expr point) {
+  int64_t lag = 0;
+  while (point->isOp("arith.addi") || point->isOp("arith.subi")) {
+    bool isSum = point->isOp("arith.addi");
+    bool isFirst = isSum && point->args[0]->kind == Kind::Integer;
+    Expr constant = point->args[isFirst ? 0 : 1];
+    if (constant->kind != Kind::Integer)
+      return {nullptr, 0};
+    lag += isSum ? -constant->integer : constant->integer;
+    point = point->args[isFirst ? 1 : 0];
+  }
+  return {point->kind == Kind::Variable ? point->variable : nullptr, lag};
+}
+
 Arrays::~Arrays() {
   for (Operation *op : standIns)
     if (op->use_empty())

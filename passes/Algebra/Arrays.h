@@ -41,6 +41,8 @@ struct Array {
   RecurrenceOp recurrence;
   /// What the recurrence gives for it, if it is a state.
   mlir::Value initial, final;
+  /// Reads of it are replaced by its definition.
+  bool isAbbreviation = false;
   /// The choice of an initial value that it is, or null.
   InitialOp choice;
 
@@ -67,6 +69,9 @@ struct Array {
 /// The indices as expressions.
 llvm::SmallVector<Expr> indexExprs(Context &context,
                                    llvm::ArrayRef<const Variable *> variables);
+
+/// The variable and the constant of variable - constant; else null and 0.
+std::pair<const Variable *, int64_t> takeLag(Expr point);
 
 class Arrays {
 public:
