@@ -114,8 +114,8 @@ private:
     Values carry;        // states before the window, [channel]
     Values ends, slopes; // states at the end, derivatives, [segment][channel]
     Values maps;         // in two buffers
-    Value flags;
-    Value isFirst, isLast, isLeader;
+    Value marks;         // whether something is bad, [2][segment]
+    Value isFirst, isLast;
     Values own, before;
   };
   struct Window {
@@ -128,6 +128,8 @@ private:
   std::pair<Values, Value> emitCorrections(const Segments &at, Value first,
                                            Value blocks,
                                            mlir::ValueRange starts);
+  std::pair<Value, Value> countBad(const Segments &at, Value parity,
+                                   Value isBad);
   Values emitSweep(Value first, Value count, bool isWhole, bool goesOn,
                    llvm::SmallVectorImpl<Value> &raws, mlir::ValueRange states,
                    llvm::function_ref<Values(Step &, Values)> emitNext);
@@ -138,9 +140,9 @@ private:
   Values emitPrefix(const Segments &at, Values map);
   Values emitStart(const Segments &at);
   Values emitDefects(const Segments &at, mlir::ValueRange states);
-  Value emitIsBad(const Segments &at, Value number, mlir::ValueRange defects,
-                  mlir::ValueRange states);
-  void emitFlag(const Segments &at, Value number, int32_t value);
+  Value emitIsBad(mlir::ValueRange defects, mlir::ValueRange states);
+  void emitMark(Value marks, mlir::ValueRange place, int32_t value);
+  Value isMarked(Value marks, mlir::ValueRange place);
   void storeAll(llvm::ArrayRef<Value> to, mlir::ValueRange values,
                 mlir::ValueRange at);
   Values loadAll(llvm::ArrayRef<Value> from, mlir::ValueRange at);

@@ -26,7 +26,7 @@
 //   newton      for other steps that can be differentiated: segments are
 //               computed from guessed states, which are corrected by their
 //               derivatives until each segment starts where the one before
-//               ends. A window that does not settle is computed step by step
+//               ends. What does not settle is computed step by step
 //
 // Everything that does not depend on the states is loaded once.
 //

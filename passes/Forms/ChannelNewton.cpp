@@ -29,9 +29,11 @@
 //   e and J are found, x is corrected, and the steps are computed again;
 //   x is corrected with the derivatives at hand, and they are computed again.
 //
-// A window that does not settle within some of them is computed step by step.
-// Newton's method on all steps at once would take more sweeps, and in each of
-// them the derivatives.
+// Two of them are to halve the number of segments with a defect. In a window
+// where they don't, or that does not settle within some sweeps, what follows
+// the last segment that is right is computed step by step. Newton's method on
+// all steps at once would take more sweeps, and in each of them the
+// derivatives.
 //
 // Windows are few: their number and with it the length of segments are found
 // when the kernel runs. A sweep is a loop over blocks of steps, whose arguments
@@ -142,11 +144,9 @@ ChannelEmitter::Segments ChannelEmitter::createSegments() {
     at.slopes.push_back(shared(type, {S, C}));
   for (unsigned i = 0; i < n + n * n; ++i)
     at.maps.push_back(shared(type, {2, S, C}));
-  at.flags = shared(b.getI32Type(), {2});
+  at.marks = shared(b.getI32Type(), {2, S});
   at.isFirst = equal(segment, constant(0));
   at.isLast = equal(segment, constant(S - 1));
-  at.isLeader =
-      arith::AndIOp::create(b, at.isFirst, equal(channelInBlock, constant(0)));
   at.own = {segment, channelInBlock};
   at.before = {select(at.isFirst, segment, sub(segment, constant(1))),
                channelInBlock};
@@ -177,15 +177,24 @@ ChannelEmitter::Window ChannelEmitter::emitWindowSize(Value left,
   return window;
 }
 
-void ChannelEmitter::emitFlag(const Segments &at, Value number, int32_t value) {
+void ChannelEmitter::emitMark(Value marks, ValueRange place, int32_t value) {
   Value mark = arith::ConstantOp::create(b, b.getI32IntegerAttr(value));
-  memref::StoreOp::create(b, mark, at.flags, number);
+  memref::StoreOp::create(b, mark, marks, place);
 }
 
-/// States before the window; flag 0 is cleared.
+Value ChannelEmitter::isMarked(Value marks, ValueRange place) {
+  Value mark = memref::LoadOp::create(b, marks, place);
+  return arith::CmpIOp::create(
+      b, arith::CmpIPredicate::ne, mark,
+      arith::ConstantOp::create(b, b.getI32IntegerAttr(0)));
+}
+
+/// States before the window; marks 0 are cleared.
 Values ChannelEmitter::emitStart(const Segments &at) {
   barrier();
-  emitIf(at.isLeader, [&] { emitFlag(at, constant(0), 0); });
+  emitIf(equal(channelInBlock, constant(0)), [&] {
+    emitMark(at.marks, {constant(0), segment}, 0);
+  });
   return loadAll(at.carry, channelInBlock);
 }
 
@@ -212,10 +221,8 @@ Values ChannelEmitter::emitDefects(const Segments &at, ValueRange states) {
   return defects;
 }
 
-/// Whether any thread of the block has too large a defect. `number` is that of
-/// a flag that is cleared; the other one is then.
-Value ChannelEmitter::emitIsBad(const Segments &at, Value number,
-                                ValueRange defects, ValueRange states) {
+/// Whether the thread has too large a defect.
+Value ChannelEmitter::emitIsBad(ValueRange defects, ValueRange states) {
   double epsilon = type.isF64() ? std::numeric_limits<double>::epsilon()
                                 : std::numeric_limits<float>::epsilon();
   Value isGood;
@@ -228,15 +235,32 @@ Value ChannelEmitter::emitIsBad(const Segments &at, Value number,
         both(isGood, arith::CmpFOp::create(b, arith::CmpFPredicate::OLE, error,
                                            mulf(real(8 * epsilon), bound)));
   }
-  Value isBad = arith::XOrIOp::create(
+  return arith::XOrIOp::create(
       b, isGood, arith::ConstantIntOp::create(b, b.getI1Type(), 1));
-  emitIf(isBad, [&] { emitFlag(at, number, 1); });
-  emitIf(at.isLeader, [&] { emitFlag(at, sub(constant(1), number), 0); });
+}
+
+/// How many segments have a thread with too large a defect, and the first of
+/// them. `parity` is that of the marks that are cleared; the others are then.
+std::pair<Value, Value> ChannelEmitter::countBad(const Segments &at,
+                                                 Value parity, Value isBad) {
+  emitIf(isBad, [&] { emitMark(at.marks, {parity, segment}, 1); });
+  emitIf(equal(channelInBlock, constant(0)), [&] {
+    emitMark(at.marks, {sub(constant(1), parity), segment}, 0);
+  });
   barrier();
-  Value mark = memref::LoadOp::create(b, at.flags, number);
-  return arith::CmpIOp::create(
-      b, arith::CmpIPredicate::ne, mark,
-      arith::ConstantOp::create(b, b.getI32IntegerAttr(0)));
+  Value end = constant(p.segments);
+  auto loop = scf::ForOp::create(b, constant(0), end, constant(1),
+                                 ValueRange{constant(0), end});
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value each = loop.getInductionVar();
+  Value number = loop.getRegionIterArg(0), first = loop.getRegionIterArg(1);
+  Value isThere = isMarked(at.marks, {parity, each});
+  Value least = arith::MinSIOp::create(b, first, each);
+  scf::YieldOp::create(
+      b, ValueRange{select(isThere, add(number, constant(1)), number),
+                    select(isThere, least, first)});
+  return {loop.getResult(0), loop.getResult(1)};
 }
 
 /// Whole windows for as long as their states are found from steps before each
@@ -269,8 +293,12 @@ Value ChannelEmitter::emitQuickWindows(const Segments &at) {
                            /*isWhole=*/true, raws, states);
   storeAll(at.ends, now, at.own);
   barrier();
-  Value isBad = emitIsBad(at, constant(0), emitDefects(at, states), states);
-  Value isGood = arith::XOrIOp::create(b, isBad, yes);
+  emitIf(emitIsBad(emitDefects(at, states), states), [&] {
+    emitMark(at.marks, {constant(0), constant(0)}, 1);
+  });
+  barrier();
+  Value isGood = arith::XOrIOp::create(
+      b, isMarked(at.marks, {constant(0), constant(0)}), yes);
   emitIf(both(isGood, at.isLast),
          [&] { storeAll(at.carry, now, channelInBlock); });
   Value next = select(isGood, add(begin, window.size), begin);
@@ -278,8 +306,9 @@ Value ChannelEmitter::emitQuickWindows(const Segments &at) {
   return loop.getResult(0);
 }
 
-/// The window from `begin` on. Returns the states at the end of the segment and
-/// whether it did not settle.
+/// The window from `first` on. Returns the states at the end of the segment and
+/// the first segment with a defect, or the number of segments where the window
+/// settled.
 std::pair<Values, Value> ChannelEmitter::emitCorrections(const Segments &at,
                                                          Value first,
                                                          Value blocks,
@@ -290,23 +319,26 @@ std::pair<Values, Value> ChannelEmitter::emitCorrections(const Segments &at,
   for (unsigned i = 0; i < n; ++i)
     for (unsigned j = 0; j < n; ++j)
       identity.push_back(i == j ? one : zero);
-  // The loop hands on the count, the states before the segment, their defects,
-  // and the derivatives of the segment before. After it come the states at the
-  // end, and whether the window did not settle.
-  Values guesses{constant(0)};
+  // The loop hands on the count, the numbers of segments with defects after the
+  // last two sweeps, the states before the segment, their defects, and the
+  // derivatives of the segment before. After it come the states at the end, and
+  // the first segment with a defect.
+  constexpr unsigned numCounts = 3;
+  Value many = constant(2 * p.segments);
+  Values guesses{constant(0), many, many};
   llvm::append_range(guesses, starts);
   guesses.append(numMap, zero);
   SmallVector<Type> types = llvm::to_vector(ValueRange(guesses).getTypes());
   SmallVector<Type> after(types), mapTypes(numMap, type);
   after.append(n, type);
-  after.push_back(b.getI1Type());
+  after.push_back(b.getIndexType());
   auto loop = scf::WhileOp::create(b, after, guesses);
   OpBuilder::InsertionGuard guard(b);
   SmallVector<Location> locs(after.size(), b.getLoc());
   Block *block = b.createBlock(&loop.getBefore(), {}, types,
                                ArrayRef(locs).take_front(types.size()));
   Value count = block->getArgument(0);
-  Values states(block->getArguments().slice(1, n));
+  Values states(block->getArguments().slice(numCounts, n));
   Value parity = arith::AndIOp::create(b, count, constant(1));
   auto fresh = scf::IfOp::create(b, mapTypes, equal(parity, constant(0)),
                                  /*withElseRegion=*/true);
@@ -337,18 +369,21 @@ std::pair<Values, Value> ChannelEmitter::emitCorrections(const Segments &at,
   storeAll(at.ends, now, at.own);
   barrier();
   Values defects = emitDefects(at, states);
-  Value isBad = emitIsBad(at, parity, defects, states);
-  Values handed{count};
+  auto [number, firstBad] = countBad(at, parity, emitIsBad(defects, states));
+  Value falls = arith::CmpIOp::create(
+      b, arith::CmpIPredicate::sle, add(number, number), block->getArgument(1));
+  Value goesOn = both(less(constant(0), number), falls);
+  Values handed{count, block->getArgument(2), number};
   llvm::append_range(handed, states);
   llvm::append_range(handed, defects);
   llvm::append_range(handed, ArrayRef(map).drop_front(n));
   llvm::append_range(handed, now);
-  handed.push_back(isBad);
-  scf::ConditionOp::create(b, both(isBad, less(count, constant(p.bound))),
+  handed.push_back(firstBad);
+  scf::ConditionOp::create(b, both(goesOn, less(count, constant(p.bound))),
                            handed);
 
   block = b.createBlock(&loop.getAfter(), {}, after, locs);
-  Values again(block->getArguments().take_front(1 + n + numMap));
+  Values again(block->getArguments().take_front(numCounts + n + numMap));
   again[0] = add(again[0], constant(1));
   scf::YieldOp::create(b, again);
   return {Values(loop.getResults().drop_back().take_back(n)),
@@ -363,13 +398,20 @@ void ChannelEmitter::emitNewtonWindows(const Segments &at, Value done) {
   b.setInsertionPointToStart(loop.getBody());
   Value begin = loop.getInductionVar();
   Values starts = emitStart(at);
-  auto [ends, isBad] =
+  auto [ends, firstBad] =
       emitCorrections(at, add(begin, window.start), window.blocks, starts);
-  auto test = scf::IfOp::create(b, isBad, /*withElseRegion=*/true);
+  auto test = scf::IfOp::create(b, less(firstBad, constant(p.segments)),
+                                /*withElseRegion=*/true);
   b.setInsertionPointToStart(test.thenBlock());
-  emitIf(at.isFirst, [&] {
+  // The first segment has no defect.
+  emitIf(at.isFirst, [&, firstBad = firstBad] {
+    Value done = mul(firstBad, mul(window.blocks, constant(p.steps)));
     Value count = arith::MinSIOp::create(b, window.size, sub(length, begin));
-    storeAll(at.carry, emitSteps(begin, count, starts, /*hasWhole=*/false),
+    count = arith::MaxSIOp::create(b, sub(count, done), constant(0));
+    Values states =
+        loadAll(at.ends, {sub(firstBad, constant(1)), channelInBlock});
+    storeAll(at.carry,
+             emitSteps(add(begin, done), count, states, /*hasWhole=*/false),
              channelInBlock);
   });
   b.setInsertionPointToStart(test.elseBlock());

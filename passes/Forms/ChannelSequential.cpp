@@ -252,9 +252,8 @@ Values ChannelEmitter::emitBlock(Value first, Value buffer,
   return states;
 }
 
-/// `count` steps from `first` on, at least one: blocks whose next one is whole,
-/// too (unless there is no code of their own for them), then the rest with
-/// bounds.
+/// `count` steps from `first` on: blocks whose next one is whole, too (unless
+/// there is no code of their own for them), then the rest with bounds.
 Values ChannelEmitter::emitSteps(Value first, Value count, ValueRange states,
                                  bool hasWhole) {
   Value size = constant(p.steps), zero = constant(0), one = constant(1);

@@ -35,7 +35,7 @@
 // NEWTON-SAME: workgroup(%{{.*}} : memref<16xf32, #gpu.address_space<workgroup>>
 // NEWTON-SAME: nvvm.maxntid = array<i32: 128, 1, 1>
 // Windows whose states are found from steps before each segment: those steps,
-// then the results; a flag is for the block.
+// then the results; a mark is for the block.
 // NEWTON: scf.while
 // NEWTON:   scf.condition
 // NEWTON:   gpu.barrier
@@ -47,8 +47,9 @@
 // NEWTON:   gpu.barrier
 // NEWTON:   scf.yield
 // The others: the ends of segments and their derivatives, corrections, results.
+// Segments with defects are counted, and two rounds are to halve their number.
 // NEWTON: scf.for
-// NEWTON:   scf.while
+// NEWTON:   scf.while (%{{[a-z0-9]*}} = %c0, %[[BEFORE:[a-z0-9]*]] = %c16, %{{[a-z0-9]*}} = %c16,
 // NEWTON:     scf.if
 // NEWTON:       scf.for
 // NEWTON:         math.tanh
@@ -57,9 +58,15 @@
 // NEWTON:       math.tanh
 // NEWTON:       memref.store
 // NEWTON:     gpu.barrier
-// NEWTON:     scf.condition
-// What does not settle is computed one step after the other.
+// NEWTON:     %[[BAD:.*]]:2 = scf.for
+// NEWTON:     %[[TWICE:.*]] = arith.addi %[[BAD]]#0, %[[BAD]]#0
+// NEWTON:     arith.cmpi sle, %[[TWICE]], %[[BEFORE]]
+// NEWTON:     scf.condition{{.*}} %[[BAD]]#1 :
+// What does not settle is computed one step after the other, from the first of
+// them on.
+// NEWTON:   arith.cmpi slt, %[[FIRST:.*]], %c8
 // NEWTON:   scf.if
+// NEWTON:     arith.subi %[[FIRST]], %c1
 // NEWTON:     scf.for
 // NEWTON:       math.tanh
 // NEWTON: gpu.launch_func @kernels::@units
