@@ -37,10 +37,19 @@ void StepViews::repeat(Operation &op, IRMapping &map) {
   if (!view) {
     Operation *clone = builder.clone(op, map);
     SmallVector<Value> folded;
-    if (failed(builder.tryFold(clone, folded)) || folded.empty())
+    if (succeeded(builder.tryFold(clone, folded)) && !folded.empty()) {
+      map.map(op.getResults(), folded);
+      clone->erase();
       return;
-    map.map(op.getResults(), folded);
-    clone->erase();
+    }
+    // A view at offset 0 has another type than those at any offset.
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(clone);
+    for (auto [operand, original] :
+         llvm::zip_equal(clone->getOpOperands(), op.getOperandTypes()))
+      if (operand.get().getType() != original)
+        operand.set(memref::CastOp::create(builder, op.getLoc(), original,
+                                           operand.get()));
     return;
   }
   auto resolve = [&](OpFoldResult value) -> OpFoldResult {

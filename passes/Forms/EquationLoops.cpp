@@ -310,7 +310,11 @@ bool EquationEmitter::addWindow(AffineExpr expr, AffineExpr size,
       return statement.indices[dim] == value;
     });
   });
-  if (!isWhole || usesFree || !usesTime || index.isReduction)
+  // More places than the dim has: no step finds it whole.
+  auto spare = dyn_cast<AffineConstantExpr>(
+      exprs.simplify(size - (index.upper - index.lower)));
+  if (!isWhole || usesFree || !usesTime || index.isReduction ||
+      (spare && spare.getValue() < 0))
     return false;
   for (const Window &window : windows)
     if (window.subscript == expr && window.size == size)

@@ -181,6 +181,12 @@ class Expressions:
         rule = scope.rules.get(tensor.name)
         dims = self.kernel.inner(tensor)
         subscripts = []
+        if rule and tensor.role != "state" and \
+                dims[:len(scope.time)] != self.times:
+            now = dict(zip(self.times, scope.time))
+            return self.read(tensor, [
+                self.index(now[dim]) if dim in now else
+                self.subscript(dim, scope) for dim in dims])
         if rule:
             if tensor.role == "state":
                 subscripts = self.past(scope, rule == "now")

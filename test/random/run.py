@@ -100,8 +100,8 @@ def run_batch(work):
     options = work.options
     folder = os.path.join(options.build, "random", str(work.number))
     shutil.rmtree(folder, ignore_errors=True)
-    checker = Checker(options.build, folder)
     flags, bound = batch_options(work.seeds[0])
+    checker = Checker(options.build, folder, flags)
     kernels = []
     for seed in work.seeds:
         kernel = generate(seed)

@@ -109,3 +109,47 @@ func.func @other_points(%n: index, %a: memref<2x4x4xf32>) {
   } {rondo.steps}
   return
 }
+
+// A view that a condition chooses stands at the known offsets of its steps.
+// CHECK-LABEL: func @chosen
+// CHECK-DAG: %[[FIRST:.*]] = memref.cast %{{.*}} : memref<8xf32, strided<[1]>> to memref<8xf32, strided<[1], offset: ?>>
+// CHECK: arith.select %{{.*}}, %{{.*}}, %{{.*}} : memref<8xf32, strided<[1], offset: ?>>
+// CHECK: arith.select %{{.*}}, %{{.*}}, %{{.*}} : memref<8xf32, strided<[1], offset: ?>>
+// CHECK: linalg.generic
+// CHECK-NOT: linalg.generic
+// CHECK: return
+func.func @chosen(%n: index, %test: i1, %a: memref<2x8xf32>, %b: memref<2x8xf32>, %workspace: memref<?xi8>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %c64 = arith.constant 64 : index
+  %p = memref.view %workspace[%c0][] : memref<?xi8> to memref<2x8xf32>
+  %q = memref.view %workspace[%c64][] : memref<?xi8> to memref<2x8xf32>
+  scf.for %c = %c0 to %n step %c1 {
+    scf.for %r = %c0 to %c2 step %c1 {
+      %a_r = memref.subview %a[%r, 0] [1, 8] [1, 1] : memref<2x8xf32> to memref<8xf32, strided<[1], offset: ?>>
+      %b_r = memref.subview %b[%r, 0] [1, 8] [1, 1] : memref<2x8xf32> to memref<8xf32, strided<[1], offset: ?>>
+      %x_r = arith.select %test, %a_r, %b_r : memref<8xf32, strided<[1], offset: ?>>
+      %p_r = memref.subview %p[%r, 0] [1, 8] [1, 1] : memref<2x8xf32> to memref<8xf32, strided<[1], offset: ?>>
+      linalg.generic {indexing_maps = [#row, #row], iterator_types = ["parallel"]}
+          ins(%x_r : memref<8xf32, strided<[1], offset: ?>>)
+          outs(%p_r : memref<8xf32, strided<[1], offset: ?>>) {
+      ^bb0(%x: f32, %out: f32):
+        %twice = arith.addf %x, %x : f32
+        linalg.yield %twice : f32
+      }
+    }
+    scf.for %r = %c0 to %c2 step %c1 {
+      %p_r = memref.subview %p[%r, 0] [1, 8] [1, 1] : memref<2x8xf32> to memref<8xf32, strided<[1], offset: ?>>
+      %q_r = memref.subview %q[%r, 0] [1, 8] [1, 1] : memref<2x8xf32> to memref<8xf32, strided<[1], offset: ?>>
+      linalg.generic {indexing_maps = [#row, #row], iterator_types = ["parallel"]}
+          ins(%p_r : memref<8xf32, strided<[1], offset: ?>>)
+          outs(%q_r : memref<8xf32, strided<[1], offset: ?>>) {
+      ^bb0(%x: f32, %out: f32):
+        %square = arith.mulf %x, %x : f32
+        linalg.yield %square : f32
+      }
+    }
+  } {rondo.steps}
+  return
+}
