@@ -394,6 +394,11 @@ Failure Compiler::deriveForms() {
   // The derived forms have scans and triangular systems.
   passes.addPass(createDecompose());
   addCleanup(passes);
+  // Devices have an instruction for powers of two; their kernels take exp.
+  if (options.target == TargetKind::CPU) {
+    passes.addPass(algebra::createScaleExponents());
+    addCleanup(passes);
+  }
   ToSequentialOptions sequential;
   sequential.rows = options.target == TargetKind::CPU;
   passes.addPass(createToSequential(sequential));

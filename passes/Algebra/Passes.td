@@ -105,6 +105,31 @@ def HoistInvariants : Pass<"rondo-hoist-invariants", "::mlir::ModuleOp"> {
     Statistic<"numHoisted", "hoisted", "parts that became equations">];
 }
 
+def ScaleExponents : Pass<"rondo-scale-exponents", "::mlir::ModuleOp"> {
+  let summary = "Makes exponentials of products powers of two";
+  let description = [{
+    A processor computes exp(x) as 2^(x log2(e)). Where x is a product with a
+    factor that has fewer indices than the product, that factor is multiplied
+    by log2(e), once for all values of the other indices. A constant factor is
+    multiplied at compile time. For f32; the result differs by one rounding of
+    the exponent.
+
+    Before:
+    ```
+    h[t, d, n] = exp(dt[t, d] * A[d, n]) * ..
+    ```
+    After:
+    ```
+    h[t, d, n] = exp2((dt[t, d] * 1.442695) * A[d, n]) * ..
+    ```
+    Comes after the analysis of recurrences, which knows exponentials by exp.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+  let statistics = [
+    Statistic<"numScaled", "scaled", "exponentials that became powers of two">];
+}
+
 def InlineReaders : Pass<"rondo-inline-readers", "::mlir::ModuleOp"> {
   let summary = "Reads states where they are summed";
   let description = [{

@@ -75,7 +75,7 @@ static double getOpCost(Operation *op) {
     return 1;
   if (isa<PackPairOp>(op))
     return 4;
-  if (dialect == "rondo" || isa<math::ExpOp, math::LogOp, math::TanhOp>(op))
+  if (dialect == "rondo" || isa<math::ExpOp, math::Exp2Op, math::LogOp, math::TanhOp>(op))
     return 16;
   if (dialect == "math")
     return isa<math::AbsFOp, math::FloorOp, math::CeilOp, math::RoundEvenOp>(op)

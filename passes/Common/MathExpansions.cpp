@@ -10,9 +10,10 @@
 // the usual ranges, x86-64-v4 (v3 differs in the last digit):
 //
 //   exp 0.88 (by looked up powers 1.4 for |x| < 10, and 4.7 where the result is
-//   as small or large as floats are), exp2 0.87 (0.5), expm1 1.4, log 0.83, log2 1.8, log1p 0.85, tanh 2.2,
-//   erf 0.96, sin and cos 1.0 (|x| < 2^46), sigmoid 1.6, and 2.5 by
-//   estimates (0 below -87.3, where the result is denormal), softplus 1.5
+//   as small or large as floats are), exp2 0.87 (by looked up powers 1.1),
+//   expm1 1.4, log 0.83, log2 1.8, log1p 0.85, tanh 2.2, erf 0.96, sin and cos
+//   1.0 (|x| < 2^46), sigmoid 1.6, and 2.5 by estimates (0 below -87.3, where
+//   the result is denormal), softplus 1.5
 //
 // Infinities, NaN, zeros and overflow give what libm gives. Polynomials were
 // fitted for the least relative error of the function (Lawson's algorithm),
@@ -177,7 +178,8 @@ bool MathExpansion::hasPowers() const {
          vector.getNumElements() == 16;
 }
 
-Value MathExpansion::expByPowers(Value r, Value shifted, Value exponent) {
+Value MathExpansion::expByPowers(Value r, double unit, Value shifted,
+                                 Value exponent) {
   // One instruction looks up 32 values, and one scales by 2^floor(exponent).
   auto powers = [&](int first) -> Value {
     SmallVector<float> values;
@@ -195,8 +197,8 @@ Value MathExpansion::expByPowers(Value r, Value shifted, Value exponent) {
   Value power = call("llvm.x86.avx512.vpermi2var.ps.512",
                      {low, toBits(shifted), high});
   // Three terms, not two: a product of many decays must not drift.
-  Value p = fma(r, constant(0x1.555556p-3), constant(0.5));
-  p = mul(r, fma(r, p, constant(1.0)));
+  Value p = fma(r, constant(unit * unit * unit / 6), constant(unit * unit / 2));
+  p = mul(r, fma(r, p, constant(unit)));
   Value all = arith::ConstantOp::create(b, b.getI16IntegerAttr(-1));
   Value nearest = arith::ConstantOp::create(b, b.getI32IntegerAttr(4));
   Value zero = constant(0.0);
@@ -210,7 +212,7 @@ Value MathExpansion::expInRange(Value x) {
     Value shifted = fma(x, constant(0x1.715476p0), shift);
     Value exponent = sub(shifted, shift);
     Value r = fma(exponent, constant(-0x1.62e430p-1), x);
-    return expByPowers(r, shifted, exponent);
+    return expByPowers(r, /*unit=*/1.0, shifted, exponent);
   }
   auto [n, integer] = round(mul(x, constant(0x1.715476p0)));
   Value r = reduceExp(x, n);
@@ -220,14 +222,27 @@ Value MathExpansion::expInRange(Value x) {
 Value MathExpansion::exp2(Value x) {
   if (target.nvidia)
     return ex2Approx(x);
-  x = clamp(x, -152.0, 130.0);
   if (hasPowers()) {
-    Value shift = constant(0x1.8p18);
-    Value shifted = add(x, shift);
-    Value exponent = sub(shifted, shift);
-    Value r = mul(sub(x, exponent), constant(0x1.62e42fefap-1));
-    return expByPowers(r, shifted, exponent);
+    // Rounded down, n / 32 has the integer part of x, which is what scaling
+    // takes of x itself; infinities and what is out of range need no test.
+    auto call = [&](StringRef name, ValueRange arguments) -> Value {
+      return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name),
+                                           arguments)
+          .getResult(0);
+    };
+    auto word = [&](int32_t value) -> Value {
+      return arith::ConstantOp::create(b, b.getI32IntegerAttr(value));
+    };
+    constexpr int32_t down = 1, quiet = 8, bits = 5 << 4, current = 4;
+    Value all = arith::ConstantOp::create(b, b.getI16IntegerAttr(-1));
+    Value shifted = call("llvm.x86.avx512.add.ps.512",
+                         {x, constant(0x1.8p18), word(down | quiet)});
+    Value r = call("llvm.x86.avx512.mask.reduce.ps.512",
+                   {x, word(bits | down | quiet), constant(0.0), all,
+                    word(current)});
+    return expByPowers(r, /*unit=*/0x1.62e42fefa39efp-1, shifted, x);
   }
+  x = clamp(x, -152.0, 130.0);
   auto [n, integer] = round(x);
   Value r = mul(sub(x, n), constant(0x1.62e42fefap-1));
   return scale(polynomial(r, kExp), integer);

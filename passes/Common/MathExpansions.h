@@ -77,9 +77,10 @@ private:
   Value expInRange(Value x);
   /// Whether 2^(j/32) can be looked up.
   bool hasPowers() const;
-  /// 2^(n/32) * exp(r) for |r| <= ln 2 / 64. `shifted` is n / 32 + 1.5 * 2^18,
-  /// whose last bits are n, and `exponent` is n / 32.
-  Value expByPowers(Value r, Value shifted, Value exponent);
+  /// 2^(n/32) * exp(r * unit) for |r * unit| <= ln 2 / 32. `shifted` is
+  /// n / 32 + 1.5 * 2^18, whose last bits are n; `exponent` has the integer
+  /// part of n / 32.
+  Value expByPowers(Value r, double unit, Value shifted, Value exponent);
   /// 1 / x for 1 <= x < 2^126, within one unit in the last place; needs rcp14.
   Value reciprocal(Value x);
   /// x = n * ln 2 + r, |r| <= ln 2 / 2.

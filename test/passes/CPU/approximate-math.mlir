@@ -11,6 +11,21 @@ func.func @exp(%x: vector<16xf32>) -> vector<16xf32> {
   return %0 : vector<16xf32>
 }
 
+// Of powers of two, nothing needs to be in range: 9 and 89 round down.
+
+// CHECK-LABEL: func.func @exp2
+// CHECK-NOT:     arith.cmpf
+// CHECK:         %[[DOWN:.*]] = arith.constant 9 : i32
+// CHECK:         llvm.call_intrinsic "llvm.x86.avx512.add.ps.512"(%[[X:.*]], %{{.*}}, %[[DOWN]])
+// CHECK:         %[[DOWN:.*]] = arith.constant 89 : i32
+// CHECK:         llvm.call_intrinsic "llvm.x86.avx512.mask.reduce.ps.512"(%[[X]], %[[DOWN]],
+// CHECK:         llvm.call_intrinsic "llvm.x86.avx512.vpermi2var.ps.512"
+// CHECK:         llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"(%{{.*}}, %[[X]],
+func.func @exp2(%x: vector<16xf32>) -> vector<16xf32> {
+  %0 = math.exp2 %x : vector<16xf32>
+  return %0 : vector<16xf32>
+}
+
 // Shorter vectors have no such look-up.
 
 // CHECK-LABEL: func.func @short_exp
