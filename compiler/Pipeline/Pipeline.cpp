@@ -198,8 +198,14 @@ Failure Compiler::chooseForms() {
     return failure;
 
   PassManager passes(context.get());
-  passes.addPass(createClassifyRecurrence());
   std::string form = options.form ? stringifyForm(*options.form).str() : "";
+  // Programs on tiles have one recurrence of a kind.
+  if (options.target != TargetKind::CUDA) {
+    passes.addPass(createSplitReaders({form, options.chunk}));
+    addCleanup(passes);
+    passes.addPass(algebra::createMergeEquations());
+  }
+  passes.addPass(createClassifyRecurrence());
   passes.addPass(createChooseForm({form, options.chunk}));
   // Also what a person wrote into the IR.
   passes.addPass(createVerifyPlan());

@@ -57,6 +57,7 @@ private:
   Context context;
   Arrays arrays;
   unsigned numInputs; // of the forward kernel
+  ArrayAttr batch;    // likewise
   SmallVector<BlockArgument> forwardInputs;
   /// The gradient of each output, null for those that have none.
   SmallVector<BlockArgument> gradients;
@@ -104,6 +105,7 @@ void BackwardKernel::addGradientInputs() {
 /// a batch dim of the backward kernel if everything that gets a gradient has
 /// it. Those that stay must be the first ones of all equations.
 void BackwardKernel::keepCommonBatch() {
+  batch = kernel.getBatch();
   SmallVector<Attribute> kept;
   for (auto name : kernel.getBatch().getAsRange<StringAttr>()) {
     bool isCommon = true;
@@ -119,15 +121,17 @@ void BackwardKernel::keepCommonBatch() {
   kernel.setBatchAttr(builder.getArrayAttr(kept));
 }
 
-/// The gradient of an input, batch dims first.
+/// The gradient of an input. Batch dims of the forward kernel come first, as in
+/// histories.
 Value BackwardKernel::emitOutput(Adjoints &adjoints, unsigned input,
                                  TensorSpecAttr &spec) {
   BlockArgument argument = forwardInputs[input];
   TensorSpecAttr like = kernel.getInput(argument.getArgNumber());
   unsigned rank = like.getShape().getNumResults();
   SmallVector<int64_t> dims; // in memory, of the returned dims
-  for (auto name : kernel.getBatch().getAsRange<StringAttr>())
-    dims.push_back(findDim(kernel, like, name));
+  for (auto name : batch.getAsRange<StringAttr>())
+    if (int64_t dim = findDim(kernel, like, name); dim >= 0)
+      dims.push_back(dim);
   for (unsigned dim = 0; dim < rank; ++dim)
     if (!llvm::is_contained(dims, dim))
       dims.push_back(dim);

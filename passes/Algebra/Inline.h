@@ -29,6 +29,10 @@ bool canInline(ReadOp read, EquationOp equation);
 /// Replaces such a read by what the equation says. Erases the read.
 void inlineRead(ReadOp read, EquationOp equation);
 
+/// Equations that read the history of a state and are read inside reductions
+/// only become part of these (rondo-inline-readers). How many did.
+unsigned inlineReaders(KernelOp kernel);
+
 /// The parts of a condition, all of which must hold.
 void splitCondition(Expr condition, llvm::SmallSetVector<Expr, 4> &parts);
 

@@ -31,28 +31,37 @@ bool readsHistory(EquationOp equation) {
       .wasInterrupted();
 }
 
+} // namespace
+
+unsigned rondo::algebra::inlineReaders(KernelOp kernel) {
+  unsigned count = 0;
+  SmallVector<EquationOp> equations(
+      kernel.getBody().front().getOps<EquationOp>());
+  for (EquationOp equation : equations) {
+    auto users = equation.getResult().getUsers();
+    if (users.empty() || equation.getCombiner() ||
+        equation.getScalarType().isInteger(1) || !readsHistory(equation))
+      continue;
+    if (!llvm::all_of(users, [&](Operation *user) {
+          auto read = dyn_cast<ReadOp>(user);
+          return read && canInline(read, equation) &&
+                 cast<EquationOp>(read->getParentOp()).getCombiner();
+        }))
+      continue;
+    for (Operation *user : llvm::make_early_inc_range(users))
+      inlineRead(cast<ReadOp>(user), equation);
+    equation.erase();
+    ++count;
+  }
+  return count;
+}
+
+namespace {
+
 struct InlineReaders : rondo::algebra::impl::InlineReadersBase<InlineReaders> {
   void runOnOperation() override {
-    for (KernelOp kernel : getOperation().getOps<KernelOp>()) {
-      SmallVector<EquationOp> equations(
-          kernel.getBody().front().getOps<EquationOp>());
-      for (EquationOp equation : equations) {
-        auto users = equation.getResult().getUsers();
-        if (users.empty() || equation.getCombiner() ||
-            equation.getScalarType().isInteger(1) || !readsHistory(equation))
-          continue;
-        if (!llvm::all_of(users, [&](Operation *user) {
-              auto read = dyn_cast<ReadOp>(user);
-              return read && canInline(read, equation) &&
-                     cast<EquationOp>(read->getParentOp()).getCombiner();
-            }))
-          continue;
-        for (Operation *user : llvm::make_early_inc_range(users))
-          inlineRead(cast<ReadOp>(user), equation);
-        equation.erase();
-        ++numInlined;
-      }
-    }
+    for (KernelOp kernel : getOperation().getOps<KernelOp>())
+      numInlined += inlineReaders(kernel);
   }
 };
 

@@ -157,7 +157,9 @@ std::optional<Affine> Linearizer::visitReduce(Expr expr) {
     result.terms.push_back(term);
   }
   result.constant =
-      context.reduce(Combiner::Sum, expr->variables, inner->constant, filter);
+      filter ? context.reduce(Combiner::Sum, expr->variables, inner->constant,
+                              filter)
+             : sumOut(context, inner->constant, expr->variables);
   return result;
 }
 

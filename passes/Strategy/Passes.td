@@ -57,6 +57,42 @@ def ChooseForm : Pass<"rondo-choose-form", "::mlir::ModuleOp"> {
   let dependentDialects = ["::rondo::RondoDialect"];
 }
 
+def SplitReaders : Pass<"rondo-split-readers", "::mlir::ModuleOp"> {
+  let summary = "Give readers that contract a state differently copies of it";
+  let description = [{
+    The chunkwise form contracts a state over the same dims in its update and in
+    all that reads it. Where readers contract it over different ones, each kind
+    gets a copy of the recurrence: its state is computed again, as kernels that
+    are written by hand do. What the update itself contracts is computed by one
+    of the copies, and the others read it. Locals that are read outside are
+    computed there, from the state.
+
+    Before:
+    ```
+    S[t, i, j] = S[t-1, i, j] + k[t, i] * u[t, j]      u[t, j] = v[t, j] - sum[i] k[t, i] * S[t-1, i, j]
+    x[t, i]    = sum[j] S[t, i, j] * u[t, j]
+    ```
+    After:
+    ```
+    S[t, i, j] = S[t-1, i, j] + k[t, i] * (v[t, j] - sum[i] k[t, i] * S[t-1, i, j])
+    u[t, j]    = v[t, j] - sum[i] k[t, i] * S[t-1, i, j]
+    R[t, i, j] = R[t-1, i, j] + k[t, i] * u[t, j]
+    x[t, i]    = sum[j] R[t, i, j] * u[t, j]
+    ```
+
+    Done where all copies then have the chunkwise form, and, unless `form` is
+    `chunked`, are expected to take less time than the recurrence does without.
+  }];
+  let options = [
+    Option<"form", "form", "std::string", "\"\"",
+           "The form that was asked for; empty: choose">,
+    Option<"chunk", "chunk", "int64_t", "0",
+           "Steps a chunk of every plan that has chunks; 0: choose">];
+  let dependentDialects = ["::rondo::RondoDialect"];
+  let statistics = [
+    Statistic<"numCopies", "copies", "recurrences that were added">];
+}
+
 def VerifyPlan : Pass<"rondo-verify-plan", "::mlir::ModuleOp"> {
   let summary = "Check that plans are legal for what they plan";
   let description = [{
