@@ -107,6 +107,18 @@ private:
 // Matching
 //===----------------------------------------------------------------------===//
 
+/// Whether the op reads rows as rows: those that it transposes do better in a
+/// nest of their own.
+static bool keepsRows(linalg::GenericOp op) {
+  return llvm::all_of(op.getDpsInputOperands(), [&](OpOperand *input) {
+    AffineMap map = op.getMatchingIndexingMap(input);
+    return llvm::is_sorted(map.getResults(), [](AffineExpr a, AffineExpr b) {
+      return cast<AffineDimExpr>(a).getPosition() <
+             cast<AffineDimExpr>(b).getPosition();
+    });
+  });
+}
+
 static bool isPointwise(linalg::GenericOp op) {
   return op.getNumReductionLoops() == 0 && op.getNumLoops() > 0 &&
          !op->hasAttr("rondo.rare") &&
@@ -119,6 +131,7 @@ static bool isPointwise(linalg::GenericOp op) {
              [&](OpOperand *input) {
                return op.getMatchingIndexingMap(input).isProjectedPermutation();
              }) &&
+         keepsRows(op) &&
          llvm::all_of(op.getBody()->without_terminator(), [](Operation &inner) {
            return isPure(&inner) && inner.getNumRegions() == 0 &&
                   inner.getDialect()->getNamespace() != "math";
