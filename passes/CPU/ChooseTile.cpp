@@ -9,6 +9,7 @@
 #include "dialects/Rondo/IR/PairOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -55,6 +56,7 @@ private:
   bool canMask(const Lanes &lanes) const;
   void chooseRows(Tile &tile, const Lanes &lanes) const;
   bool sharesWork(const Tile &tile) const;
+  bool isRagged(unsigned dim) const;
   void chooseUnrolling(Tile &tile) const;
   void chooseOrder(Tile &tile) const;
   void chooseTriangle(Tile &tile, const Lanes &lanes) const;
@@ -231,6 +233,25 @@ bool TileChooser::sharesWork(const Tile &tile) const {
   });
 }
 
+/// Whether the extent changes from one step of a loop to the next, as the
+/// number of steps before a block does: mostly it is less than a wide tile.
+bool TileChooser::isRagged(unsigned dim) const {
+  SmallVector<Value> values{nest.extents[dim]};
+  while (!values.empty()) {
+    Value value = values.pop_back_val();
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      if (isa<scf::ForOp>(argument.getOwner()->getParentOp()))
+        return true;
+      continue;
+    }
+    Operation *def = value.getDefiningOp();
+    if (def->getNumRegions() == 0 && value.getType().isIntOrIndex() &&
+        def->getDialect()->getNamespace() == "arith")
+      llvm::append_range(values, def->getOperands());
+  }
+  return false;
+}
+
 void TileChooser::chooseUnrolling(Tile &tile) const {
   unsigned work = countWork();
   bool reduces = nest.hasReduction();
@@ -244,6 +265,10 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
   } else if (reduces) {
     tile.rows = tile.rowDim >= 0 ? 4 : 1;
     tile.vectors = tile.rowDim < 0 ? (wide ? 8 : 4) : wide ? 4 : 2;
+    if (tile.rowDim >= 0 && isRagged(tile.vectorDim)) {
+      tile.rows *= 2;
+      tile.vectors /= 2;
+    }
     // Narrow tiles follow the end of a triangle's rows more closely.
     std::optional<Triangle> triangle = nest.findTriangle();
     if (triangle && int(triangle->inner) == tile.vectorDim &&

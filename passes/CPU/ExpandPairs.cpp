@@ -8,6 +8,7 @@
 #include "dialects/Rondo/IR/PairOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "passes/CPU/Passes.h"
 #include "passes/Common/Expansions.h"
 
@@ -25,6 +26,10 @@ static bool hasDot(Type type) {
 /// sum + x . y
 static Value createDot(OpBuilder &b, Location loc, Value sum, Value x,
                        Value y) {
+  // The instruction reads a word for all lanes from memory as its second factor
+  // only.
+  if (x.getDefiningOp<vector::BroadcastOp>())
+    std::swap(x, y);
   auto type = cast<VectorType>(sum.getType());
   int64_t lanes = type.getDimSize(0);
   auto halves = VectorType::get({2 * lanes}, b.getBF16Type());

@@ -176,6 +176,13 @@ void PairingOfFunction::createBuffers() {
   end->setOperand(0, total);
 }
 
+static OpFoldResult emitHalf(OpBuilder &b, Location loc, OpFoldResult even) {
+  if (std::optional<int64_t> known = getConstantIntValue(even))
+    return b.getIndexAttr(*known / 2);
+  Value two = arith::ConstantIndexOp::create(b, loc, 2);
+  return arith::DivUIOp::create(b, loc, cast<Value>(even), two).getResult();
+}
+
 /// The part of a buffer of pairs that belongs to a view of the buffer.
 Value PairingOfFunction::follow(Value view, const PairedBuffer &paired,
                                 Value base, OpFoldResult extent) {
@@ -183,18 +190,23 @@ Value PairingOfFunction::follow(Value view, const PairedBuffer &paired,
     return base;
   auto subview = view.getDefiningOp<memref::SubViewOp>();
   Value source = follow(subview.getSource(), paired, base, extent);
-  int dim = paired.findDim(subview.getSource());
-  SmallVector<OpFoldResult> sizes = subview.getMixedSizes();
-  sizes[dim] = extent;
+  int dim = paired.findPairs(subview.getSource());
+  SmallVector<OpFoldResult> offsets = subview.getMixedOffsets(),
+                            sizes = subview.getMixedSizes();
+  if (paired.findDim(view) >= 0) {
+    sizes[dim] = extent;
+  } else {
+    offsets[dim] = emitHalf(b, view.getLoc(), offsets[dim]);
+    sizes[dim] = emitHalf(b, view.getLoc(), sizes[dim]);
+  }
   SmallVector<int64_t> shape(subview.getType().getShape());
-  shape[paired.findDim(view)] =
-      getConstantIntValue(extent).value_or(ShapedType::kDynamic);
+  shape[paired.findPairs(view)] =
+      getConstantIntValue(sizes[dim]).value_or(ShapedType::kDynamic);
   auto type = memref::SubViewOp::inferRankReducedResultType(
-      shape, cast<MemRefType>(source.getType()), subview.getMixedOffsets(),
-      sizes, subview.getMixedStrides());
-  return memref::SubViewOp::create(b, view.getLoc(), type, source,
-                                   subview.getMixedOffsets(), sizes,
-                                   subview.getMixedStrides());
+      shape, cast<MemRefType>(source.getType()), offsets, sizes,
+      subview.getMixedStrides());
+  return memref::SubViewOp::create(b, view.getLoc(), type, source, offsets,
+                                   sizes, subview.getMixedStrides());
 }
 
 /// Some elements of a view along a dim.

@@ -19,8 +19,11 @@ using namespace rondo::cpu;
 
 /// Elements that are paired once for how many products, at least.
 static constexpr int64_t kLeastReuse = 8;
-/// Terms of a sum that pay, and what is taken for an unknown extent.
-static constexpr int64_t kLeastTerms = 8, kTypicalExtent = 64;
+/// Terms of a sum that pay, or of one under a mask, which leaves half of them,
+/// with a factor that has to be rounded in a pass of its own, and what is taken
+/// for an unknown extent.
+static constexpr int64_t kLeastTerms = 8, kLeastMasked = 32,
+                         kTypicalExtent = 64;
 
 //===----------------------------------------------------------------------===//
 // Products
@@ -146,21 +149,35 @@ unsigned PairProduct::getSummedDim(OpOperand *factor) {
 // Buffers
 //===----------------------------------------------------------------------===//
 
-/// The dim of a view that is all of a dim of the buffer behind it, or -1.
-static int findDim(Value view, Value root, unsigned dim) {
+static bool isEven(OpFoldResult number) {
+  if (std::optional<int64_t> known = getConstantIntValue(number))
+    return *known % 2 == 0;
+  Operation *def = cast<Value>(number).getDefiningOp();
+  if (isa_and_present<arith::MulIOp>(def))
+    return isEven(def->getOperand(0)) || isEven(def->getOperand(1));
+  return isa_and_present<arith::AddIOp, arith::SubIOp, arith::MaxSIOp,
+                         arith::MinSIOp>(def) &&
+         isEven(def->getOperand(0)) && isEven(def->getOperand(1));
+}
+
+/// The dim of a view that is all of a dim of the buffer behind it, or a part
+/// that starts and ends between pairs, or -1.
+static int findDim(Value view, Value root, unsigned dim, bool isPart = false) {
   if (view == root)
     return dim;
   auto subview = view.getDefiningOp<memref::SubViewOp>();
   if (!subview || !subview.hasUnitStride())
     return -1;
-  int inner = findDim(subview.getSource(), root, dim);
-  if (inner < 0 || !isZeroInteger(subview.getMixedOffsets()[inner]))
-    return -1;
-  OpFoldResult whole = getShape(subview.getSource())[inner];
+  int inner = findDim(subview.getSource(), root, dim, isPart);
   llvm::SmallBitVector dropped = subview.getDroppedDims();
-  if (!whole ||
-      !isEqualConstantIntOrValue(whole, subview.getMixedSizes()[inner]) ||
-      dropped.test(inner))
+  if (inner < 0 || dropped.test(inner))
+    return -1;
+  OpFoldResult offset = subview.getMixedOffsets()[inner],
+               size = subview.getMixedSizes()[inner];
+  OpFoldResult whole = getShape(subview.getSource())[inner];
+  bool isWhole =
+      isZeroInteger(offset) && whole && isEqualConstantIntOrValue(whole, size);
+  if (!isWhole && (!isPart || !isEven(offset) || !isEven(size)))
     return -1;
   return inner - llvm::count_if(llvm::seq(0, inner),
                                 [&](int d) { return dropped.test(d); });
@@ -172,6 +189,10 @@ int PairedBuffer::findDim(Value view) const {
 
 int PairedBuffer::findRow(Value view) const {
   return ::findDim(view, root, mask->row);
+}
+
+int PairedBuffer::findPairs(Value view) const {
+  return ::findDim(view, root, dim, /*isPart=*/true);
 }
 
 static Value getRoot(Value view) {
@@ -291,20 +312,25 @@ PairedBuffer *PairedBuffers::find(PairProduct &product, OpOperand *factor) {
                     [&](Value size) { return isOfSizes(size); }))
     return nullptr;
   // The dims of the buffer behind those of the factor.
-  auto findInRoot = [&](unsigned dim) -> std::optional<unsigned> {
+  auto findInRoot = [&](unsigned dim, bool isPart) -> std::optional<unsigned> {
     for (unsigned other = 0; other < type.getRank(); ++other)
-      if (findDim(factor->get(), root, other) == int(dim))
+      if (findDim(factor->get(), root, other, isPart) == int(dim))
         return other;
     return std::nullopt;
   };
-  std::optional<unsigned> dim = findInRoot(product.getSummedDim(factor));
+  // What is beyond a mask is told by places in all of the buffer.
+  bool isMasked = product.isMasked(factor);
+  std::optional<unsigned> dim =
+      findInRoot(product.getSummedDim(factor), !isMasked);
   if (!dim)
     return nullptr;
   std::optional<PairMask> mask;
-  if (product.isMasked(factor)) {
+  if (isMasked) {
     AffineMap map = product.op.getMatchingIndexingMap(factor);
-    std::optional<unsigned> row = findInRoot(*map.getResultPosition(
-        getAffineDimExpr(product.mask->row, map.getContext())));
+    std::optional<unsigned> row =
+        findInRoot(*map.getResultPosition(
+                       getAffineDimExpr(product.mask->row, map.getContext())),
+                   /*isPart=*/false);
     if (!row || *dim + 1 != type.getRank())
       return nullptr;
     mask = PairMask{*row, product.mask->isStrict};
@@ -373,6 +399,14 @@ bool PairedBuffers::pays(PairProduct &product, OpOperand *factor,
         return steps->isProperAncestor(write.first);
       }))
     return true;
+  int64_t terms = product.op.getStaticLoopRanges()[product.reduced];
+  bool isOfPoints = llvm::none_of(paired.writes, [](const auto &write) {
+    auto op = dyn_cast<linalg::LinalgOp>(write.first);
+    return !op || op.getNumReductionLoops() > 0;
+  });
+  if (product.isMasked(factor) && !isOfPoints &&
+      !ShapedType::isDynamic(terms) && terms < kLeastMasked)
+    return false;
   AffineMap map = product.op.getMatchingIndexingMap(factor);
   int64_t reuse = 1;
   for (auto [dim, range] : llvm::enumerate(product.op.getStaticLoopRanges()))
@@ -404,21 +438,25 @@ bool PairedBuffers::isReadElsewhere(const PairedBuffer &buffer,
 /// pairs along the dim `dim` unless that is -1.
 static bool canCompose(Operation *op, Value view, int dim) {
   auto generic = dyn_cast<linalg::GenericOp>(op);
-  if (!generic || generic.getOutputs().size() != 1 ||
-      generic.getNumReductionLoops() > 0 || generic.getOutputs()[0] != view ||
-      !generic.getMatchingIndexingMap(generic.getDpsInitOperand(0))
-           .isIdentity() ||
-      !generic.getBody()->getArguments().back().use_empty())
+  if (!generic || generic.getNumReductionLoops() > 0 ||
+      !llvm::is_contained(generic.getOutputs(), view))
     return false;
+  for (OpOperand &init : generic.getDpsInitsMutable())
+    if (!generic.getMatchingIndexingMap(&init).isIdentity() ||
+        !generic.getMatchingBlockArgument(&init).use_empty())
+      return false;
   for (OpOperand *input : generic.getDpsInputOperands()) {
     AffineMap map = generic.getMatchingIndexingMap(input);
     auto type = dyn_cast<MemRefType>(input->get().getType());
     if (!type)
       return false;
-    if (!map.isProjectedPermutation() || mayOverlap(input->get(), view))
+    if (!map.isProjectedPermutation() ||
+        llvm::any_of(generic.getOutputs(), [&](Value output) {
+          return mayOverlap(input->get(), output);
+        }))
       return false;
     // Two neighbours in memory are not two rows.
-    if (dim >= 0 && map.getNumResults() > 0 &&
+    if (dim >= 0 && map.getNumResults() > 1 &&
         map.getResults().back() == getAffineDimExpr(dim, map.getContext()))
       return false;
   }
@@ -504,6 +542,19 @@ void PairedBuffers::compose(ArrayRef<PairProduct> products) {
                            : writesAll(copy.after, buffer->root);
         });
     if (!areComplete)
+      continue;
+    // All that an op writes is composed, or nothing.
+    bool areOps = llvm::all_of(buffer->copies, [&](PairedBuffer::Copy &copy) {
+      auto writer = dyn_cast<linalg::GenericOp>(copy.after);
+      return !writer || !copy.view ||
+             llvm::all_of(writer.getOutputs(), [&](Value output) {
+               return llvm::any_of(
+                   buffer->copies, [&](const PairedBuffer::Copy &other) {
+                     return other.after == writer && other.view == output;
+                   });
+             });
+    });
+    if (!areOps)
       continue;
     for (PairedBuffer::Copy &copy : buffer->copies) {
       copy.isComposed = isComposable(copy);

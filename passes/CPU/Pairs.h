@@ -24,7 +24,8 @@
 //     words, where the caller's rows are some.
 //
 // What is copied outside of the loop over time, as weights, is thus paired
-// once. An odd last element is paired with 0. A matrix of bf16 numbers that is
+// once. A product may read a part of the pairs, as of the steps before a block.
+// An odd last element is paired with 0. A matrix of bf16 numbers that is
 // read where the caller has it needs no copy if its rows are whole words.
 //
 //===----------------------------------------------------------------------===//
@@ -105,6 +106,9 @@ struct PairedBuffer {
   /// or -1.
   int findDim(mlir::Value view) const;
   int findRow(mlir::Value view) const;
+  /// The dim of a view that is a part of the paired dim that consists of whole
+  /// pairs, or -1.
+  int findPairs(mlir::Value view) const;
 };
 
 /// The buffers behind the factors of a function's products.

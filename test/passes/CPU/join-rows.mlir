@@ -153,3 +153,30 @@ func.func @chosen(%n: index, %test: i1, %a: memref<2x8xf32>, %b: memref<2x8xf32>
   } {rondo.steps}
   return
 }
+
+// Rows that are transposed are left to a nest of their own.
+// CHECK-LABEL: func @transposed
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK: linalg.generic
+// CHECK-SAME: iterator_types = ["parallel", "parallel"]
+func.func @transposed(%n: index, %a: memref<32x64xf32>, %workspace: memref<?xi8>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %c16 = arith.constant 16 : index
+  %p = memref.view %workspace[%c0][] : memref<?xi8> to memref<2x64x16xf32>
+  scf.for %c = %c0 to %n step %c1 {
+    scf.for %r = %c0 to %c2 step %c1 {
+      %first = arith.muli %r, %c16 : index
+      %rows = memref.subview %a[%first, 0] [16, 64] [1, 1] : memref<32x64xf32> to memref<16x64xf32, strided<[64, 1], offset: ?>>
+      %p_r = memref.subview %p[%r, 0, 0] [1, 64, 16] [1, 1, 1] : memref<2x64x16xf32> to memref<64x16xf32, strided<[16, 1], offset: ?>>
+      linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d1, d0)>, #point], iterator_types = ["parallel", "parallel"]}
+          ins(%rows : memref<16x64xf32, strided<[64, 1], offset: ?>>) outs(%p_r : memref<64x16xf32, strided<[16, 1], offset: ?>>) {
+      ^bb0(%in: f32, %out: f32):
+        linalg.yield %in : f32
+      }
+    }
+  } {rondo.steps}
+  return
+}

@@ -493,3 +493,171 @@ module attributes {rondo.target = {name = "x86-64-v4-bf16", vector_bits = 512 : 
     return %bytes : index
   }
 }
+
+// -----
+
+#row = affine_map<(t, j, s) -> (t, s)>
+#column = affine_map<(t, j, s) -> (s, j)>
+#result = affine_map<(t, j, s) -> (t, j)>
+#id = affine_map<(i, j) -> (i, j)>
+
+// Sums over the steps before a block read a part of the pairs. A short sum under
+// a mask stays if its factor, here sums as well, is no op over points.
+// CHECK-LABEL: func.func @blocks(
+// CHECK:         %[[B:.*]] = memref.view %{{.*}} : memref<{{.*}}xi8> to memref<32x64xi32>
+// CHECK:         scf.for
+// CHECK:           rondo.pack_pair
+// CHECK:           scf.for %[[K:.*]] =
+// CHECK:             %[[STEPS:.*]] = arith.muli %[[K]], %{{.*}}
+// CHECK:             %[[HALF:.*]] = arith.divui %[[STEPS]], %{{.*}}
+// CHECK:             memref.subview %[[B]][0, 0] [%{{.*}}, 64] [1, 1] : memref<32x64xi32> to memref<?x64xi32
+// CHECK:             linalg.generic {{.*}} : memref<16x?xi32, {{.*}}>, memref<?x64xi32
+// CHECK:               rondo.dot_pair
+// CHECK:           linalg.generic {{.*}} : memref<16x16xf32>, memref<16x64xf32
+// CHECK:             arith.mulf
+module attributes {rondo.target = {name = "x86-64-v4-bf16", vector_bits = 512 : i64, registers = 32 : i64, bf16 = true}} {
+  func.func @blocks(%x: memref<?x?xbf16, strided<[?, 1]>>, %y: memref<?x?xbf16, strided<[?, 1]>>, %workspace: memref<?xi8>, %begin: index, %end: index, %fault: memref<2xi64>)
+      attributes {rondo.signature = {sizes = [], bound = array<i64>, batch = [],
+        inputs = [#rondo.tensor<"x", argument, bf16, () -> (64, 64)>],
+        outputs = [#rondo.tensor<"y", result, bf16, () -> (64, 64)>]}} {
+    %zero = arith.constant 0.0 : f32
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c4 = arith.constant 4 : index
+    %c16 = arith.constant 16 : index
+    %c16384 = arith.constant 16384 : index
+    %c32768 = arith.constant 32768 : index
+    %c49152 = arith.constant 49152 : index
+    %c65536 = arith.constant 65536 : index
+    %c81920 = arith.constant 81920 : index
+    %a = memref.view %workspace[%c0][] : memref<?xi8> to memref<64x64xf32>
+    %b = memref.view %workspace[%c16384][] : memref<?xi8> to memref<64x64xf32>
+    %z = memref.view %workspace[%c32768][] : memref<?xi8> to memref<64x64xf32>
+    %w = memref.view %workspace[%c49152][] : memref<?xi8> to memref<64xf32>
+    %u = memref.view %workspace[%c65536][] : memref<?xi8> to memref<16x16xf32>
+    %v = memref.view %workspace[%c81920][] : memref<?xi8> to memref<16x64xf32>
+    %first = memref.subview %b[0, 0] [16, 64] [1, 1] : memref<64x64xf32> to memref<16x64xf32, strided<[64, 1]>>
+    scf.for %t = %begin to %end step %c1 {
+      linalg.generic {indexing_maps = [#id], iterator_types = ["parallel", "parallel"]} outs(%a : memref<64x64xf32>) {
+      ^bb0(%old: f32):
+        %0 = math.exp %old : f32
+        linalg.yield %0 : f32
+      }
+      linalg.generic {indexing_maps = [affine_map<(i, j) -> (i)>, #id], iterator_types = ["parallel", "parallel"]}
+          ins(%w : memref<64xf32>) outs(%b : memref<64x64xf32>) {
+      ^bb0(%0: f32, %old: f32):
+        %1 = math.exp %0 : f32
+        linalg.yield %1 : f32
+      }
+      scf.for %k = %c0 to %c4 step %c1 {
+        %steps = arith.muli %k, %c16 : index
+        %own = memref.subview %a[%steps, 0] [16, %steps] [1, 1] : memref<64x64xf32> to memref<16x?xf32, strided<[64, 1], offset: ?>>
+        %before = memref.subview %b[0, 0] [%steps, 64] [1, 1] : memref<64x64xf32> to memref<?x64xf32, strided<[64, 1]>>
+        %sums = memref.subview %z[%steps, 0] [16, 64] [1, 1] : memref<64x64xf32> to memref<16x64xf32, strided<[64, 1], offset: ?>>
+        linalg.fill ins(%zero : f32) outs(%sums : memref<16x64xf32, strided<[64, 1], offset: ?>>)
+        linalg.generic {indexing_maps = [#row, #column, #result], iterator_types = ["parallel", "parallel", "reduction"]}
+            ins(%own, %before : memref<16x?xf32, strided<[64, 1], offset: ?>>, memref<?x64xf32, strided<[64, 1]>>) outs(%sums : memref<16x64xf32, strided<[64, 1], offset: ?>>) {
+        ^bb0(%0: f32, %1: f32, %sum: f32):
+          %2 = arith.mulf %0, %1 : f32
+          %4 = arith.addf %sum, %2 : f32
+          linalg.yield %4 : f32
+        }
+      }
+      linalg.fill ins(%zero : f32) outs(%u : memref<16x16xf32>)
+      linalg.generic {indexing_maps = [affine_map<(i, j, s) -> (s)>, affine_map<(i, j, s) -> (i, j)>], iterator_types = ["parallel", "parallel", "reduction"]}
+          ins(%w : memref<64xf32>) outs(%u : memref<16x16xf32>) {
+      ^bb0(%0: f32, %sum: f32):
+        %4 = arith.addf %sum, %0 : f32
+        linalg.yield %4 : f32
+      }
+      linalg.generic {indexing_maps = [#row, #column, #result], iterator_types = ["parallel", "parallel", "reduction"]}
+          ins(%u, %first : memref<16x16xf32>, memref<16x64xf32, strided<[64, 1]>>) outs(%v : memref<16x64xf32>) {
+      ^bb0(%0: f32, %1: f32, %sum: f32):
+        %2 = arith.mulf %0, %1 : f32
+        %t0 = linalg.index 0 : index
+        %s0 = linalg.index 2 : index
+        %inside = arith.cmpi sle, %s0, %t0 : index
+        %3 = arith.select %inside, %2, %zero : f32
+        %4 = arith.addf %sum, %3 : f32
+        linalg.yield %4 : f32
+      }
+    } {rondo.steps}
+    return
+  }
+  func.func @blocks_worker_bytes() -> index {
+    %bytes = arith.constant 86016 : index
+    return %bytes : index
+  }
+}
+
+// -----
+
+#row = affine_map<(t, j, s) -> (t, s)>
+#column = affine_map<(t, j, s) -> (s, j)>
+#result = affine_map<(t, j, s) -> (t, j)>
+#id = affine_map<(i, j) -> (i, j)>
+
+// What one op writes is paired where it is computed, each result by itself; what
+// scales rows may be a vector along the pairs.
+// CHECK-LABEL: func.func @results(
+// CHECK:         scf.for
+// CHECK-NOT:       outs(%{{.*}}, %{{.*}} : memref<64x64xf32
+// CHECK:           linalg.generic {{.*}} outs(%{{.*}} : memref<32x64xi32
+// CHECK:             rondo.pack_pair %{{.*}}, %{{.*}} : f32 -> i32
+// CHECK:           linalg.generic {{.*}} outs(%{{.*}} : memref<32x64xi32
+// CHECK:             arith.mulf
+// CHECK:             rondo.pack_pair %{{.*}}, %{{.*}} : f32 -> i32
+// CHECK:           rondo.dot_pair
+// CHECK:           rondo.dot_pair
+module attributes {rondo.target = {name = "x86-64-v4-bf16", vector_bits = 512 : i64, registers = 32 : i64, bf16 = true}} {
+  func.func @results(%x: memref<?x?xbf16, strided<[?, 1]>>, %y: memref<?x?xbf16, strided<[?, 1]>>, %workspace: memref<?xi8>, %begin: index, %end: index, %fault: memref<2xi64>)
+      attributes {rondo.signature = {sizes = [], bound = array<i64>, batch = [],
+        inputs = [#rondo.tensor<"x", argument, bf16, () -> (64, 64)>],
+        outputs = [#rondo.tensor<"y", result, bf16, () -> (64, 64)>]}} {
+    %zero = arith.constant 0.0 : f32
+    %c0 = arith.constant 0 : index
+    %c1 = arith.constant 1 : index
+    %c16384 = arith.constant 16384 : index
+    %c49152 = arith.constant 49152 : index
+    %c65536 = arith.constant 65536 : index
+    %a = memref.view %workspace[%c0][] : memref<?xi8> to memref<64x64xf32>
+    %b = memref.view %workspace[%c16384][] : memref<?xi8> to memref<2x64x64xf32>
+    %z = memref.view %workspace[%c49152][] : memref<?xi8> to memref<64x64xf32>
+    %w = memref.view %workspace[%c65536][] : memref<?xi8> to memref<64xf32>
+    scf.for %t = %begin to %end step %c1 {
+      linalg.generic {indexing_maps = [#id], iterator_types = ["parallel", "parallel"]} outs(%a : memref<64x64xf32>) {
+      ^bb0(%old: f32):
+        %0 = math.exp %old : f32
+        linalg.yield %0 : f32
+      }
+      %b0 = memref.subview %b[0, 0, 0] [1, 64, 64] [1, 1, 1] : memref<2x64x64xf32> to memref<64x64xf32, strided<[64, 1]>>
+      %b1 = memref.subview %b[1, 0, 0] [1, 64, 64] [1, 1, 1] : memref<2x64x64xf32> to memref<64x64xf32, strided<[64, 1], offset: 4096>>
+      linalg.generic {indexing_maps = [#id, affine_map<(i, j) -> (i)>, #id, #id], iterator_types = ["parallel", "parallel"]}
+          ins(%z, %w : memref<64x64xf32>, memref<64xf32>) outs(%b0, %b1 : memref<64x64xf32, strided<[64, 1]>>, memref<64x64xf32, strided<[64, 1], offset: 4096>>) {
+      ^bb0(%0: f32, %1: f32, %old0: f32, %old1: f32):
+        %2 = arith.mulf %0, %1 : f32
+        linalg.yield %0, %2 : f32, f32
+      }
+      linalg.fill ins(%zero : f32) outs(%z : memref<64x64xf32>)
+      linalg.generic {indexing_maps = [#row, #column, #result], iterator_types = ["parallel", "parallel", "reduction"]}
+          ins(%a, %b0 : memref<64x64xf32>, memref<64x64xf32, strided<[64, 1]>>) outs(%z : memref<64x64xf32>) {
+      ^bb0(%0: f32, %1: f32, %sum: f32):
+        %2 = arith.mulf %0, %1 : f32
+        %4 = arith.addf %sum, %2 : f32
+        linalg.yield %4 : f32
+      }
+      linalg.generic {indexing_maps = [#row, #column, #result], iterator_types = ["parallel", "parallel", "reduction"]}
+          ins(%a, %b1 : memref<64x64xf32>, memref<64x64xf32, strided<[64, 1], offset: 4096>>) outs(%z : memref<64x64xf32>) {
+      ^bb0(%0: f32, %1: f32, %sum: f32):
+        %2 = arith.mulf %0, %1 : f32
+        %4 = arith.addf %sum, %2 : f32
+        linalg.yield %4 : f32
+      }
+    } {rondo.steps}
+    return
+  }
+  func.func @results_worker_bytes() -> index {
+    %bytes = arith.constant 65792 : index
+    return %bytes : index
+  }
+}
