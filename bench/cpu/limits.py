@@ -29,6 +29,7 @@ SOURCE = r"""
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #ifdef __AVX512F__
@@ -145,45 +146,65 @@ static double seconds(void (*call)(float)) {
   return times[7];
 }
 
-int main(void) {
+static int isWanted(int count, char **names, const char *name) {
+  return count < 2 || strcmp(names[1], name) == 0;
+}
+static void print(const char *name, double work, void (*call)(float)) {
+  static const char *separator = "{";
+  printf("%s\"%s\": %g", separator, name, work / seconds(call));
+  separator = ", ";
+}
+
+/* Of all limits, or of the one that is named. */
+int main(int count, char **names) {
   a = aligned_alloc(4096, 4L * N + 64);
   b = aligned_alloc(4096, 4L * N + 64);
   c = aligned_alloc(4096, 4L * N + 64);
   for (long i = 0; i < N; ++i)
     a[i] = b[i] = c[i] = 1;
-  printf("{\"fma\": %g, ", 2.0 * CHAINS * LANES * FMA_STEPS / seconds(fma_call));
+#define LIMIT(name, work, call)                                                \
+  if (isWanted(count, names, name))                                            \
+  print(name, work, call)
+  LIMIT("fma", 2.0 * CHAINS * LANES * FMA_STEPS, fma_call);
 #ifdef __AVX512BF16__
-  printf("\"dot\": %g, ", 4.0 * CHAINS * LANES * FMA_STEPS / seconds(dot_call));
+  LIMIT("dot", 4.0 * CHAINS * LANES * FMA_STEPS, dot_call);
 #endif
-  printf("\"triad\": %g, ", 12.0 * N / seconds(triad));
-  printf("\"triad_nt\": %g, ", 12.0 * N / seconds(triad_nt));
-  printf("\"copy\": %g, ", 8.0 * N / seconds(copy));
-  printf("\"copy_nt\": %g, ", 8.0 * N / seconds(copy_nt));
-  printf("\"read_l2\": %g}\n", 4.0 * L2 * L2_TIMES / seconds(read_l2));
+  LIMIT("triad", 12.0 * N, triad);
+  LIMIT("triad_nt", 12.0 * N, triad_nt);
+  LIMIT("copy", 8.0 * N, copy);
+  LIMIT("copy_nt", 8.0 * N, copy_nt);
+  LIMIT("read_l2", 4.0 * L2 * L2_TIMES, read_l2);
+  printf("}\n");
   return 0;
 }
 """
 
 
-def measure(compiler):
-    """The limits as a dict, in operations or bytes per second."""
-    with tempfile.TemporaryDirectory() as folder:
-        source = os.path.join(folder, "limits.c")
-        program = os.path.join(folder, "limits")
+class Limits:
+    """The program, built for as long as the object lives."""
+
+    def __init__(self, compiler):
+        self.folder = tempfile.TemporaryDirectory()
+        source = os.path.join(self.folder.name, "limits.c")
+        self.program = os.path.join(self.folder.name, "limits")
         with open(source, "w") as file:
             file.write(SOURCE)
         subprocess.run([compiler, "-O3", "-march=native", "-ffp-contract=fast",
                         "-mprefer-vector-width=512", "-fno-unroll-loops",
-                        "-o", program, source], check=True)
-        done = subprocess.run([program], check=True, capture_output=True,
-                              text=True)
-    return json.loads(done.stdout)
+                        "-o", self.program, source], check=True)
+
+    def measure(self, *name):
+        """All limits, or the one that is named, as a dict, in operations or
+        bytes per second."""
+        done = subprocess.run([self.program, *name], check=True,
+                              capture_output=True, text=True)
+        return json.loads(done.stdout)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--cc", default=os.environ.get("CC", "clang-22"))
-    for name, value in measure(parser.parse_args().cc).items():
+    for name, value in Limits(parser.parse_args().cc).measure().items():
         print("%-9s %7.1f G/s" % (name, value / 1e9))
 
 
