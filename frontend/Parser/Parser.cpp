@@ -175,9 +175,20 @@ bool Parser::close(Tok kind, StringRef before) {
   Report report = unexpected(before + " or `" + closer + "`");
   if (before.starts_with("an operator") &&
       (at(Tok::Ident) || at(Tok::Number) || at(Tok::LParen)))
-    report.hint("a product is written with `*`");
+    report.hint(hintOfProduct());
   report.note(opened.range(), "to match this `" + opened.text + "`");
   return false;
+}
+
+/// Where an operand follows another. Behind a bracket it may be what another
+/// language reduces: `mean[i] x[i]`.
+std::string Parser::hintOfProduct() const {
+  StringRef before(tok.text.data() - 1, 1);
+  while (before == " ")
+    before = StringRef(before.data() - 1, 1);
+  return before == "]" ? "a product is written with `*`; reductions are sum, "
+                         "prod, max, min, any, all, softmax and logsumexp"
+                       : "a product is written with `*`";
 }
 
 bool Parser::expectLineEnd() {
@@ -191,8 +202,7 @@ bool Parser::expectLineEnd() {
   else if (atWordPair())
     report.hint("start a new item on a new line");
   else if (at(Tok::Ident) || at(Tok::Number) || at(Tok::LParen))
-    report.hint("a product is written with `*`, and a new item starts on a "
-                "new line");
+    report.hint(hintOfProduct() + ", and a new item starts on a new line");
   return false;
 }
 

@@ -41,6 +41,7 @@ private:
   bool accept(Tok kind);
   void open(Tok kind);
   bool close(Tok kind, llvm::StringRef before);
+  std::string hintOfProduct() const;
   bool expectLineEnd();
   bool atItemEnd() const {
     return at(Tok::Newline) || at(Tok::RBrace) || at(Tok::Eof);
