@@ -395,10 +395,12 @@ RecurrenceOp Splitter::copyFor(const Dims &dims, OpBuilder &builder) {
       permuteRead(read, slice, numBatch, initial, order);
     }
   }
-  for (Operation &each :
-       llvm::make_early_inc_range(llvm::reverse(block->without_terminator())))
-    if (isOpTriviallyDead(&each))
-      each.erase();
+  SmallVector<Operation *> ops;
+  for (Operation &each : block->without_terminator())
+    ops.push_back(&each);
+  for (Operation *each : llvm::reverse(ops))
+    if (isOpTriviallyDead(each))
+      each->erase();
   copies.push_back(copy);
   for (EquationOp reader : readers[dims])
     for (auto read :
