@@ -99,8 +99,8 @@ void TileChooser::collectAccesses() {
   }
 }
 
-/// Lanes of the widest float that is computed with; of 64-bit integers if
-/// there is no float.
+/// Lanes of the widest float that is computed with; of the widest integer if
+/// there is no float. An index by itself only says where something is.
 int64_t TileChooser::countLanes() const {
   unsigned width = 0, integer = 8;
   auto note = [&](Type type) {
@@ -114,8 +114,9 @@ int64_t TileChooser::countLanes() const {
       integer = std::max(integer, type.getIntOrFloatBitWidth());
   };
   for (Operation *op : nest.ops)
-    for (Value result : op->getResults())
-      note(result.getType());
+    if (!isa<linalg::IndexOp>(op))
+      for (Value result : op->getResults())
+        note(result.getType());
   for (const Output &output : nest.outputs)
     note(output.memref.getType());
   if (width < 32)

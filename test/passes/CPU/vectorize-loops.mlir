@@ -138,6 +138,22 @@ func.func @hoisted(%g: memref<f32>, %x: memref<?xf32>, %y: memref<?xf32>) {
   }
   return
 }
+
+// A transposed copy of words reads whole vectors and exchanges their elements.
+
+// CHECK-LABEL: func.func @transposed_words
+// CHECK-COUNT-16: vector.load {{.*}} vector<16xi32>
+// CHECK-COUNT-64: vector.shuffle {{.*}} vector<16xi32>
+// CHECK-COUNT-16: vector.store {{.*}} vector<16xi32>
+func.func @transposed_words(%x: memref<?x?xi32, strided<[?, 1]>>, %y: memref<?x?xi32>) {
+  linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>],
+                  iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<?x?xi32, strided<[?, 1]>>) outs(%y : memref<?x?xi32>) {
+  ^bb0(%a: i32, %old: i32):
+    linalg.yield %a : i32
+  }
+  return
+}
 }
 
 // -----
