@@ -33,7 +33,8 @@ sys.path.insert(0, os.path.join(ROOT, "test", "numerics"))
 
 import draw  # noqa: E402
 import safetensors  # noqa: E402
-from check import Failure, RESULT_ROUNDING, compare, execute  # noqa: E402
+from check import (  # noqa: E402
+    Failure, RESULT_ROUNDING, ROUND, compare, execute)
 from generate import generate  # noqa: E402
 from program import file_text  # noqa: E402
 
@@ -94,6 +95,14 @@ class Check:
                 return (sides[0] - sides[1]) / (2 * step)
         return None
 
+    def in_dtype(self, name, x):
+        """As exact as the gradient of this result is given."""
+        tensor = self.kernel.tensors.get(name)
+        dtype = tensor.dtype if tensor else ""
+        x = np.asarray(x, np.float32 if dtype in ROUND or dtype == "f32"
+                       else np.float64)
+        return np.asarray(ROUND[dtype](x) if dtype in ROUND else x, np.float64)
+
     def check(self):
         """Whether a claim was made; raises a Failure."""
         rng = random.Random("backward %d" % self.seed)
@@ -107,7 +116,7 @@ class Check:
         inputs = {name: np.asarray(x, np.float64) if x.dtype.kind == "f" else x
                   for name, x in inputs.items()}
         results = self.run(inputs, ["--reference"])
-        weights = {name: np.asarray(numbers.standard_normal(x.shape))
+        weights = {name: self.in_dtype(name, numbers.standard_normal(x.shape))
                    for name, x in results.items()
                    if x.dtype.kind == "f" and np.isfinite(x).all()}
         given = dict(inputs)
