@@ -559,13 +559,20 @@ Value Exporter::emitReduce(OpBuilder &builder, Expr expr, Scope &scope) {
     }
     Value lower = scope.equation.getLowers()[i - numParallel];
     Value upper = scope.equation.getUppers()[i - numParallel];
-    if (isConstantIntValue(lower, 0)) {
+    // Where places below a lower bound are few, they are computed, too: a size
+    // is a sum of sizes.
+    std::optional<int64_t> first = getConstantIntValue(lower);
+    if (first && *first >= 0) {
       parallel.push_back({upper, argument, Value(), leaf});
       continue;
     }
-    Value size = outer.createOrFold<arith::MaxSIOp>(
-        loc, outer.createOrFold<arith::SubIOp>(loc, upper, lower),
-        arith::ConstantIndexOp::create(outer, loc, 0));
+    Value size =
+        first ? outer.createOrFold<arith::AddIOp>(
+                    loc, upper,
+                    arith::ConstantIndexOp::create(outer, loc, -*first))
+              : outer.createOrFold<arith::MaxSIOp>(
+                    loc, outer.createOrFold<arith::SubIOp>(loc, upper, lower),
+                    arith::ConstantIndexOp::create(outer, loc, 0));
     Value here = arith::SubIOp::create(builder, loc, argument, lower);
     parallel.push_back({size, here, lower, leaf});
   }

@@ -62,6 +62,9 @@ rondo::findNewtonStructure(Context &context, RecurrenceOp op,
   reason.clear();
   if (!isa<KernelOp>(op->getParentOp()))
     reason = "it runs within a step of another recurrence";
+  else if (op.getBatch() !=
+           cast<KernelOp>(op->getParentOp()).getBatch().size())
+    reason = "its batch dims are not those of the kernel";
   else if (analysis::gathersOwn(op))
     reason = "it is read at places that data gives while it is computed";
   else if (jacobian.kind == JacobianKind::None)
