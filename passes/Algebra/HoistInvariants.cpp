@@ -9,10 +9,9 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/IRMapping.h"
+#include "passes/Algebra/BodyIndices.h"
 #include "passes/Algebra/Passes.h"
-#include "dialects/Rondo/IR/RondoOps.h"
 #include "llvm/ADT/SetVector.h"
-#include "llvm/ADT/SmallBitVector.h"
 
 namespace rondo::algebra {
 #define GEN_PASS_DEF_HOISTINVARIANTS
@@ -21,6 +20,7 @@ namespace rondo::algebra {
 
 using namespace mlir;
 using namespace rondo;
+using rondo::algebra::BodyIndices;
 
 namespace {
 
@@ -36,26 +36,14 @@ bool isExpensive(Operation *op) {
 /// What the values in one body depend on.
 class Body {
 public:
-  explicit Body(EquationOp equation) : equation(equation) {
-    Block &block = equation.getBlock();
-    unsigned count = block.getNumArguments();
-    for (BlockArgument argument : block.getArguments()) {
-      llvm::SmallBitVector &set = uses[argument];
-      set.resize(count);
-      set.set(argument.getArgNumber());
-    }
-    for (Operation &op : block.without_terminator()) {
-      llvm::SmallBitVector set(count);
+  explicit Body(EquationOp equation) : equation(equation), indices(equation) {
+    for (Operation &op : equation.getBlock().without_terminator()) {
       bool costs = isExpensive(&op), gathers = isa<GatherOp, GradOp>(op);
       for (Value operand : op.getOperands()) {
-        auto it = uses.find(operand);
-        if (it != uses.end())
-          set |= it->second;
         costs |= expensive.contains(operand);
         gathers |= gathering.contains(operand);
       }
       for (Value result : op.getResults()) {
-        uses[result] = set;
         if (costs)
           expensive.insert(result);
         if (gathers)
@@ -76,7 +64,7 @@ public:
           gathering.contains(op.getResult(0)))
         continue;
       Value value = op.getResult(0);
-      llvm::SmallBitVector own = uses[value];
+      llvm::SmallBitVector own = indices.get(value);
       own.reset(0, numBatch);
       if (own == all)
         continue;
@@ -84,7 +72,7 @@ public:
         if (user == block.getTerminator() ||
             gathering.contains(user->getResult(0)))
           return true;
-        llvm::SmallBitVector outer = uses[user->getResult(0)];
+        llvm::SmallBitVector outer = indices.get(user->getResult(0));
         outer.reset(0, numBatch);
         return outer != own;
       });
@@ -94,11 +82,13 @@ public:
     return result;
   }
 
-  const llvm::SmallBitVector &getUses(Value value) { return uses[value]; }
+  const llvm::SmallBitVector &getUses(Value value) const {
+    return indices.get(value);
+  }
 
 private:
   EquationOp equation;
-  llvm::DenseMap<Value, llvm::SmallBitVector> uses;
+  BodyIndices indices;
   llvm::DenseSet<Value> expensive, gathering;
 };
 

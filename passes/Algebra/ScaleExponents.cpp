@@ -13,12 +13,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/Rondo/IR/RondoOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/Algebra/BodyIndices.h"
 #include "passes/Algebra/Passes.h"
-#include "llvm/ADT/DenseSet.h"
-#include "llvm/ADT/SmallBitVector.h"
 
 namespace rondo::algebra {
 #define GEN_PASS_DEF_SCALEEXPONENTS
@@ -27,43 +25,13 @@ namespace rondo::algebra {
 
 using namespace mlir;
 using namespace rondo;
+using rondo::algebra::BodyIndices;
 
 namespace {
 
-/// What the values in the body of an equation depend on.
-class Indices {
-public:
-  explicit Indices(EquationOp equation) {
-    Block &block = equation.getBlock();
-    unsigned count = block.getNumArguments();
-    none.resize(count);
-    for (BlockArgument argument : block.getArguments()) {
-      llvm::SmallBitVector &set = sets[argument];
-      set.resize(count);
-      set.set(argument.getArgNumber());
-    }
-    for (Operation &op : block.without_terminator()) {
-      llvm::SmallBitVector set(count);
-      for (Value operand : op.getOperands())
-        set |= get(operand);
-      for (Value result : op.getResults())
-        sets[result] = set;
-    }
-  }
-
-  const llvm::SmallBitVector &get(Value value) const {
-    auto found = sets.find(value);
-    return found == sets.end() ? none : found->second;
-  }
-
-private:
-  llvm::DenseMap<Value, llvm::SmallBitVector> sets;
-  llvm::SmallBitVector none;
-};
-
 /// The use of the largest part of a product that has fewer indices than all of
 /// it; null: there is none, or something else needs the product as it is.
-OpOperand *findFactor(OpOperand &use, const Indices &indices,
+OpOperand *findFactor(OpOperand &use, const BodyIndices &indices,
                       const llvm::SmallBitVector &all) {
   if (indices.get(use.get()) != all)
     return &use;
@@ -80,7 +48,7 @@ struct ScaleExponents
     : rondo::algebra::impl::ScaleExponentsBase<ScaleExponents> {
   void runOnOperation() override {
     getOperation().walk([&](EquationOp equation) {
-      std::optional<Indices> indices;
+      std::optional<BodyIndices> indices;
       for (auto exp :
            llvm::make_early_inc_range(equation.getBlock().getOps<math::ExpOp>())) {
         if (!exp.getType().isF32())

@@ -44,7 +44,6 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cpu;
 
-static constexpr int64_t kMaxSteps = 16;
 /// Operations of a nest's body, at most.
 static constexpr int64_t kMaxOps = 256;
 
@@ -420,12 +419,7 @@ void Joining::emitInstance(OpBuilder &b, Instance &instance,
       map.map(index.getResult(), value);
       continue;
     }
-    Operation *clone = b.clone(inner, map);
-    SmallVector<Value> folded;
-    if (failed(b.tryFold(clone, folded)) || folded.empty())
-      continue;
-    map.map(inner.getResults(), folded);
-    clone->erase();
+    cloneFolded(b, inner, map);
   }
   for (auto [value, memref] : llvm::zip(
            op.getBody()->getTerminator()->getOperands(), instance.outputs))

@@ -42,9 +42,6 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cpu;
 
-/// Every step has accumulators of its own.
-static constexpr int64_t kMaxSteps = 16;
-
 namespace {
 /// The ops of the loop's body that write.
 struct Body {
@@ -279,12 +276,7 @@ void Joining::emitInstance(OpBuilder &b, const Instance &instance,
               .getResult());
       continue;
     }
-    Operation *clone = b.clone(inner, map);
-    SmallVector<Value> folded;
-    if (failed(b.tryFold(clone, folded)) || folded.empty())
-      continue;
-    map.map(inner.getResults(), folded);
-    clone->erase();
+    cloneFolded(b, inner, map);
   }
   Value result = map.lookupOrDefault(
       cast<linalg::YieldOp>(op.getBody()->getTerminator()).getOperand(0));

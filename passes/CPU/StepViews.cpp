@@ -14,6 +14,17 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cpu;
 
+Operation *rondo::cpu::cloneFolded(OpBuilder &builder, Operation &op,
+                                   IRMapping &map) {
+  Operation *clone = builder.clone(op, map);
+  SmallVector<Value> folded;
+  if (failed(builder.tryFold(clone, folded)) || folded.empty())
+    return clone;
+  map.map(op.getResults(), folded);
+  clone->erase();
+  return nullptr;
+}
+
 Value StepViews::getView(Location loc, Value source,
                          ArrayRef<OpFoldResult> offsets,
                          ArrayRef<OpFoldResult> sizes,
@@ -35,13 +46,9 @@ Value StepViews::getView(Location loc, Value source,
 void StepViews::repeat(Operation &op, IRMapping &map) {
   auto view = dyn_cast<memref::SubViewOp>(op);
   if (!view) {
-    Operation *clone = builder.clone(op, map);
-    SmallVector<Value> folded;
-    if (succeeded(builder.tryFold(clone, folded)) && !folded.empty()) {
-      map.map(op.getResults(), folded);
-      clone->erase();
+    Operation *clone = cloneFolded(builder, op, map);
+    if (!clone)
       return;
-    }
     // A view at offset 0 has another type than those at any offset.
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPoint(clone);

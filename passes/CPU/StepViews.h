@@ -13,6 +13,9 @@
 
 namespace rondo::cpu {
 
+/// Steps that loops of known length are repeated for, at most.
+constexpr int64_t kMaxSteps = 16;
+
 /// Repeats what a loop's body computes for each of its steps. Known offsets
 /// make views of the same place one value.
 class StepViews {
@@ -35,6 +38,11 @@ private:
   mlir::OpBuilder &builder;
   llvm::SmallVector<mlir::memref::SubViewOp> views;
 };
+
+/// Copies an op as `map` says, and lets its results stand for the old ones: what
+/// they fold to, where they do. Null then, else the copy.
+mlir::Operation *cloneFolded(mlir::OpBuilder &builder, mlir::Operation &op,
+                             mlir::IRMapping &map);
 
 /// Whether two views are known to have no element in common: they are of
 /// different buffers, or of places in one that are apart.

@@ -87,6 +87,12 @@ Value MathExpansion::polynomial(Value x, ArrayRef<double> coefficients) {
   return result;
 }
 
+Value MathExpansion::call(StringRef name, ValueRange arguments) {
+  return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name),
+                                       arguments)
+      .getResult(0);
+}
+
 Type MathExpansion::getBitsType() { return withElement(type, b.getI32Type()); }
 Value MathExpansion::bits(int64_t value) {
   return createInteger(b, b.getLoc(), getBitsType(), value);
@@ -124,9 +130,7 @@ Value MathExpansion::scale(Value x, Value n) {
               std::to_string(vector.getNumElements()) + "i32";
     else
       name += "f32.i32";
-    return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name),
-                                         ValueRange{x, n})
-        .getResult(0);
+    return call(name, {x, n});
   }
   Value half = arith::ShRSIOp::create(b, n, bits(1));
   Value rest = arith::SubIOp::create(b, n, half);
@@ -151,17 +155,11 @@ static constexpr double kExp[] = {0x1.6a445ep-10,
 /// Instructions of NVIDIA's devices; correct for infinities and NaN. Results
 /// that would be denormal are 0.
 Value MathExpansion::ex2Approx(Value x) {
-  return LLVM::CallIntrinsicOp::create(
-             b, type, b.getStringAttr("llvm.nvvm.ex2.approx.ftz"),
-             ValueRange{x})
-      .getResult(0);
+  return call("llvm.nvvm.ex2.approx.ftz", x);
 }
 
 Value MathExpansion::rcpApprox(Value x) {
-  return LLVM::CallIntrinsicOp::create(
-             b, type, b.getStringAttr("llvm.nvvm.rcp.approx.ftz.f"),
-             ValueRange{x})
-      .getResult(0);
+  return call("llvm.nvvm.rcp.approx.ftz.f", x);
 }
 
 Value MathExpansion::exp(Value x) {
@@ -187,11 +185,6 @@ Value MathExpansion::expByPowers(Value r, double unit, Value shifted,
       values.push_back(static_cast<float>(std::exp2(j / 32.0)));
     return arith::ConstantOp::create(
         b, DenseElementsAttr::get(cast<ShapedType>(type), ArrayRef(values)));
-  };
-  auto call = [&](StringRef name, ValueRange arguments) -> Value {
-    return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name),
-                                         arguments)
-        .getResult(0);
   };
   Value low = powers(0), high = powers(16);
   Value power = call("llvm.x86.avx512.vpermi2var.ps.512",
@@ -225,11 +218,6 @@ Value MathExpansion::exp2(Value x) {
   if (hasPowers()) {
     // Rounded down, n / 32 has the integer part of x, which is what scaling
     // takes of x itself; infinities and what is out of range need no test.
-    auto call = [&](StringRef name, ValueRange arguments) -> Value {
-      return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name),
-                                           arguments)
-          .getResult(0);
-    };
     auto word = [&](int32_t value) -> Value {
       return arith::ConstantOp::create(b, b.getI32IntegerAttr(value));
     };
@@ -268,10 +256,8 @@ Value MathExpansion::reciprocal(Value x) {
   // An estimate and one step of Newton's method: a third of the cost of a
   // division of 16 lanes.
   Value all = arith::ConstantOp::create(b, b.getI16IntegerAttr(-1));
-  Value estimate = LLVM::CallIntrinsicOp::create(
-                       b, type, b.getStringAttr("llvm.x86.avx512.rcp14.ps.512"),
-                       ValueRange{x, constant(0.0), all})
-                       .getResult(0);
+  Value estimate =
+      call("llvm.x86.avx512.rcp14.ps.512", {x, constant(0.0), all});
   Value error = fma(sub(constant(-0.0), x), estimate, constant(1.0));
   return fma(estimate, error, estimate);
 }

@@ -57,6 +57,8 @@ private:
   Value isNaN(Value x);
   /// min(max(x, low), high); NaN stays NaN.
   Value clamp(Value x, double low, double high);
+  /// An intrinsic of LLVM whose result has this type.
+  Value call(llvm::StringRef name, mlir::ValueRange arguments);
   /// Highest power first.
   Value polynomial(Value x, llvm::ArrayRef<double> coefficients);
   // The bits of floats.
