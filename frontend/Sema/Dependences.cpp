@@ -207,9 +207,17 @@ void KernelAnalyzer::finishSingle(EqInfo &eq) {
 // Values
 //===----------------------------------------------------------------------===//
 
+static bool
+usesAny(const Expr *expr,
+        const llvm::DenseMap<const Index *, const Index *> &indices) {
+  return expr && (indices.contains(expr->index) ||
+                  llvm::any_of(expr->args, [&](const Expr *arg) {
+                    return usesAny(arg, indices);
+                  }));
+}
+
 const Expr *KernelAnalyzer::substitute(
-    const Expr *expr,
-    const llvm::DenseMap<const Index *, const Index *> &replacement,
+    const Expr *expr, llvm::DenseMap<const Index *, const Index *> &replacement,
     llvm::DenseMap<const Expr *, const Expr *> &done) {
   if (!expr)
     return nullptr;
@@ -220,11 +228,24 @@ const Expr *KernelAnalyzer::substitute(
   auto index = replacement.find(expr->index);
   if (index != replacement.end())
     copy.index = index->second;
-  for (const Index *&at : copy.at) {
-    auto other = replacement.find(at);
-    if (other != replacement.end())
-      at = other->second;
-  }
+  // A range that uses an index is another one, and so is what runs over it.
+  for (const Index *ranging : copy.indices)
+    if (usesAny(ranging->lower, replacement) ||
+        usesAny(ranging->upper, replacement)) {
+      const IndexInfo &known = infoOf(ranging);
+      Index *other = newIndex(ranging->name, known.decl, known.eq);
+      infoOf(other).range = known.range;
+      infoOf(other).explicitRange = known.explicitRange;
+      other->lower = substitute(ranging->lower, replacement, done);
+      other->upper = substitute(ranging->upper, replacement, done);
+      replacement[ranging] = other;
+    }
+  for (auto *names : {&copy.indices, &copy.at})
+    for (const Index *&at : *names) {
+      auto other = replacement.find(at);
+      if (other != replacement.end())
+        at = other->second;
+    }
   copy.filter = substitute(expr->filter, replacement, done);
   for (const Expr *&arg : copy.args)
     arg = substitute(arg, replacement, done);

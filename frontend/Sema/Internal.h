@@ -384,7 +384,7 @@ private:
   bool finishBoundary(EqInfo &eq, const Piece &piece, bool reversed);
   const Expr *
   substitute(const Expr *expr,
-             const llvm::DenseMap<const Index *, const Index *> &replacement,
+             llvm::DenseMap<const Index *, const Index *> &replacement,
              llvm::DenseMap<const Expr *, const Expr *> &done);
   void warnUnused(Scope &scope);
 

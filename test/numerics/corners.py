@@ -113,6 +113,25 @@ def lags(x):
     return {"y": f[3:] + f[1:-2]}
 
 
+@corner("""kernel k(w: [N, D], x: [T, D]) -> (y: [T, D]) {
+  state s: [D]
+  s[t, d] = 0.5 * s[t-1, d] + x[t, d]
+  s[-1, d] = (sum[p in 0..d+1] sum[q in p..d+1] w[q, 0]) + max[r in 0..d+1] w[0, r]
+  y[t, d] = s[t, d]
+}""", T=[0, 1, 4], D=[3, 1, 5], N=[3, 2, 6])
+def ranges_before_the_start(w, x):
+    rows = np.vstack([w, np.zeros(w.shape)])
+    D = x.shape[1]
+    s = np.array([sum(rows[q, 0] for p in range(d + 1)
+                      for q in range(p, d + 1)) for d in range(D)])
+    s = s + np.maximum.accumulate(w[0])
+    y = []
+    for now in x:
+        s = 0.5 * s + now
+        y.append(s)
+    return {"y": np.reshape(y, x.shape)}
+
+
 @corner("""kernel k(x: [T, D]) -> (y: [T, D]) {
   state s: [D]
   s[t, d] = 0.9 * s[t-1, d] + tanh(s[t - t mod 4 - 1, d]) * x[t, d]
