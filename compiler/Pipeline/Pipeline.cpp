@@ -226,8 +226,10 @@ static bool hasChunkedPlan(KernelOp kernel) {
 }
 
 /// Attentions as recurrences over blocks of keys.
-static void addTiledAttention(PassManager &passes, int64_t block = 64) {
+static void addTiledAttention(PassManager &passes, int64_t block,
+                              bool powers) {
   ToTiledAttentionOptions options;
+  options.powers = powers;
   options.rows = options.keys = block;
   passes.addPass(createToTiledAttention(options));
   addCleanup(passes);
@@ -284,7 +286,7 @@ Failure Compiler::findTileProgram(KernelOp kernel, bool isChunked,
       return failure;
     if (copy.getBody().getOps<AttentionOp>().empty())
       return Failure::None;
-    addTiledAttention(passes, block);
+    addTiledAttention(passes, block, /*powers=*/false);
   }
   addCleanup(passes);
   passes.addPass(tile::createLowerFormsToTile());
@@ -378,7 +380,7 @@ Failure Compiler::deriveForms() {
   // The recurrences over blocks of keys are no subject of plans.
   if (options.form != Form::Sequential && options.target == TargetKind::CPU) {
     passes.addPass(algebra::createRaiseAttention());
-    addTiledAttention(passes);
+    addTiledAttention(passes, /*block=*/64, /*powers=*/true);
   }
   // Each pass derives the forms that plans ask for; what is left is sequential.
   ToChunkedOptions chunked;

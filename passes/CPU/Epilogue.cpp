@@ -47,10 +47,9 @@ static bool isStartOf(Value view, Value sum) {
 /// The operand of a pointwise op that is the sum at the same point.
 static OpOperand *findSum(linalg::GenericOp epilogue, Value sum) {
   OpOperand *result = nullptr;
-  Value buffer = getBuffer(sum);
   for (OpOperand &operand : epilogue->getOpOperands()) {
     if (!isa<MemRefType>(operand.get().getType()) ||
-        !mayOverlap(operand.get(), buffer))
+        !mayOverlap(operand.get(), sum))
       continue;
     if (result || epilogue.isDpsInit(&operand) ||
         !epilogue.getMatchingIndexingMap(&operand).isIdentity() ||
@@ -113,11 +112,19 @@ static bool hasOtherUses(Value buffer, ArrayRef<Operation *> ops) {
   });
 }
 
-linalg::GenericOp rondo::cpu::findEpilogue(linalg::GenericOp op,
-                                           const DenseSet<Operation *> &isTaken,
-                                           bool &keepsSum) {
+/// Finds, in the block of the reduction `op`, the pointwise op that can be
+/// computed with it; `isTaken` are ops that can't be used.
+static linalg::GenericOp findEpilogue(linalg::GenericOp op,
+                                      const DenseSet<Operation *> &isTaken,
+                                      bool &keepsSum) {
   if (op.getOutputs().size() != 1 || op.getNumReductionLoops() == 0)
     return {};
+  auto next = dyn_cast_or_null<linalg::GenericOp>(op->getNextNode());
+  if (auto keeps =
+          next ? next->getAttrOfType<BoolAttr>(kEpilogueAttr) : BoolAttr()) {
+    keepsSum = keeps.getValue();
+    return next;
+  }
   Value sum = op.getOutputs()[0];
   Value buffer = getBuffer(sum);
   if (!buffer)
@@ -157,6 +164,23 @@ linalg::GenericOp rondo::cpu::findEpilogue(linalg::GenericOp op,
     return keepsSum && operand->get() != sum ? linalg::GenericOp() : generic;
   }
   return {};
+}
+
+llvm::DenseMap<Operation *, FoundEpilogue>
+rondo::cpu::findEpilogues(Operation *root) {
+  llvm::DenseMap<Operation *, FoundEpilogue> result;
+  DenseSet<Operation *> taken;
+  SmallVector<linalg::GenericOp> ops;
+  root->walk([&](linalg::GenericOp op) { ops.push_back(op); });
+  for (linalg::GenericOp op : llvm::reverse(ops)) {
+    FoundEpilogue found;
+    found.op = findEpilogue(op, taken, found.keepsSum);
+    if (!found.op)
+      continue;
+    result[op] = found;
+    taken.insert(found.op);
+  }
+  return result;
 }
 
 linalg::GenericOp rondo::cpu::withSumAsOutput(linalg::GenericOp epilogue,

@@ -22,13 +22,22 @@
 
 namespace rondo::cpu {
 
-/// Finds, in the block of the reduction `op`, the pointwise op that can be
-/// computed with it, so that `op` moves down to there; null if there is none.
-/// `keepsSum` tells that the sum is read by others. `isTaken` are ops that
-/// can't be used.
-mlir::linalg::GenericOp
-findEpilogue(mlir::linalg::GenericOp op,
-             const llvm::DenseSet<mlir::Operation *> &isTaken, bool &keepsSum);
+/// Where a reduction and its epilogue are functions of what they use, the
+/// epilogue stands right behind the reduction and has this attribute, which
+/// tells whether the sum is read by others.
+inline constexpr llvm::StringLiteral kEpilogueAttr("rondo.epilogue");
+
+struct FoundEpilogue {
+  mlir::linalg::GenericOp op;
+  /// The sum is read by others.
+  bool keepsSum = false;
+};
+
+/// The pointwise ops in `root` that can be computed with a reduction before
+/// them in their block, by reduction, so that the reduction moves down to
+/// there. The last reduction that an op reads is the one.
+llvm::DenseMap<mlir::Operation *, FoundEpilogue>
+findEpilogues(mlir::Operation *root);
 
 /// `epilogue` as an op that has the sum as its last output.
 mlir::linalg::GenericOp withSumAsOutput(mlir::linalg::GenericOp epilogue,

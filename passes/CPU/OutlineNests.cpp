@@ -8,7 +8,8 @@
 // A chunkwise form multiplies matrices of the same few shapes many times. Each
 // product becomes a kilobyte of code for every processor, in which only the
 // addresses differ. Nests are compared as functions of what they read and
-// write; views that start anywhere are the same to them as buffers.
+// write; views that start anywhere are the same to them as buffers. What is
+// computed with a product (Epilogue.h) goes with it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,6 +21,7 @@
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/SymbolTable.h"
 #include "passes/CPU/Ahead.h"
+#include "passes/CPU/Epilogue.h"
 #include "passes/CPU/LoopNest.h"
 #include "passes/CPU/Passes.h"
 #include "llvm/ADT/SetVector.h"
@@ -37,21 +39,28 @@ using namespace rondo::cpu;
 static constexpr unsigned kLeastLoops = 2;
 
 namespace {
-/// An op, with its fill if it has one, and what these use of their function.
+/// An op, with its fill and its epilogue if it has one, and what these use of
+/// their function.
 struct Nest {
   linalg::GenericOp op;
   linalg::FillOp fill;
+  FoundEpilogue epilogue;
   SmallVector<Value> used; // without constants
 
-  explicit Nest(linalg::GenericOp op);
+  Nest(linalg::GenericOp op, FoundEpilogue epilogue);
   /// A function of `used` that does the same.
   OwningOpRef<func::FuncOp> createFunction();
   void replaceByCall(func::FuncOp function);
 
 private:
-  SmallVector<Operation *, 2> getOps() {
-    return fill ? SmallVector<Operation *, 2>{fill, op}
-                : SmallVector<Operation *, 2>{op};
+  SmallVector<Operation *, 3> getOps() {
+    SmallVector<Operation *, 3> ops;
+    if (fill)
+      ops.push_back(fill);
+    ops.push_back(op);
+    if (epilogue.op)
+      ops.push_back(epilogue.op);
+    return ops;
   }
 };
 
@@ -61,7 +70,8 @@ public:
 };
 } // namespace
 
-Nest::Nest(linalg::GenericOp op) : op(op), fill(findFill(op)) {
+Nest::Nest(linalg::GenericOp op, FoundEpilogue epilogue)
+    : op(op), fill(findFill(op)), epilogue(epilogue) {
   llvm::SetVector<Value> values;
   for (Operation *part : getOps())
     part->walk<WalkOrder::PreOrder>([&](Operation *inner) {
@@ -104,14 +114,16 @@ OwningOpRef<func::FuncOp> Nest::createFunction() {
             constant && !part->isAncestor(constant) && !map.contains(operand))
           builder.clone(*constant, map);
     });
-    builder.clone(*part, map);
+    Operation *copy = builder.clone(*part, map);
+    if (part == epilogue.op)
+      copy->setAttr(kEpilogueAttr, builder.getBoolAttr(epilogue.keepsSum));
   }
   func::ReturnOp::create(builder, op.getLoc());
   return function;
 }
 
 void Nest::replaceByCall(func::FuncOp function) {
-  OpBuilder builder(op);
+  OpBuilder builder(getOps().back());
   SmallVector<Value> operands;
   for (auto [value, type] : llvm::zip_equal(used, function.getArgumentTypes()))
     operands.push_back(
@@ -150,10 +162,21 @@ void OutlineNests::runOnOperation() {
   };
   SmallVector<Class> classes;
   SmallVector<CopiedRows> copiedRows = findCopiedRows(getOperation());
+  llvm::DenseMap<Operation *, FoundEpilogue> epilogues =
+      findEpilogues(getOperation());
+  llvm::DenseSet<Operation *> taken;
+  for (auto &[reduction, epilogue] : epilogues)
+    taken.insert(epilogue.op);
   getOperation().walk([&](linalg::GenericOp op) {
-    if (!canLeave(op, copiedRows))
+    FoundEpilogue epilogue = epilogues.lookup(op);
+    if (taken.contains(op) || !canLeave(op, copiedRows))
       return;
-    Nest nest(op);
+    // As arguments, different views of the sum would be unrelated.
+    if (epilogue.op &&
+        (!canLeave(epilogue.op, copiedRows) ||
+         !llvm::is_contained(epilogue.op.getInputs(), op.getOutputs()[0])))
+      return;
+    Nest nest(op, epilogue);
     OwningOpRef<func::FuncOp> function = nest.createFunction();
     auto known = llvm::find_if(classes, [&](Class &each) {
       return areEqual(*each.function, *function);

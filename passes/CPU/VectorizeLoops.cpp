@@ -50,11 +50,7 @@ private:
   /// Rows that no product fetches yet.
   SmallVector<CopiedRows> copiedRows;
   /// By reduction.
-  struct Candidate {
-    linalg::GenericOp op;
-    bool keepsSum;
-  };
-  llvm::DenseMap<Operation *, Candidate> epilogues;
+  llvm::DenseMap<Operation *, FoundEpilogue> epilogues;
 };
 } // namespace
 
@@ -204,7 +200,7 @@ LogicalResult VectorizeLoops::lower(linalg::LinalgOp op, linalg::FillOp fill,
   builder.setInsertionPoint(generic);
   SmallVector<RowsAhead> ahead = takeRowsAhead(builder, generic, *nest, tile);
   // Taken out: an op that is made later may have the same address.
-  Candidate candidate = epilogues.lookup(generic);
+  FoundEpilogue candidate = epilogues.lookup(generic);
   epilogues.erase(generic);
   if (candidate.op) {
     linalg::GenericOp other = withSumAsOutput(candidate.op, generic);
@@ -255,7 +251,6 @@ LogicalResult VectorizeLoops::lower(linalg::LinalgOp op, linalg::FillOp fill,
 void VectorizeLoops::runOnOperation() {
   // One pass may run on several modules.
   streaming.clear();
-  epilogues.clear();
   Target target = getTarget(getOperation());
   replaceMemRefCopies(getOperation());
   for (auto func : getOperation().getOps<func::FuncOp>())
@@ -271,19 +266,10 @@ void VectorizeLoops::runOnOperation() {
         fills[generic] = fill;
         filled.insert(fill);
       }
-  // The last reduction before a pointwise op is computed with it.
+  epilogues = findEpilogues(getOperation());
   llvm::DenseSet<Operation *> taken;
-  for (linalg::LinalgOp op : llvm::reverse(ops)) {
-    auto generic = dyn_cast<linalg::GenericOp>(op.getOperation());
-    if (!generic)
-      continue;
-    Candidate candidate{{}, false};
-    candidate.op = findEpilogue(generic, taken, candidate.keepsSum);
-    if (!candidate.op)
-      continue;
-    epilogues[generic] = candidate;
-    taken.insert(candidate.op);
-  }
+  for (auto &[reduction, epilogue] : epilogues)
+    taken.insert(epilogue.op);
   for (linalg::LinalgOp op : ops) {
     if (filled.contains(op) || taken.contains(op))
       continue;

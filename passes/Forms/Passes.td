@@ -264,11 +264,15 @@ def ToTiledAttention : Pass<"rondo-to-tiled-attention", "::mlir::ModuleOp"> {
         a'[r, j] = exp(m[r] - m'[r]) * a[r, j] + sum[s] w[r, s] * v[e, s, j]
       o[c, r, j] = a[r, j] / l[r]
     ```
+    With `powers`, the weights of f32 are 2^(log2(e) x[r, s] - m'[r]), where the
+    factor is one of the queries.
     Other attentions stay; a remark says why.
   }];
   let options = [
     Option<"rows", "rows", "int64_t", "64", "Rows of a block">,
-    Option<"keys", "keys", "int64_t", "64", "Keys of a block">];
+    Option<"keys", "keys", "int64_t", "64", "Keys of a block">,
+    Option<"powers", "powers", "bool", "false",
+           "Weights of f32 are powers of two">];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::math::MathDialect"];
   let statistics = [

@@ -9,6 +9,7 @@
 #include "dialects/Rondo/Transforms/Equations.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
+#include "llvm/Support/MathExtras.h"
 #include <limits>
 
 using namespace mlir;
@@ -22,13 +23,15 @@ using Exprs = SmallVector<Expr>;
 class TileEmitter {
 public:
   TileEmitter(Context &context, AttentionStructure &structure, int64_t rows,
-              int64_t keys)
+              int64_t keys, bool powers)
       : context(context), s(structure), rowBlock(rows), keyBlock(keys),
         builder(s.op), loc(s.op.getLoc()),
         type(s.op.getResultType().getElementType()),
         index(builder.getIndexType()), numBatch(s.batch.size()),
         isSoftmax(s.op.getNormaliser() == Normaliser::Softmax),
-        hasNorm(s.op.getNormaliser() != Normaliser::None) {}
+        hasNorm(s.op.getNormaliser() != Normaliser::None),
+        scale(powers && isSoftmax && type.isF32() ? llvm::numbers::log2e : 1),
+        isPlain(s.dots.size() == 1 && s.dots[0].expr == s.score) {}
 
   void run();
 
@@ -67,7 +70,13 @@ private:
             "predicate", builder.getI64IntegerAttr(static_cast<int64_t>(
                              arith::CmpFPredicate::OEQ)))));
   }
-  Expr exp(Expr a) { return context.apply("math.exp", {a}, type); }
+  /// exp(a / scale).
+  Expr exp(Expr a) {
+    return context.apply(scale == 1 ? "math.exp" : "math.exp2", {a}, type);
+  }
+  Expr scaled(Expr a) {
+    return scale == 1 ? a : context.mul(real(scale), a);
+  }
   static Exprs concat(std::initializer_list<ArrayRef<Expr>> parts) {
     Exprs all;
     for (ArrayRef<Expr> part : parts)
@@ -124,6 +133,8 @@ private:
   Type type, index;
   unsigned numBatch;
   bool isSoftmax, hasNorm;
+  double scale; // of scores: log2(e) where weights are powers of two
+  bool isPlain; // the score is its one product
 
   SmallVector<Value> batchSizes, valueSizes;
   Value zero, length, rowSize, keySize, numRowBlocks, numKeyBlocks;
@@ -237,9 +248,10 @@ void TileEmitter::packDots() {
           auto map = here(at.take_front(numBatch), at.take_back(count));
           Expr t = rowAt(at[numBatch], at[numBatch + 1]);
           map[s.t] = t;
+          Expr left = context.substitute(dot.left, map);
           return context.select(
               compare(arith::CmpIPredicate::slt, t, context.leaf(length)),
-              context.substitute(dot.left, map), real(0));
+              isPlain ? scaled(left) : left, real(0));
         });
     operands.keys = equation(
         builder, ".keys", sizes({numKeyBlocks, extents, keySize}),
@@ -432,7 +444,6 @@ TileEmitter::Running TileEmitter::phase(OpBuilder &at, Value count,
                         read(dots[i].keys, concat({batch, {e}, sum, {key}})));
                   }));
   }
-  bool isPlain = s.dots.size() == 1 && s.dots[0].expr == s.score;
   double least = isSoftmax ? -std::numeric_limits<double>::infinity() : 0;
   Value scores = products[0];
   if (!isPlain || isMasked)
@@ -442,6 +453,8 @@ TileEmitter::Running TileEmitter::phase(OpBuilder &at, Value count,
       for (Value product : products)
         tiles.push_back(read(product, point));
       Expr score = atTile(s.score, batch, e, r, key, tiles);
+      if (!isPlain)
+        score = scaled(score);
       if (isMasked)
         score = context.select(passes(batch, e, r, key), score, real(least));
       return score;
@@ -691,8 +704,12 @@ void TileEmitter::run() {
   if (hasStatistics)
     for (Value each : {running.greatest, running.norm})
       slices.push_back(
-          equation(in, ".block", sizes({rowSize}),
-                   [&](ArrayRef<Expr> point) { return read(each, point); }));
+          equation(in, ".block", sizes({rowSize}), [&](ArrayRef<Expr> point) {
+            Expr value = read(each, point);
+            if (scale == 1 || each == running.norm)
+              return value;
+            return context.mul(value, real(1 / scale));
+          }));
   YieldOp::create(in, loc, slices);
 
   emitResult(outer, 0, op.getResult(), valueSizes.size(), "");
@@ -706,6 +723,6 @@ void TileEmitter::run() {
 } // namespace
 
 void rondo::toTiledAttention(Context &context, AttentionStructure &structure,
-                             int64_t rows, int64_t keys) {
-  TileEmitter(context, structure, rows, keys).run();
+                             int64_t rows, int64_t keys, bool powers) {
+  TileEmitter(context, structure, rows, keys, powers).run();
 }

@@ -30,9 +30,10 @@ namespace rondo {
 /// Inside there is no mask; what the mask excludes for all rows is not visited.
 /// Queries, keys and values stand in blocks of their own, scales are in the
 /// queries, and everything that the score reads of t or u alone stands in
-/// blocks, too.
+/// blocks, too. With `powers`, weights of f32 are powers of two of scores that
+/// are multiplied by log2(e), in the queries where a score is their product.
 void toTiledAttention(algebra::Context &context, AttentionStructure &structure,
-                      int64_t rows, int64_t keys);
+                      int64_t rows, int64_t keys, bool powers);
 
 } // namespace rondo
 

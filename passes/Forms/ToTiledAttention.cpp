@@ -47,7 +47,7 @@ struct ToTiledAttention : rondo::impl::ToTiledAttentionBase<ToTiledAttention> {
             << "' stays row by row: " << remark::reason("{0}", reason);
         continue;
       }
-      toTiledAttention(context, *structure, rows, keys);
+      toTiledAttention(context, *structure, rows, keys, powers);
       ++numTiled;
     }
   }

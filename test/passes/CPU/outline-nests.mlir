@@ -96,6 +96,51 @@ func.func @scaled(%s: f32, %t: f32, %a: memref<?x?xf32>) {
   return
 }
 
+// What is computed with a product goes with it.
+// CHECK-LABEL: func.func @epilogues(
+// CHECK-NOT:     linalg
+// CHECK:         call @[[SUM:nest[_0-9]*]](
+// CHECK-NOT:     linalg
+// CHECK:         call @[[SUM]](
+// CHECK-NOT:     linalg
+// CHECK:         return
+func.func @epilogues(%a: memref<16x16xf32>, %b: memref<16x16xf32>, %w: memref<?xi8>) {
+  %zero = arith.constant 0.0 : f32
+  %c0 = arith.constant 0 : index
+  %c1024 = arith.constant 1024 : index
+  %sum = memref.view %w[%c0][] : memref<?xi8> to memref<16x16xf32>
+  %other = memref.view %w[%c1024][] : memref<?xi8> to memref<16x16xf32>
+  linalg.fill ins(%zero : f32) outs(%sum : memref<16x16xf32>)
+  linalg.generic {indexing_maps = [#left, #right, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%b, %b : memref<16x16xf32>, memref<16x16xf32>) outs(%sum : memref<16x16xf32>) {
+  ^bb0(%x: f32, %y: f32, %z: f32):
+    %0 = arith.mulf %x, %y : f32
+    %1 = arith.addf %z, %0 : f32
+    linalg.yield %1 : f32
+  }
+  linalg.generic {indexing_maps = [#all, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%sum : memref<16x16xf32>) outs(%a : memref<16x16xf32>) {
+  ^bb0(%x: f32, %y: f32):
+    %0 = arith.addf %x, %y : f32
+    linalg.yield %0 : f32
+  }
+  linalg.fill ins(%zero : f32) outs(%other : memref<16x16xf32>)
+  linalg.generic {indexing_maps = [#left, #right, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %a : memref<16x16xf32>, memref<16x16xf32>) outs(%other : memref<16x16xf32>) {
+  ^bb0(%x: f32, %y: f32, %z: f32):
+    %0 = arith.mulf %x, %y : f32
+    %1 = arith.addf %z, %0 : f32
+    linalg.yield %1 : f32
+  }
+  linalg.generic {indexing_maps = [#all, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%other : memref<16x16xf32>) outs(%b : memref<16x16xf32>) {
+  ^bb0(%x: f32, %y: f32):
+    %0 = arith.addf %x, %y : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
 // Copies that could be fetched ahead, and the products that could fetch them.
 // CHECK-LABEL: func.func @ahead(
 // CHECK-NOT:     call
@@ -141,3 +186,9 @@ func.func @ahead(%x: memref<?x32xf32, strided<[?, 1]>>, %w: memref<32x32xf32>, %
 // CHECK:         %[[ZERO:.*]] = arith.constant 0.000000e+00
 // CHECK:         linalg.fill ins(%[[ZERO]] : f32) outs(%[[C]]
 // CHECK:         linalg.generic
+
+// CHECK:       func.func private @[[SUM]](
+// CHECK:         linalg.fill
+// CHECK:         linalg.generic
+// CHECK:         linalg.generic
+// CHECK-SAME:      rondo.epilogue = false

@@ -1,6 +1,23 @@
 // RUN: rondo-opt %s --split-input-file --rondo-to-tiled-attention --canonicalize --cse | FileCheck %s
 // RUN: not rondo-opt %s --split-input-file --rondo-to-tiled-attention=keys=0 2>&1 | FileCheck %s --check-prefix=NONE
+// RUN: rondo-opt %s --split-input-file --rondo-to-tiled-attention=powers --canonicalize --cse | FileCheck %s --check-prefix=POWERS
 // NONE: expects blocks of at least one row and one key, found 64 and 0
+
+// Scores are multiplied by log2(e) in the queries, with their scale; weights
+// that are no exponentials stay as they are.
+// POWERS-LABEL: rondo.kernel @causal
+// POWERS:         %[[LOG2E:.*]] = arith.constant 1.442{{.*}} : f32
+// POWERS:         rondo.equation "o.queries"
+// POWERS:           arith.mulf %{{.*}}, %[[LOG2E]]
+// POWERS:         rondo.equation "o.keys"
+// POWERS-NOT:     math.exp %
+// POWERS:         rondo.equation "o.decay"
+// POWERS:           math.exp2
+// POWERS:         rondo.equation "o.weights"
+// POWERS:           math.exp2
+// POWERS-NOT:     math.exp %
+// POWERS-LABEL: rondo.kernel @window
+// POWERS-NOT:     math.exp
 
 // Causal: blocks before the diagonal run without a mask, those on it with one.
 // CHECK-LABEL: rondo.kernel @causal
