@@ -56,8 +56,34 @@ static SmallVector<int64_t> flattenUses(mlir::gpu::GPUFuncOp func) {
   return flat;
 }
 
+/// Takes fields out of the descriptors that were just made of arguments.
+static void foldDescriptors(Operation *func) {
+  SmallVector<UnrealizedConversionCastOp> casts;
+  func->walk([&](UnrealizedConversionCastOp op) { casts.push_back(op); });
+  reconcileUnrealizedCasts(casts);
+  func->walk([](LLVM::ExtractValueOp op) {
+    SmallVector<OpFoldResult> field;
+    if (failed(op->fold(field)) || field.empty())
+      return;
+    if (auto value = dyn_cast<Value>(field[0]); value && value != op)
+      op.replaceAllUsesWith(value);
+  });
+}
+
+/// Loads of what nothing writes while the kernel runs. LLVM finds the argument
+/// behind an address by itself through a few additions only; other loads wait
+/// for stores before them.
+static void markInvariantLoads(Value pointer) {
+  for (Operation *user : pointer.getUsers())
+    if (auto load = dyn_cast<LLVM::LoadOp>(user))
+      load.setInvariant(true);
+    else if (isa<LLVM::GEPOp, LLVM::AddrSpaceCastOp>(user))
+      markInvariantLoads(user->getResult(0));
+}
+
 static void markPointers(LLVM::LLVMFuncOp func, ArrayRef<int64_t> uses) {
   UnitAttr unit = UnitAttr::get(func.getContext());
+  foldDescriptors(func);
   for (auto [i, use] : llvm::enumerate(uses)) {
     if (i >= func.getNumArguments() ||
         !isa<LLVM::LLVMPointerType>(func.getArgument(i).getType()))
@@ -66,6 +92,8 @@ static void markPointers(LLVM::LLVMFuncOp func, ArrayRef<int64_t> uses) {
       func.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), unit);
     if (use & 2)
       func.setArgAttr(i, LLVM::LLVMDialect::getReadonlyAttrName(), unit);
+    if ((use & 3) == 3)
+      markInvariantLoads(func.getArgument(i));
   }
 }
 

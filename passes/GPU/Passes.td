@@ -103,7 +103,8 @@ def LowerKernels : Pass<"rondo-lower-kernels", "::mlir::ModuleOp"> {
   let description = [{
     Everything in `gpu.module` ops. Pointers of tensors that share no memory
     with others are marked `llvm.noalias`, those that are only read
-    `llvm.readonly`. scf must be lowered to cf and views expanded before.
+    `llvm.readonly`, and loads by pointers that are both `invariant`. scf must
+    be lowered to cf and views expanded before.
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect"];
