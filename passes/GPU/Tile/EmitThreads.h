@@ -174,12 +174,13 @@ private:
   Values toSlice(const Parts &vector);
   Values toLanes(const Parts &vector);
   void storeSlice(const Place &place, const Parts &parts);
-  void invertDiagonal(int64_t n, int64_t matrix, const Parts &diagonal);
+  void invertBlock(mlir::Value block, const Parts &diagonal, mlir::Value row);
   bool emitGroupDot(DotOp op);
   std::optional<SharedOperand> describe(const Parts &tile, bool turned,
                                         mlir::Value first, int64_t count);
-  void multiplyBlock(const OperandBlock &left, const Parts &tile, int64_t row,
-                     int64_t piece, Values &sum);
+  void multiplyBlock(const OperandBlock &left, const Parts &tile,
+                     mlir::Value row, mlir::Value piece, int64_t constant,
+                     int64_t further, bool turned, Values &sum);
   mlir::Value leftRow(const Grid &grid, bool turned);
   mlir::Value leftPiece(const Grid &grid, bool turned);
   Values loadLeft(const Parts &source, const Grid &grid, mlir::Value row,
