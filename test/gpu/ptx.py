@@ -5,9 +5,10 @@
 All threads of a launch run in lockstep as lanes of numpy arrays. Lanes that
 have taken different branches run in turn, those with the smallest program
 counter first, so they meet again where paths join; a barrier waits for all
-lanes of its block. It finds what a GPU would not tell: accesses outside of the
-memory that was handed out, misaligned ones, and races, that is, two lanes of a
-block that touch one place without a barrier in between, or two blocks that
+lanes of its block, or as many as it names; who waits at a barrier in memory
+sleeps until its phase ends. It finds what a GPU would not tell: accesses outside of the
+memory that was handed out, misaligned ones, and races, that is, two warps of a
+block that touch one place without barriers in between, or two blocks that
 touch one place at all, with at least one write of another value. Accesses that
 blocks make to talk to one another (.relaxed, .acquire, .release) are no races.
 
@@ -34,7 +35,7 @@ UINT = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
 # Executed by so many warps as one.
-WHOLE_WARPS = {"mma": 1, "ldmatrix": 1, "movmatrix": 1, "shfl": 1, "wgmma": 4}
+WHOLE_WARPS = {"mma": 1, "ldmatrix": 1, "stmatrix": 1, "movmatrix": 1, "shfl": 1, "wgmma": 4}
 
 
 class Fault(Exception):
@@ -179,10 +180,13 @@ class Region:
         self.size = data.size
         self.shadow = None
 
-    def track(self):
+    def track(self, warps):
+        """Of each byte: the lane that wrote last and when, the block that read
+        (-1: several), and when each of a block's warps did."""
         if self.shadow is None:
             n = self.size + 1
-            self.shadow = [np.zeros(n, np.int64) for _ in range(4)]
+            self.shadow = [np.zeros(n, np.int64) for _ in range(3)] + \
+                [np.zeros((n, warps), np.int32)]
         return self.shadow
 
     def forget(self):
@@ -231,6 +235,16 @@ class Memory:
 # The machine
 # ---------------------------------------------------------------------------
 
+class Phase:
+    """Of a barrier in memory."""
+
+    def __init__(self, count, warps):
+        self.count = self.pending = count
+        self.number = 0  # of the phase
+        self.gathers = np.zeros(warps, np.int64)  # what those who came had seen
+        self.shown = np.zeros(warps, np.int64)    # the same of the phase before
+
+
 class Machine:
     def __init__(self, kernel, params, grid, block, dynamic, memory, check_races=True):
         self.kernel, self.memory, self.check_races = kernel, memory, check_races
@@ -259,8 +273,36 @@ class Machine:
         self.shared = Region(0, np.zeros(blocks * self.shared_size, np.uint8))
         self.local = Region(0, np.zeros(lanes * max(kernel.local_bytes, 8), np.uint8))
         self.local_size = max(kernel.local_bytes, 8)
-        self.epoch = np.zeros(blocks, np.int64)
+        self.blocks, self.warps = blocks, -(-threads // 32)
+        self.warp_of = self.thread_of // 32
+        # What was done when: a warp is behind what another one did before the
+        # time that it has seen of it.
+        self.time = 1
+        self.seen = np.zeros((blocks, self.warps, self.warps), np.int64)
+        self.phases = {}  # of barriers in memory, by (block, address)
+        self.asleep = np.zeros(lanes, bool)
         self.executed = 0
+
+    def meet(self, block, warps):
+        """These warps have waited for one another."""
+        self.time += 1
+        seen = self.seen[block, warps].max(0)
+        seen[warps] = self.time
+        self.seen[block, warps] = np.maximum(self.seen[block, warps], seen)
+
+    def arrive(self, block, address, warp):
+        phase = self.phases[block, address]
+        self.time += 1
+        self.seen[block, warp, warp] = self.time
+        np.maximum(phase.gathers, self.seen[block, warp], out=phase.gathers)
+        phase.pending -= 1
+        if phase.pending < 0:
+            raise Fault("more arrivals at a barrier than it expects")
+        if phase.pending == 0:
+            phase.number += 1
+            phase.pending = phase.count
+            phase.shown, phase.gathers = phase.gathers, phase.gathers.copy()
+            self.asleep[self.block_of == block] = False
 
     # Values ---------------------------------------------------------------
 
@@ -405,44 +447,47 @@ class Machine:
                     raise Fault("race: two lanes write different values at once")
 
     def note_read(self, region, at, offset):
-        writer, written, reader, read = region.track()
-        lane = self.active[at] + 1
-        epoch = self.epoch[self.block_of[lane - 1]]
-        self.conflict(writer[offset], written[offset], lane, epoch, "written")
-        # Lanes of one warp count as the one that reads last.
-        warp = (lane - 1) // 32
-        same = (read[offset] == epoch) & (reader[offset] != 0) & \
-            ((reader[offset] < 0) | ((reader[offset] - 1) // 32 != warp))
-        reader[offset] = np.where(same, -1, lane)
-        read[offset] = epoch
-        now = reader[offset]
-        several = np.where(same, now != -1, (now < 0) | ((now - 1) // 32 != warp))
-        reader[offset[several]] = -1
+        writer, written, reader, read = region.track(self.warps)
+        lane = self.active[at]
+        self.conflict(writer[offset], written[offset], lane, "written")
+        block = self.block_of[lane] + 1
+        before = reader[offset]
+        reader[offset] = np.where((before == 0) | (before == block), block, -1)
+        read[offset, self.warp_of[lane]] = self.time
 
     def note_write(self, region, at, offset):
         if not at.size:
             return
-        writer, written, reader, read = region.track()
-        lane = self.active[at] + 1
-        epoch = self.epoch[self.block_of[lane - 1]]
-        self.conflict(writer[offset], written[offset], lane, epoch, "written")
-        self.conflict(reader[offset], read[offset], lane, epoch, "read")
-        writer[offset], written[offset] = lane, epoch
+        writer, written, reader, read = region.track(self.warps)
+        lane = self.active[at]
+        self.conflict(writer[offset], written[offset], lane, "written")
+        block, before = self.block_of[lane], reader[offset]
+        own = self.warp_of[lane]
+        if ((before > 0) & (before != block + 1)).any():
+            raise Fault("race: a thread writes what another block has read")
+        late = read[offset] >= np.maximum(self.seen[block, own], 1)
+        late[np.arange(late.shape[0]), own] = False
+        late &= (before > 0)[:, None]
+        if late.any():
+            i, warp = np.argwhere(late)[0]
+            raise Fault(f"race: thread {self.thread_of[lane[i]]} meets what warp {warp} "
+                        "has read since they last met")
+        writer[offset], written[offset] = lane + 1, self.time
 
-    def conflict(self, other, when, lane, epoch, what):
+    def conflict(self, other, when, lane, what):
         # A warp runs in lockstep here, and its lanes wait for one another.
-        known = (other != 0) & ((other - 1) // 32 != (lane - 1) // 32)
-        bad = known & (other == -1) & (when == epoch)
-        one = known & (other > 0)
-        if one.any():
-            foreign = np.zeros(one.size, bool)
-            foreign[one] = self.block_of[other[one] - 1] != self.block_of[lane[one] - 1]
-            bad |= one & (foreign | (when == epoch))
+        known = other > 0
+        if not known.any():
+            return
+        other, when, lane = other[known] - 1, when[known], lane[known]
+        block, warp = self.block_of[lane], self.warp_of[lane]
+        bad = (self.block_of[other] != block) | (
+            (self.warp_of[other] != warp) &
+            (when >= self.seen[block, warp, self.warp_of[other]]))
         if bad.any():
             i = np.nonzero(bad)[0][0]
-            raise Fault(f"race: thread {self.thread_of[lane[i] - 1]} meets what thread "
-                        f"{self.thread_of[other[i] - 1] if other[i] > 0 else '?'} has {what} "
-                        "since the last barrier")
+            raise Fault(f"race: thread {self.thread_of[lane[i]]} meets what thread "
+                        f"{self.thread_of[other[i]]} has {what} since they last met")
 
     # Execution ------------------------------------------------------------
 
@@ -450,24 +495,21 @@ class Machine:
         instructions = self.kernel.instructions
         end = len(instructions)
         pc = np.zeros(self.lanes, np.int64)
-        waiting = np.zeros(self.lanes, bool)
+        waiting = np.full(self.lanes, -1)      # at the barrier of this number,
+        wanted = np.zeros(self.lanes, np.int64)  # of so many lanes (0: all)
         held = np.zeros(self.lanes, bool)
         labels = self.kernel.labels
         handlers = [OPS.get(i.name) for i in instructions]
         while True:
-            ready = (pc < end) & ~waiting & ~held
+            ready = (pc < end) & (waiting < 0) & ~held & ~self.asleep
             if not ready.any():
+                if (waiting >= 0).any() and self.open_barriers(pc < end, waiting, wanted):
+                    continue
                 if held.any():
                     raise Fault("a warp does not meet at an instruction for all of it")
-                if not waiting.any():
-                    return
-                live = pc < end
-                stuck = np.bincount(self.block_of, live & ~waiting, self.epoch.size)
-                if stuck.any():
+                if (waiting >= 0).any() or self.asleep.any():
                     raise Fault("deadlock at a barrier")
-                self.epoch[np.unique(self.block_of[waiting])] += 1
-                waiting[:] = False
-                continue
+                return
             here = pc[ready].min()
             self.active = np.nonzero(ready & (pc == here))[0]
             # Straight on while no other lane can join or is behind.
@@ -503,7 +545,16 @@ class Machine:
                     break
                 if name in ("bar", "barrier") and not instruction.has("warp"):
                     pc[self.active] = here + 1
-                    waiting[self.active] = True
+                    numbers = instruction.operands
+                    waiting[self.active] = self.read(numbers[0], np.uint32) \
+                        if numbers else 0
+                    wanted[self.active] = self.read(numbers[1], np.uint32) \
+                        if len(numbers) > 1 else 0
+                    break
+                if name == "mbarrier" and instruction.parts[1].endswith("_wait"):
+                    done = self.await_phase(instruction)
+                    pc[self.active[done]] = here + 1
+                    self.asleep[self.active[~done]] = True
                     break
                 if name in WHOLE_WARPS and self.hold(here, pc, end, held,
                                                      32 * WHOLE_WARPS[name]):
@@ -514,6 +565,44 @@ class Machine:
                     raise Fault(f"{fault}\n  in {self.kernel.name}: {instruction.text}") from None
                 here += 1
                 pc[self.active] = here
+
+    def open_barriers(self, live, waiting, wanted):
+        """Lets lanes on whose barrier is complete."""
+        opened = False
+        for block in np.unique(self.block_of[waiting >= 0]):
+            own = (self.block_of == block) & live
+            for number in np.unique(waiting[own & (waiting >= 0)]):
+                here = own & (waiting == number)
+                count = wanted[here].max() or own.sum()
+                if here.sum() > count:
+                    raise Fault("more lanes at a barrier than it expects")
+                if here.sum() == count:
+                    self.meet(block, np.unique(self.warp_of[here]))
+                    waiting[here] = -1
+                    opened = True
+        return opened
+
+    def await_phase(self, instruction):
+        """Which lanes need not wait; the others sleep until the phase ends."""
+        address = self.address(instruction.operands[1])
+        parity = self.read(instruction.operands[2], np.uint32)
+        done = np.zeros(self.count, bool)
+        keys = np.stack([self.block_of[self.active], address.astype(np.int64), parity], 1)
+        for block, place, odd in np.unique(keys, axis=0):
+            if (block, place) not in self.phases:
+                raise Fault("a wait at no barrier")
+            same = (keys == (block, place, odd)).all(1)
+            phase = self.phases[block, place]
+            if phase.number & 1 == odd:
+                continue
+            done |= same
+            for warp in np.unique(self.warp_of[self.active[same]]):
+                np.maximum(self.seen[block, warp], phase.shown, out=self.seen[block, warp])
+        active, everything, count = self.active, self.all, self.count
+        self.active, self.all, self.count = active[done], done.all() and everything, done.sum()
+        self.write(instruction.operands[0], np.ones(self.count, bool))
+        self.active, self.all, self.count = active, everything, count
+        return done
 
     def hold(self, here, pc, end, held, size):
         """Lanes wait for those of their warps that took another way, and that the

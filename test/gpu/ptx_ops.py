@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 
+import ptx
 from ptx import DTYPES, LOCAL, OPS, SHARED, UINT, Fault, op
 
 
@@ -611,6 +612,20 @@ def ldmatrix(m, i):
         m.write(target, word.reshape(-1))
 
 
+@op("stmatrix")
+def stmatrix(m, i):
+    address = m.address(i.operands[0])[whole_warps(m)]
+    for n, source in enumerate(vector(i.operands[1])):
+        word = m.read(source, np.uint32)[whole_warps(m)]
+        rows = address[:, 8 * n:8 * n + 8]
+        if (rows % np.uint64(16)).any():
+            raise Fault("misaligned row of a matrix")
+        for h in range(2):
+            place = rows[:, GROUP] + (2 * (2 * QUAD + h)).astype(np.uint64)
+            value = word >> np.uint32(16 * h) & np.uint32(0xFFFF)
+            m.store("shared", place.reshape(-1), value.astype(np.uint16).reshape(-1))
+
+
 @op("movmatrix")
 def movmatrix(m, i):
     word = m.read(i.operands[1], np.uint32)[whole_warps(m)]
@@ -628,9 +643,34 @@ def warp_barrier(m, i):
     """bar.warp.sync: a warp runs in lockstep anyhow."""
 
 
+@op("mbarrier")
+def memory_barrier(m, i):
+    """Barriers in shared memory; ptx.Machine waits for them."""
+    address = m.address(i.operands[-1 if i.has("arrive") else 0]).astype(np.int64)
+    blocks = m.block_of[m.active]
+    if i.has("init"):
+        count = m.read(i.operands[1], np.uint32)
+        for block, place, number in zip(blocks, address, count):
+            m.phases[block, place] = ptx.Phase(int(number), m.warps)
+    elif i.has("arrive"):
+        arrive(m, blocks, address)
+    else:
+        raise NotImplementedError(i.text)
+
+
+def arrive(m, blocks, address):
+    for lane, block, place in zip(m.active, blocks, address):
+        if (block, place) not in m.phases:
+            raise Fault("an arrival at no barrier")
+        m.arrive(block, place, m.warp_of[lane])
+
+
 @op("cp")
 def copy_async(m, i):
     """Copies when it is issued: waits are not modelled, barriers are."""
+    if i.has("mbarrier"):
+        arrive(m, m.block_of[m.active], m.address(i.operands[0]).astype(np.int64))
+        return
     if i.has("commit_group") or i.has("wait_group") or i.has("wait_all"):
         return
     to, source = m.address(i.operands[0]), m.address(i.operands[1])

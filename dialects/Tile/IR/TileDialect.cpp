@@ -144,3 +144,10 @@ LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "rows and columns must be multiples of 16";
   return success();
 }
+
+LogicalResult RingType::verify(function_ref<InFlightDiagnostic()> emitError,
+                               int64_t places) {
+  if (places < 1)
+    return emitError() << "a ring has one place at least";
+  return success();
+}

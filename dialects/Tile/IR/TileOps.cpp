@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 using namespace mlir;
 using namespace rondo::tile;
@@ -97,6 +98,67 @@ LogicalResult ViewOp::verify() {
   if (tile.getLayout() != Layout::Any && tile.getLayout() != layout)
     return emitOpError("gives a tile in layout '")
            << stringifyLayout(layout) << "'";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Groups of warps
+//===----------------------------------------------------------------------===//
+
+LogicalResult GroupsOp::verify() {
+  // groups_c1
+  if (getGroups().size() < 2)
+    return emitOpError("has fewer than two groups");
+  // groups_c2
+  for (Region &group : getGroups()) {
+    auto result = group.walk([&](Operation *op) {
+      for (Value operand : op->getOperands())
+        if (isa<TileType>(operand.getType()) &&
+            !group.isAncestor(operand.getParentRegion())) {
+          emitOpError("has a group that reads a tile from outside");
+          return WalkResult::interrupt();
+        }
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      return failure();
+  }
+  // groups_c3
+  if ((*this)->getParentOfType<GroupsOp>() ||
+      (*this)->getParentOfType<LoopLikeOpInterface>())
+    return emitOpError("stands in a loop or in another group");
+  return success();
+}
+
+LogicalResult RingOp::verify() {
+  // ring_c1
+  if ((*this)->getParentOfType<GroupsOp>())
+    return emitOpError("stands in a group");
+  return success();
+}
+
+LogicalResult AwaitOp::verify() {
+  // await_c1
+  if (!(*this)->getParentOfType<GroupsOp>())
+    return emitOpError("stands in no group");
+  return success();
+}
+
+LogicalResult MarkOp::verify() {
+  // mark_c1
+  if (!(*this)->getParentOfType<GroupsOp>())
+    return emitOpError("stands in no group");
+  return success();
+}
+
+LogicalResult PutOp::verify() {
+  // put_c1
+  BufferType buffer = getBuffer().getType();
+  TileType tile = tileOf(getValue());
+  if (buffer.getRows() != tile.getRows() ||
+      buffer.getColumns() != tile.getColumns() ||
+      buffer.getElementType() != tile.getElementType())
+    return emitOpError("has a tile that is not a stage of ") << buffer;
   return success();
 }
 

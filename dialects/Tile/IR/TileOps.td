@@ -196,6 +196,123 @@ def ViewOp : TileOp<"view", [MemoryEffects<[MemRead]>]> {
 }
 
 //===----------------------------------------------------------------------===//
+// Groups of warps
+//===----------------------------------------------------------------------===//
+
+def GroupsOp : TileOp<"groups", [RecursiveMemoryEffects, NoRegionArguments,
+    SingleBlock, NoTerminator]> {
+  let summary = "Let groups of warps run programs of their own side by side";
+  let description = [{
+    Each region is executed by a group of as many warps as the kernel's tiles
+    are shared out to (`tile.warps`); what the operations of this dialect say of
+    the block is true of the group. Groups meet in buffers alone, and rings say
+    when those may be read and written. The operation ends when all have.
+
+    Constraints:
+    - (C1) There are two groups at least.
+    - (C2) A group reads no tile from outside.
+    - (C3) It does not stand in a loop or in another group.
+
+    ```mlir
+    tile.groups {
+      %s = tile.await empty %ring[%c0] : !tile.ring<2>
+      tile.put %tile to %buffer[%s] : !tile.tile<64x128xbf16>, !tile.buffer<2x64x128xbf16>
+      tile.mark full %ring[%c0] : !tile.ring<2>
+    }, {
+      %s = tile.await full %ring[%c0] : !tile.ring<2>
+      %t = tile.view %buffer[%s] : !tile.buffer<2x64x128xbf16> -> !tile.tile<64x128xbf16>
+    }
+    ```
+  }];
+  let regions = (region VariadicRegion<SizedRegion<1>>:$groups /*groups_c1, groups_c2*/);
+  let assemblyFormat = "$groups attr-dict";
+  let hasVerifier = 1;
+}
+
+def RingState : I32EnumAttr<"RingState", "what a place of a ring is", [
+  I32EnumAttrCase<"Full", 0, "full">, I32EnumAttrCase<"Empty", 1, "empty">
+]> {
+  let cppNamespace = "::rondo::tile";
+}
+
+def RingOp : TileOp<"ring", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "Places that are filled and emptied in turn";
+  let description = [{
+    Item n = 0, 1, .. has place n mod the ring's size, a stage of one or more
+    buffers. One group marks places as full, one or more as empty. All are empty
+    at first.
+
+    Constraints:
+    - (C1) It stands in front of groups, not in one.
+
+    ```mlir
+    %ring = tile.ring : !tile.ring<3>
+    ```
+  }];
+  let results = (outs RingType:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def AwaitOp : TileOp<"await", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Wait for the place of an item";
+  let description = [{
+    Waits until item `item` is there (`full`), or until every group that empties
+    the ring is done with the item that had its place before (`empty`). The
+    result is the place.
+
+    Constraints:
+    - (C1) It stands in a group.
+
+    ```mlir
+    %s = tile.await full %ring[%n] : !tile.ring<3>
+    ```
+  }];
+  let arguments = (ins RingState:$state, RingType:$ring, Index:$item);
+  let results = (outs Index:$place);
+  let assemblyFormat = "$state $ring `[` $item `]` attr-dict `:` type($ring)";
+  let hasVerifier = 1;
+}
+
+def MarkOp : TileOp<"mark", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Hand on the place of an item";
+  let description = [{
+    As `full`: the item is there when the copies to its place and what was put
+    there before this operation have arrived. As `empty`: the group reads the
+    place no more, whose views were used before this operation alone.
+
+    Constraints:
+    - (C1) It stands in a group.
+
+    ```mlir
+    tile.mark full %ring[%n] : !tile.ring<3>
+    ```
+  }];
+  let arguments = (ins RingState:$state, RingType:$ring, Index:$item);
+  let assemblyFormat = "$state $ring `[` $item `]` attr-dict `:` type($ring)";
+  let hasVerifier = 1;
+}
+
+def PutOp : TileOp<"put", [MemoryEffects<[MemWrite]>]> {
+  let summary = "Write a tile to a stage of a buffer";
+  let description = [{
+    Other groups see it behind the `tile.mark` behind this op.
+
+    Constraints:
+    - (C1) Shapes and element types agree.
+
+    ```mlir
+    tile.put %s to %buffer[%p] : !tile.tile<64x128xbf16>, !tile.buffer<2x64x128xbf16>
+    ```
+  }];
+  let arguments = (ins TileType:$value /*put_c1*/, BufferType:$buffer, Index:$stage);
+  let assemblyFormat = [{
+    $value `to` $buffer `[` $stage `]` attr-dict `:` type($value) `,` type($buffer)
+  }];
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
 // Computation
 //===----------------------------------------------------------------------===//
 

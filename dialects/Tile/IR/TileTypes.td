@@ -86,4 +86,16 @@ def BufferType : TileTypeDef<"Buffer", "buffer"> {
   let genVerifyDecl = 1;
 }
 
+def RingType : TileTypeDef<"Ring", "ring"> {
+  let summary = "Places that are filled and emptied in turn";
+  let description = [{
+    ```mlir
+    !tile.ring<3>
+    ```
+  }];
+  let parameters = (ins "int64_t":$places);
+  let assemblyFormat = "`<` $places `>`";
+  let genVerifyDecl = 1;
+}
+
 #endif // TILE_TYPES

@@ -12,6 +12,10 @@
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
 
 using namespace mlir;
 using namespace rondo::tile;
@@ -49,6 +53,9 @@ private:
   LogicalResult run(Operation &op);
   LogicalResult runScalar(Operation &op);
   LogicalResult runFor(scf::ForOp loop);
+  LogicalResult runGroups(GroupsOp op);
+  LogicalResult runAwait(AwaitOp op);
+  void runMark(MarkOp op);
   LogicalResult runMap(MapOp op);
   void runDot(DotOp op);
   void runReduce(ReduceOp op);
@@ -75,8 +82,21 @@ private:
   void visitPlaces(Op op, Value memory, int64_t rows, int64_t columns,
                    llvm::function_ref<void(double &, int64_t, int64_t)> visit);
 
+  /// Items that have been filled, and emptied by each group that does.
+  struct Ring {
+    int64_t filled = 0;
+    llvm::MapVector<Region *, int64_t> emptied;
+  };
+
   int64_t blockId;
   llvm::DenseMap<Value, Datum> data;
+  llvm::DenseMap<Value, Ring> rings;
+  /// Of groups one runs at a time, with the lock, until it has to wait.
+  std::mutex lock;
+  std::condition_variable changed;
+  SmallVector<const std::function<bool()> *> waiting;
+  size_t unfinished = 0;
+  bool isStuck();
 };
 
 //===----------------------------------------------------------------------===//
@@ -137,6 +157,74 @@ LogicalResult Evaluator::runBlock(Block &block,
       return failure();
   }
   return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Groups
+//===----------------------------------------------------------------------===//
+
+Region *groupOf(Operation *op) {
+  Region *region = op->getParentRegion();
+  while (!isa<GroupsOp>(region->getParentOp()))
+    region = region->getParentRegion();
+  return region;
+}
+
+LogicalResult Evaluator::runGroups(GroupsOp op) {
+  bool failed = false;
+  std::vector<std::thread> groups;
+  unfinished = op.getGroups().size();
+  for (Region &group : op.getGroups())
+    groups.emplace_back([&] {
+      std::lock_guard<std::mutex> guard(lock);
+      for (Operation &each : group.front())
+        if (!failed)
+          failed |= run(each).failed();
+      --unfinished;
+      changed.notify_all();
+    });
+  for (std::thread &group : groups)
+    group.join();
+  return failure(failed);
+}
+
+/// Whether every group waits for another one.
+bool Evaluator::isStuck() {
+  return waiting.size() == unfinished &&
+         llvm::none_of(waiting, [](auto *ready) { return (*ready)(); });
+}
+
+LogicalResult Evaluator::runAwait(AwaitOp op) {
+  int64_t item = integer(op.getItem()), places = op.getRing().getType().getPlaces();
+  bool isFull = op.getState() == RingState::Full;
+  std::function<bool()> isReady = [&] {
+    const Ring &ring = rings[op.getRing()];
+    return isFull ? ring.filled > item
+                  : llvm::all_of(ring.emptied, [&](auto &each) {
+                      return each.second > item - places;
+                    });
+  };
+  // The caller holds the lock.
+  std::unique_lock<std::mutex> guard(lock, std::adopt_lock);
+  waiting.push_back(&isReady);
+  changed.notify_all();
+  changed.wait(guard, [&] { return isReady() || isStuck(); });
+  llvm::erase(waiting, &isReady);
+  guard.release();
+  if (!isReady())
+    return op.emitError("waits for what no group will do");
+  set(op.getPlace(), Builder(op.getContext()).getIndexAttr(item % places));
+  return success();
+}
+
+void Evaluator::runMark(MarkOp op) {
+  Ring &ring = rings[op.getRing()];
+  int64_t next = integer(op.getItem()) + 1;
+  if (op.getState() == RingState::Full)
+    ring.filled = next;
+  else
+    ring.emptied[groupOf(op)] = next;
+  changed.notify_all();
 }
 
 //===----------------------------------------------------------------------===//
@@ -347,6 +435,27 @@ LogicalResult Evaluator::run(Operation &op) {
         for (int64_t r = 0; r < result->shape[0]; ++r)
           for (int64_t c = 0; c < result->shape[1]; ++c)
             result->at(r, c) = buffer->at(first + r, c);
+        return success();
+      })
+      .Case([&](GroupsOp op) { return runGroups(op); })
+      .Case([&](RingOp op) {
+        for (Operation *user : op->getUsers())
+          if (auto mark = dyn_cast<MarkOp>(user);
+              mark && mark.getState() == RingState::Empty)
+            rings[op.getResult()].emptied[groupOf(mark)] = 0;
+        return success();
+      })
+      .Case([&](AwaitOp op) { return runAwait(op); })
+      .Case([&](MarkOp op) {
+        runMark(op);
+        return success();
+      })
+      .Case([&](PutOp op) {
+        ArrayPtr value = array(op.getValue()), buffer = array(op.getBuffer());
+        int64_t first = integer(op.getStage()) * value->shape[0];
+        for (int64_t r = 0; r < value->shape[0]; ++r)
+          for (int64_t c = 0; c < value->shape[1]; ++c)
+            buffer->at(first + r, c) = value->at(r, c);
         return success();
       })
       .Case<CommitOp, WaitOp>([](Operation *) { return success(); })

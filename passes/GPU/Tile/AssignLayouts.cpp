@@ -221,7 +221,7 @@ void AssignLayouts::runOnOperation() {
   assignSlices(ops);
   for (Operation *op : ops) {
     OpBuilder builder(op);
-    if (isa<MapOp, StoreOp, ScanOp, SegmentProductOp, SegmentDotOp, ExtractOp,
+    if (isa<MapOp, StoreOp, PutOp, ScanOp, SegmentProductOp, SegmentDotOp, ExtractOp,
             TransposeOp, ReduceOp>(op))
       convertVectors(op);
     if (auto dot = dyn_cast<DotOp>(op)) {
@@ -238,11 +238,10 @@ void AssignLayouts::runOnOperation() {
         if (cast<TileType>(operand.get().getType()).isMatrix())
           operand.set(convert(builder, operand.get(), wanted));
       }
-    } else if (auto store = dyn_cast<StoreOp>(op)) {
-      auto type = cast<TileType>(store.getValue().getType());
-      if (type.isMatrix())
-        store.getValueMutable().assign(
-            convert(builder, store.getValue(), Layout::Accumulator));
+    } else if (isa<StoreOp, PutOp>(op)) {
+      OpOperand &value = op->getOpOperand(0);
+      if (cast<TileType>(value.get().getType()).isMatrix())
+        value.set(convert(builder, value.get(), Layout::Accumulator));
     } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
       for (OpOperand &init : loop.getInitArgsMutable())
         if (auto type =

@@ -226,9 +226,12 @@ Parts ThreadEmitter::readStage(const Parts &buffer, TileType type,
   int64_t length = type.getRows() * type.getColumns();
   Value start =
       at.add(buffer.offset, at.mul(at.fromIndex(stage), 4 * length));
+  Parts parts{type, {}, {}};
+  // Groups of warps keep a stage until they mark it as empty.
+  if (at.barrierId && type.isVector())
+    parts.offset = start;
   if (!type.isScalar())
     start = at.add(start, at.shiftLeft(lane, 2));
-  Parts parts{type, {}, {}};
   for (int64_t first = 0; first < length; first += 32)
     parts.values.push_back(
         at.loadShared(builder.getF32Type(), start, 4 * first, 4));

@@ -55,6 +55,8 @@ FailureOr<int64_t> ThreadEmitter::run() {
       builder, function.getLoc(),
       LLVM::LLVMPointerType::get(builder.getContext(), 3), kShared);
   thread = at.threadId();
+  if (function->hasAttr("tile.groups")) // within its group
+    thread = at.bitAnd(thread, 32 * warps - 1);
   lane = at.bitAnd(thread, 31);
   warp = at.shiftRight(thread, 5);
   group = at.shiftRight(lane, 2);
@@ -105,8 +107,7 @@ void ThreadEmitter::releaseBuffers(Operation &op) {
   });
 }
 
-/// Whether copies around the operation may be made by stores.
-static bool hasStoringCopies(Operation *op) {
+bool rondo::tile::hasStoringCopies(Operation *op) {
   while (isa<scf::ForOp>(op->getParentOp()))
     op = op->getParentOp();
   auto result = op->getParentRegion()->walk([](CopyOp copy) {
@@ -121,6 +122,8 @@ static bool hasStoringCopies(Operation *op) {
 LogicalResult ThreadEmitter::emitOp(Operation &op) {
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return emitFor(loop);
+  if (auto groups = dyn_cast<GroupsOp>(op))
+    return emitGroups(groups);
   if (!isa_and_nonnull<TileDialect>(op.getDialect())) {
     if (!running.empty() && op.getNumRegions()) {
       builder.setInsertionPoint(&op);
@@ -173,6 +176,10 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
         buffers.push_back({lastUse(op), lastOffset, bytes});
       })
       .Case([&](CommitOp) { at.commit(); })
+      .Case([&](RingOp op) { emitRing(op); })
+      .Case([&](AwaitOp op) { emitAwait(op); })
+      .Case([&](MarkOp op) { emitMark(op); })
+      .Case([&](PutOp op) { emitPut(op); })
       .Case([&](WaitOp op) {
         at.wait(op.getPending());
         unordered |= hasStoringCopies(op);

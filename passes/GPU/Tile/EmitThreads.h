@@ -57,7 +57,7 @@ struct RowProducts {
 struct Parts {
   TileType type;
   Values values;      // in registers
-  mlir::Value offset; // shared: in bytes
+  mlir::Value offset; // shared: in bytes; vectors: where else they are
   bool transposed = false; // shared: stored with rows and columns exchanged
   int64_t storedRows() const {
     return transposed ? type.getColumns() : type.getRows();
@@ -85,6 +85,9 @@ struct Place {
   mlir::Type element;
 };
 
+/// Whether copies around the operation may be made by stores.
+bool hasStoringCopies(mlir::Operation *op);
+
 mlir::Value combine(Instructions &at, Combiner combiner, mlir::Value a,
                     mlir::Value b);
 
@@ -107,6 +110,19 @@ private:
   mlir::LogicalResult emitBlock(mlir::Block &block);
   mlir::LogicalResult emitOp(mlir::Operation &op);
   mlir::LogicalResult emitFor(mlir::scf::ForOp loop);
+
+  // EmitGroups.cpp
+  struct Ring {
+    int64_t offset = 0, places = 0; // of its barriers, in shared memory
+    bool isCopied = false;          // filled by copies
+  };
+  mlir::LogicalResult emitGroups(GroupsOp op);
+  void emitRing(RingOp op);
+  mlir::Value barrierOf(const Ring &ring, RingState state, mlir::Value item,
+                        mlir::Value &place, mlir::Value &turn);
+  void emitAwait(AwaitOp op);
+  void emitMark(MarkOp op);
+  void emitPut(PutOp op);
 
   // EmitMemory.cpp
   template <typename Op> Place getPlace(Op op);
@@ -259,6 +275,7 @@ private:
   Instructions at;
   mlir::Value thread, lane, warp, group, quad, lane7, lane15, lane8, lane16;
   llvm::DenseMap<mlir::Value, Parts> known;
+  llvm::DenseMap<mlir::Value, Ring> rings;
   llvm::DenseMap<mlir::Value, RowProducts> rowProducts;
   llvm::SmallVector<mlir::Operation *> done;
   int64_t sharedBytes = 0;

@@ -93,6 +93,15 @@ Values ThreadEmitter::elementsOf(const Parts &source, TileType like) {
     int64_t blocks = alongRows ? grid.rowBlocks : grid.columnBlocks;
     if (source.type.getLayout() == Layout::Slice)
       one = source.values;
+    else if (source.offset) // where it lies in memory
+      for (int64_t block = 0; block < blocks; ++block)
+        for (int64_t half = 0; half < 2; ++half)
+          one.push_back(at.loadShared(
+              builder.getF32Type(),
+              at.add(source.offset, at.shiftLeft(alongRows ? row : column, 2)),
+              4 * (alongRows ? rowOf(grid, block, 2 * half)
+                             : columnOf(block, half)),
+              4));
     else
       for (int64_t block = 0; block < blocks; ++block)
         for (int64_t half = 0; half < 2; ++half)
@@ -231,6 +240,28 @@ void ThreadEmitter::storeBlockRow(const Parts &target, int64_t b,
   Value row = firstRow(grid);
   Value piece = at.mul(warpColumn(grid), grid.columnBlocks);
   int64_t planes = getPlanes(target.type.getElementType()), next = 0;
+  if (warpgroups && grid.columnBlocks % 2 == 0) {
+    // Whole matrices, 16 rows and 16 columns at a time.
+    Value fromRow = leftRow(grid, false);
+    Value fromPiece = at.add(piece, lane16);
+    for (int64_t n = 0; n < grid.columnBlocks; n += 2, next += 8) {
+      Value offset = pieceOffset(target, fromRow, fromPiece, n);
+      int64_t place = 16 * grid.rows * b * pitch(target) + further;
+      Values large, small;
+      for (int64_t i = 0; i < 8; i += 2) {
+        Value low = values[next + i], high = values[next + i + 1];
+        Value packed = at.pack(low, high);
+        large.push_back(packed);
+        if (planes == 2)
+          small.push_back(at.pack(at.subReal(low, at.unpackLow(packed)),
+                                  at.subReal(high, at.unpackHigh(packed))));
+      }
+      at.storeMatrices(offset, place, large);
+      if (planes == 2)
+        at.storeMatrices(offset, place + planeBytes(target), small);
+    }
+    return;
+  }
   for (int64_t n = 0; n < grid.columnBlocks; ++n) {
     Value offset =
         at.add(pieceOffset(target, row, piece, n), at.shiftLeft(quad, 2));

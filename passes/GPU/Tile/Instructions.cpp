@@ -164,15 +164,23 @@ Value Instructions::unpackHigh(Value packed) {
 Value Instructions::threadId() {
   return NVVM::ThreadIdXOp::create(builder, loc, builder.getI32Type());
 }
+void Instructions::orderStores() {
+  NVVM::FenceProxyOp::create(
+      builder, loc,
+      NVVM::ProxyKindAttr::get(builder.getContext(),
+                               NVVM::ProxyKind::async_shared),
+      NVVM::SharedSpaceAttr::get(builder.getContext(),
+                                 NVVM::SharedSpace::shared_cta));
+}
 void Instructions::barrier(bool orders) {
   if (orders)
-    NVVM::FenceProxyOp::create(
-        builder, loc,
-        NVVM::ProxyKindAttr::get(builder.getContext(),
-                                 NVVM::ProxyKind::async_shared),
-        NVVM::SharedSpaceAttr::get(builder.getContext(),
-                                   NVVM::SharedSpace::shared_cta));
-  NVVM::Barrier0Op::create(builder, loc);
+    orderStores();
+  if (barrierId)
+    NVVM::BarrierOp::create(builder, loc, Type(), constant(barrierId),
+                            constant(barrierThreads),
+                            NVVM::BarrierReductionAttr(), Value());
+  else
+    NVVM::Barrier0Op::create(builder, loc);
   ++numBarriers;
 }
 void Instructions::warpBarrier() {
@@ -193,6 +201,47 @@ Value Instructions::shuffleXor(Value value, int64_t mask) {
 }
 Value Instructions::shuffleUp(Value value, int64_t distance) {
   return shuffleWith(*this, value, constant(distance), 0, NVVM::ShflKind::up);
+}
+
+/// Inline PTX without a result.
+static void emitPTX(Instructions &at, ValueRange operands, const Twine &text,
+                    StringRef constraints) {
+  LLVM::InlineAsmOp::create(
+      at.builder, at.loc, Type(), operands, text.str(), constraints,
+      /*has_side_effects=*/true, /*is_align_stack=*/false,
+      LLVM::tailcallkind::TailCallKind::None,
+      /*asm_dialect=*/LLVM::AsmDialectAttr(), /*operand_attrs=*/ArrayAttr());
+}
+
+/// The address in shared memory, of 32 bits.
+static Value sharedAddress(Instructions &at, Value offset) {
+  return at.add(LLVM::PtrToIntOp::create(at.builder, at.loc,
+                                         at.builder.getI32Type(), at.shared),
+                offset);
+}
+
+void Instructions::makeBarrier(int64_t offset, int64_t count) {
+  emitPTX(*this, {sharedAddress(*this, constant(offset)), constant(count)},
+          "mbarrier.init.shared.b64 [$0], $1;", "r,r,~{memory}");
+}
+void Instructions::arriveIf(Value condition, Value offset) {
+  Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(),
+                                      condition);
+  emitPTX(*this, {sharedAddress(*this, offset), flag},
+          "{ .reg .pred p; .reg .b64 phase; setp.ne.b32 p, $1, 0; "
+          "@p mbarrier.arrive.shared.b64 phase, [$0]; }",
+          "r,r,~{memory}");
+}
+void Instructions::arriveWithCopies(Value offset) {
+  emitPTX(*this, sharedAddress(*this, offset),
+          "cp.async.mbarrier.arrive.noinc.shared.b64 [$0];", "r,~{memory}");
+}
+void Instructions::awaitBarrier(Value offset, Value parity, bool suspends) {
+  emitPTX(*this, {sharedAddress(*this, offset), parity},
+          Twine("{ .reg .pred p; again_${:uid}: mbarrier.") +
+              (suspends ? "try" : "test") +
+              "_wait.parity.shared.b64 p, [$0], $1; @!p bra again_${:uid}; }",
+          "r,r,~{memory}");
 }
 
 //===----------------------------------------------------------------------===//
@@ -222,6 +271,16 @@ void Instructions::storeShared(Value value, Value offset, int64_t constant,
                                unsigned alignment) {
   LLVM::StoreOp::create(builder, loc, value, sharedPointer(offset, constant),
                         alignment);
+}
+
+void Instructions::storeMatrices(Value offset, int64_t constant,
+                                 ArrayRef<Value> parts) {
+  SmallVector<Value> operands{sharedAddress(*this, offset)};
+  llvm::append_range(operands, parts);
+  emitPTX(*this, operands,
+          "stmatrix.sync.aligned.m8n8.x4.shared.b16 [$0+" + Twine(constant) +
+              "], {$1, $2, $3, $4};",
+          "r,r,r,r,r,~{memory}");
 }
 
 Values Instructions::loadMatrices(Value offset, int64_t constant,
@@ -342,6 +401,9 @@ void Instructions::copyWordAsyncIf(Value condition, Value sharedOffset,
   predicated(*this, Type(), {sharedPointer(sharedOffset), pointer, bytes, flag},
              "@p cp.async.ca.shared.global [$0], [$1], 4, $2;",
              "l,l,r,r,~{memory}", 3);
+}
+void Instructions::waitForCopies() {
+  emitPTX(*this, {}, "cp.async.wait_all;", "~{memory}");
 }
 void Instructions::commit() { NVVM::CpAsyncCommitGroupOp::create(builder, loc); }
 void Instructions::wait(int64_t pending) {

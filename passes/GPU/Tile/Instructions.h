@@ -47,6 +47,8 @@ public:
   mlir::Location loc;
   mlir::Value shared; // the start of shared memory: !llvm.ptr<3>
   int64_t numBarriers = 0;
+  /// Who meets at barriers: all threads of the block (0), or so many.
+  int64_t barrierId = 0, barrierThreads = 0;
 
   // Integers.
   mlir::Value constant(int64_t value);
@@ -94,6 +96,16 @@ public:
   /// waits for everything that they have under way to or from memory.
   void barrier(bool orders);
   void warpBarrier();
+  /// What this thread stored in shared memory is there for wgmma, too.
+  void orderStores();
+  /// A barrier in shared memory, whose phase ends with `count` arrivals.
+  void makeBarrier(int64_t offset, int64_t count);
+  void arriveIf(mlir::Value condition, mlir::Value offset);
+  /// Arrives when all copies that this thread has begun have.
+  void arriveWithCopies(mlir::Value offset);
+  /// Waits for the end of a phase of this parity. `suspends`: the chip can let
+  /// threads sleep meanwhile.
+  void awaitBarrier(mlir::Value offset, mlir::Value parity, bool suspends);
   mlir::Value shuffle(mlir::Value value, mlir::Value lane);
   mlir::Value shuffleXor(mlir::Value value, int64_t mask);
   mlir::Value shuffleUp(mlir::Value value, int64_t distance);
@@ -105,6 +117,8 @@ public:
   void storeShared(mlir::Value value, mlir::Value offset, int64_t constant,
                    unsigned alignment);
   /// Four 8x8 matrices of 16-bit elements.
+  void storeMatrices(mlir::Value offset, int64_t constant,
+                     llvm::ArrayRef<mlir::Value> parts);
   Values loadMatrices(mlir::Value offset, int64_t constant, bool transposed);
 
   /// An 8x8 matrix of 16-bit elements that a warp holds as pairs within rows.
@@ -129,6 +143,7 @@ public:
   /// The same of 4 bytes, where the condition holds.
   void copyWordAsyncIf(mlir::Value condition, mlir::Value sharedOffset,
                        mlir::Value pointer, mlir::Value bytes);
+  void waitForCopies();
   void commit();
   void wait(int64_t pending);
 

@@ -34,7 +34,7 @@ struct LowerTileToNVVM
       if (function->hasAttr("tile.warps"))
         kernels.push_back(function);
     });
-    llvm::DenseMap<Operation *, int64_t> bytes;
+    llvm::DenseMap<Operation *, int64_t> bytes, threadsOf;
     for (gpu::GPUFuncOp kernel : kernels) {
       auto warps = kernel->getAttrOfType<IntegerAttr>("tile.warps");
       FailureOr<int64_t> needed =
@@ -47,7 +47,9 @@ struct LowerTileToNVVM
       if (auto blocks = kernel->getAttrOfType<IntegerAttr>("tile.blocks"))
         kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
                         builder.getI32IntegerAttr(blocks.getInt()));
-      int32_t threads = 32 * warps.getInt();
+      auto groups = kernel->getAttrOfType<IntegerAttr>("tile.groups");
+      int32_t threads = 32 * warps.getInt() * (groups ? groups.getInt() : 1);
+      threadsOf[kernel] = threads;
       kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                       builder.getDenseI32ArrayAttr({threads, 1, 1}));
     }
@@ -58,6 +60,8 @@ struct LowerTileToNVVM
       if (found == bytes.end())
         return;
       OpBuilder builder(launch);
+      launch.getBlockSizeXMutable().assign(arith::ConstantIndexOp::create(
+          builder, launch.getLoc(), threadsOf.lookup(kernel)));
       launch.getDynamicSharedMemorySizeMutable().assign(
           arith::ConstantIntOp::create(builder, launch.getLoc(), found->second,
                                        32));
@@ -68,13 +72,14 @@ struct LowerTileToNVVM
 } // namespace
 
 void rondo::tile::buildPipeline(OpPassManager &pm, int64_t memory) {
-  pm.addPass(createSplitChunks());
+  pm.addPass(createSplitChunks({memory}));
   addCleanup(pm);
   pm.addPass(createSplitTime());
   addCleanup(pm);
   OpPassManager &kernels = pm.nest<gpu::GPUModuleOp>().nest<gpu::GPUFuncOp>();
   kernels.addPass(createSliceColumns());
   addCleanup(kernels);
+  kernels.addPass(createSplitGroups({memory}));
   kernels.addPass(createPipelineCopies({memory}));
   kernels.addPass(createAssignLayouts());
   kernels.addPass(createOrderDots());

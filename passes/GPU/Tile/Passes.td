@@ -53,12 +53,17 @@ def SplitChunks : Pass<"tile-split-chunks", "::mlir::ModuleOp"> {
     to, are computed by a kernel before as far as the rest of the chunk reads
     them, one block for each chunk of each point, and pass through the workspace. There are many more chunks than states
     are independent, so the device is full and no step of the loop waits for an
-    inverse.
+    inverse. Where there are neither inverses nor decays of each dim, and groups
+    of warps can share the loop (`tile-split-groups`), one of them computes the rest
+    ahead, and the kernel stays as it is.
 
     Before: a launch of a kernel whose last arguments are the first point, the
     blocks of a point and the workspace. After: two launches, and
     `_worker_bytes` that returns the bytes of the workspace.
   }];
+  let options = [
+    Option<"memory", "memory", "int64_t", "166912",
+           "Bytes of shared memory of a block">];
   let dependentDialects = [
     "::rondo::tile::TileDialect", "::mlir::arith::ArithDialect",
     "::mlir::gpu::GPUDialect", "::mlir::memref::MemRefDialect"
@@ -115,6 +120,46 @@ def SplitTime : Pass<"tile-split-time", "::mlir::ModuleOp"> {
     "::mlir::scf::SCFDialect"
   ];
   let statistics = [Statistic<"numSplit", "split", "kernels that became two">];
+}
+
+def SplitGroups : Pass<"tile-split-groups", "::mlir::gpu::GPUFuncOp"> {
+  let summary = "Gives groups of warps their own parts of a loop over chunks";
+  let description = [{
+    What a step of a loop over chunks computes falls apart by what it waits for:
+    what is *ahead* depends on nothing that a step hands on, the *chain* is what
+    leads from the states that a step is handed to those that it hands on, and
+    the *readers* are what hangs off it and ends in stores. Each becomes the loop
+    of a group of warps in `tile.groups`:
+
+    - The first group copies what the loop loads to stages of buffers, and computes
+      what is ahead and has products in it (matrices) or is reduced or scanned
+      (vectors); what is only pointwise stays with its users.
+    - The second carries the states, and hands on what readers need of them.
+    - The third computes results and stores them.
+
+    Tiles pass between groups through buffers of two stages, and rings say when
+    these are full and empty. What the first group computes that is the same for
+    all chunks but those that the end of time cuts, as decays that don't change,
+    is computed once, in front of a loop over these chunks.
+
+    A loop stays as it is if one of the three parts has no products, as those of
+    delta rules whose inverses a kernel before has computed: their chain takes as
+    long as everything did. It also does if something that would pass is a matrix
+    of f32, if it loads something else than matrices of bf16, or if buffers don't
+    fit in `memory`; `tile.one_group` on the kernel says why.
+
+    Before: a loop that carries matrices. After: `tile.groups`, in which
+    everything that concerns tiles is, and `tile.groups` on the kernel, their
+    number.
+  }];
+  let options = [
+    Option<"memory", "memory", "int64_t", "166912",
+           "Bytes of shared memory of a block">];
+  let dependentDialects = [
+    "::rondo::tile::TileDialect", "::mlir::arith::ArithDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+  let statistics = [Statistic<"numSplit", "split", "loops that became groups">];
 }
 
 def PipelineCopies : Pass<"tile-pipeline-copies", "::mlir::gpu::GPUFuncOp"> {

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 #include "passes/GPU/Tile/EmitThreads.h"
+#include "passes/GPU/Tile/Groups.h"
 #include "passes/GPU/Tile/Passes.h"
 
 namespace rondo::tile {
@@ -20,6 +21,73 @@ namespace rondo::tile {
 
 using namespace mlir;
 using namespace rondo::tile;
+
+/// Whether a scalar of a loop depends on its index and outer values only.
+bool rondo::tile::isEarly(scf::ForOp loop, Value value) {
+  if (value == loop.getInductionVar() || loop.isDefinedOutsideOfLoop(value))
+    return true;
+  Operation *op = value.getDefiningOp();
+  return op && op->getBlock() == loop.getBody() &&
+         isa<arith::ArithDialect>(op->getDialect()) &&
+         llvm::all_of(op->getOperands(),
+                      [&](Value each) { return isEarly(loop, each); });
+}
+
+/// The value as of another step.
+static Value at(OpBuilder &builder, scf::ForOp loop, Value value,
+                IRMapping &step) {
+  if (step.contains(value) || loop.isDefinedOutsideOfLoop(value))
+    return step.lookupOrDefault(value);
+  Operation *op = value.getDefiningOp();
+  for (Value operand : op->getOperands())
+    at(builder, loop, operand, step);
+  return builder.clone(*op, step)->getResult(0);
+}
+
+LoadOp rondo::tile::placeLoad(OpBuilder &builder, scf::ForOp loop, LoadOp load,
+                              Value step, Value runs) {
+  IRMapping mapping;
+  mapping.map(loop.getInductionVar(), step);
+  for (Value operand : load->getOperands())
+    at(builder, loop, operand, mapping);
+  auto moved = cast<LoadOp>(builder.clone(*load, mapping));
+  OperandRange limit = moved.getRowLimit() ? moved.getODSOperands(2)
+                                           : moved.getODSOperands(3);
+  if (!limit.empty() && runs) {
+    builder.setInsertionPoint(moved);
+    Value zero = arith::ConstantIndexOp::create(builder, load.getLoc(), 0);
+    Value bounded = arith::SelectOp::create(builder, load.getLoc(), runs,
+                                            limit.front(), zero);
+    moved->setOperand(limit.getBeginOperandIndex(), bounded);
+    builder.setInsertionPointAfter(moved);
+  }
+  return moved;
+}
+
+void rondo::tile::placeCopy(OpBuilder &builder, scf::ForOp loop, LoadOp load,
+                            Value step, Value runs, Value buffer,
+                            Value stage) {
+  LoadOp moved = placeLoad(builder, loop, load, step, runs);
+  CopyOp::create(builder, load.getLoc(), moved.getSource(), moved.getIndices(),
+                 moved.getRowDim(), moved.getRowLimit(), moved.getColumnDim(),
+                 moved.getColumnLimit(), buffer, stage);
+  moved.erase();
+}
+
+/// Whether a vector or scalar lies in memory so that words of it can be copied.
+static bool hasWords(LoadOp load) {
+  TileType type = load.getType();
+  auto memory = cast<MemRefType>(load.getSource().getType());
+  int64_t offset = 0, length = type.getRows() * type.getColumns();
+  SmallVector<int64_t> strides;
+  if (type.isMatrix() || !memory.getElementType().isF32() ||
+      !type.getElementType().isF32() || (length > 1 && length % 32) ||
+      failed(memory.getStridesAndOffset(strides, offset)))
+    return false;
+  int64_t dim = static_cast<int64_t>(type.getColumns() > 1 ? load.getColumnDim()
+                                                           : load.getRowDim());
+  return type.isScalar() || (dim >= 0 && strides[dim] == 1);
+}
 
 namespace {
 
@@ -36,11 +104,6 @@ public:
 private:
   void chooseStages(ArrayRef<LoadOp> copied);
   Value takeBuffer(TileType type);
-  bool isEarly(Value value);
-  Value at(OpBuilder &builder, Value value, IRMapping &step);
-  void beginLoad(OpBuilder &builder, LoadOp load, Value step, Value runs,
-                 Value stage, Value buffer);
-  Operation *placeLoad(OpBuilder &builder, LoadOp load, Value step, Value runs);
 
   scf::ForOp loop;
   OpBuilder builder;
@@ -49,57 +112,6 @@ private:
   int64_t memory; // of a block, in bytes
   int64_t stages = 2;
 };
-
-/// Whether a scalar depends on the loop's index and outer values only.
-bool LoopPipeliner::isEarly(Value value) {
-  if (value == loop.getInductionVar() ||
-      loop.isDefinedOutsideOfLoop(value))
-    return true;
-  Operation *op = value.getDefiningOp();
-  return op && op->getBlock() == loop.getBody() &&
-         isa<arith::ArithDialect>(op->getDialect()) &&
-         llvm::all_of(op->getOperands(), [&](Value each) { return isEarly(each); });
-}
-
-/// The value as of another step.
-Value LoopPipeliner::at(OpBuilder &builder, Value value, IRMapping &step) {
-  if (step.contains(value) || loop.isDefinedOutsideOfLoop(value))
-    return step.lookupOrDefault(value);
-  Operation *op = value.getDefiningOp();
-  for (Value operand : op->getOperands())
-    at(builder, operand, step);
-  return builder.clone(*op, step)->getResult(0);
-}
-
-/// The load at `step`, with nothing in it unless `runs`.
-Operation *LoopPipeliner::placeLoad(OpBuilder &builder, LoadOp load, Value step,
-                                    Value runs) {
-  IRMapping mapping;
-  mapping.map(loop.getInductionVar(), step);
-  for (Value operand : load->getOperands())
-    at(builder, operand, mapping);
-  auto moved = cast<LoadOp>(builder.clone(*load, mapping));
-  OperandRange limit = moved.getRowLimit() ? moved.getODSOperands(2)
-                                           : moved.getODSOperands(3);
-  if (!limit.empty()) {
-    builder.setInsertionPoint(moved);
-    Value zero = arith::ConstantIndexOp::create(builder, load.getLoc(), 0);
-    Value bounded = arith::SelectOp::create(builder, load.getLoc(), runs,
-                                            limit.front(), zero);
-    moved->setOperand(limit.getBeginOperandIndex(), bounded);
-    builder.setInsertionPointAfter(moved);
-  }
-  return moved;
-}
-
-void LoopPipeliner::beginLoad(OpBuilder &builder, LoadOp load, Value step,
-                              Value runs, Value stage, Value buffer) {
-  auto moved = cast<LoadOp>(placeLoad(builder, load, step, runs));
-  CopyOp::create(builder, load.getLoc(), moved.getSource(), moved.getIndices(),
-                 moved.getRowDim(), moved.getRowLimit(), moved.getColumnDim(),
-                 moved.getColumnLimit(), buffer, stage);
-  moved.erase();
-}
 
 Value LoopPipeliner::takeBuffer(TileType type) {
   auto buffer = BufferType::get(type.getContext(), stages, type.getRows(),
@@ -126,25 +138,10 @@ void LoopPipeliner::chooseStages(ArrayRef<LoadOp> copied) {
     stages = std::clamp<int64_t>((memory - kBesides) / bytes, 2, 3);
 }
 
-/// Whether a vector or scalar lies in memory so that words of it can be copied.
-static bool hasWords(LoadOp load) {
-  TileType type = load.getType();
-  auto memory = cast<MemRefType>(load.getSource().getType());
-  int64_t offset = 0, length = type.getRows() * type.getColumns();
-  SmallVector<int64_t> strides;
-  if (type.isMatrix() || !memory.getElementType().isF32() ||
-      !type.getElementType().isF32() || (length > 1 && length % 32) ||
-      failed(memory.getStridesAndOffset(strides, offset)))
-    return false;
-  int64_t dim = static_cast<int64_t>(type.getColumns() > 1 ? load.getColumnDim()
-                                                           : load.getRowDim());
-  return type.isScalar() || (dim >= 0 && strides[dim] == 1);
-}
-
 void LoopPipeliner::run() {
   SmallVector<LoadOp> copied, carried, ahead;
   for (LoadOp load : loop.getBody()->getOps<LoadOp>()) {
-    if (!llvm::all_of(load->getOperands(), [&](Value each) { return isEarly(each); }))
+    if (!llvm::all_of(load->getOperands(), [&](Value each) { return isEarly(loop, each); }))
       continue;
     TileType type = load.getType();
     if (!type.isMatrix() && llvm::all_of(load->getOperands(), [&](Value each) {
@@ -185,12 +182,12 @@ void LoopPipeliner::run() {
       stepRuns = precedes(builder, step);
     }
     for (auto [load, buffer] : llvm::zip_equal(copied, buffers))
-      beginLoad(builder, load, step, stepRuns, number(builder, stage), buffer);
+      placeCopy(builder, loop, load, step, stepRuns, buffer, number(builder, stage));
     CommitOp::create(builder, loc);
   }
   SmallVector<Value> inits(loop.getInitArgs());
   for (LoadOp load : carried)
-    inits.push_back(placeLoad(builder, load, lower, runs)->getResult(0));
+    inits.push_back(placeLoad(builder, loop, load, lower, runs)->getResult(0));
 
   // The loop again, with the carried tiles and the stage.
   size_t numOld = loop.getInitArgs().size();
@@ -229,13 +226,13 @@ void LoopPipeliner::run() {
       aheadRuns = precedes(inside, ahead);
     }
     for (auto [load, buffer] : llvm::zip_equal(copied, buffers))
-      beginLoad(inside, load, ahead, aheadRuns, freeStage, buffer);
+      placeCopy(inside, loop, load, ahead, aheadRuns, buffer, freeStage);
     CommitOp::create(inside, loc);
   }
   SmallVector<Value> carriedNext;
   for (LoadOp load : carried)
     carriedNext.push_back(
-        placeLoad(inside, load, following, follows)->getResult(0));
+        placeLoad(inside, loop, load, following, follows)->getResult(0));
 
   body->getOperations().splice(body->end(), loop.getBody()->getOperations());
   loop.getInductionVar().replaceAllUsesWith(index);
@@ -510,6 +507,8 @@ struct PipelineCopies
     : public rondo::tile::impl::PipelineCopiesBase<PipelineCopies> {
   using PipelineCopiesBase::PipelineCopiesBase;
   void runOnOperation() override {
+    if (getOperation()->hasAttr("tile.groups")) // which have their copies
+      return KernelVersions(getOperation()).run();
     SmallVector<scf::ForOp> loops;
     getOperation().walk([&](scf::ForOp loop) { loops.push_back(loop); });
     llvm::DenseMap<Block *, Buffers> ended;

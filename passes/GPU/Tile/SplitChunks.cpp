@@ -12,6 +12,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
+#include "passes/GPU/Tile/Groups.h"
 #include "passes/GPU/Tile/Passes.h"
 
 namespace rondo::tile {
@@ -28,9 +29,9 @@ namespace {
 /// the workspace, and what launches it.
 class Splitter {
 public:
-  Splitter(gpu::GPUFuncOp kernel, gpu::LaunchFuncOp launch)
-      : kernel(kernel), launch(launch), builder(kernel.getContext()),
-        loc(kernel.getLoc()) {}
+  Splitter(gpu::GPUFuncOp kernel, gpu::LaunchFuncOp launch, int64_t memory)
+      : kernel(kernel), launch(launch), memory(memory),
+        builder(kernel.getContext()), loc(kernel.getLoc()) {}
   bool run();
 
 private:
@@ -49,6 +50,7 @@ private:
 
   gpu::GPUFuncOp kernel, first;
   gpu::LaunchFuncOp launch;
+  int64_t memory; // of a block, shared
   OpBuilder builder;
   Location loc;
   scf::ForOp loop;
@@ -318,12 +320,14 @@ void Splitter::gatherVectors() {
 bool Splitter::run() {
   if (!find())
     return false;
-  bool pays = llvm::any_of(*loop.getBody(), [&](Operation &op) {
-    return (isa<InvertOp, SegmentDotOp, SegmentProductOp>(op) ||
-            isMatrixScan(&op)) &&
-           isLocal(&op);
-  });
-  if (!pays)
+  bool pays = false, inverts = false;
+  for (Operation &op : *loop.getBody()) {
+    bool isLong = isa<InvertOp, SegmentDotOp>(op) || isMatrixScan(&op);
+    inverts |= isLong && isLocal(&op);
+    pays |= (isLong || isa<SegmentProductOp>(op)) && isLocal(&op);
+  }
+  // A group of warps computes the rest ahead of the others.
+  if (!pays || (!inverts && !LoopParts(loop, memory).whyOne))
     return false;
   gatherVectors();
   // From the end: what is cheap stays with its users, and asks for its operands.
@@ -364,6 +368,7 @@ bool Splitter::run() {
 }
 
 struct SplitChunks : public rondo::tile::impl::SplitChunksBase<SplitChunks> {
+  using SplitChunksBase::SplitChunksBase;
   void runOnOperation() override {
     SmallVector<gpu::LaunchFuncOp> launches;
     getOperation().walk(
@@ -372,7 +377,7 @@ struct SplitChunks : public rondo::tile::impl::SplitChunksBase<SplitChunks> {
       auto kernel = dyn_cast_or_null<gpu::GPUFuncOp>(
           SymbolTable::lookupNearestSymbolFrom(launch, launch.getKernel()));
       if (kernel && kernel->hasAttr("tile.warps") &&
-          Splitter(kernel, launch).run())
+          Splitter(kernel, launch, memory).run())
         ++numSplit;
     }
   }

@@ -214,3 +214,79 @@ func.func @extract_c2_row(%a: !tile.tile<64x16xf32>) {
   %0 = tile.extract %a at 64 : !tile.tile<64x16xf32> -> !tile.tile<1x16xf32>
   return
 }
+
+// -----
+
+func.func @groups_c1() {
+  // expected-error@+1 {{has fewer than two groups}}
+  tile.groups {
+  }
+  return
+}
+
+// -----
+
+func.func @groups_c2(%a: !tile.tile<64x64xbf16>, %b: !tile.buffer<1x64x64xbf16>, %i: index) {
+  // expected-error@+1 {{has a group that reads a tile from outside}}
+  tile.groups {
+    tile.put %a to %b[%i] : !tile.tile<64x64xbf16>, !tile.buffer<1x64x64xbf16>
+  }, {
+  }
+  return
+}
+
+// -----
+
+func.func @groups_c3(%n: index) {
+  scf.for %i = %n to %n step %n {
+    // expected-error@+1 {{stands in a loop or in another group}}
+    tile.groups {
+    }, {
+    }
+  }
+  return
+}
+
+// -----
+
+func.func @ring_c1() {
+  tile.groups {
+    // expected-error@+1 {{stands in a group}}
+    %0 = tile.ring : !tile.ring<2>
+  }, {
+  }
+  return
+}
+
+// -----
+
+func.func @await_c1(%i: index) {
+  %0 = tile.ring : !tile.ring<2>
+  // expected-error@+1 {{stands in no group}}
+  %1 = tile.await full %0[%i] : !tile.ring<2>
+  return
+}
+
+// -----
+
+func.func @mark_c1(%i: index) {
+  %0 = tile.ring : !tile.ring<2>
+  // expected-error@+1 {{stands in no group}}
+  tile.mark full %0[%i] : !tile.ring<2>
+  return
+}
+
+// -----
+
+func.func @put_c1(%a: !tile.tile<64x64xbf16>, %b: !tile.buffer<1x64x32xbf16>, %i: index) {
+  // expected-error@+1 {{has a tile that is not a stage of}}
+  tile.put %a to %b[%i] : !tile.tile<64x64xbf16>, !tile.buffer<1x64x32xbf16>
+  return
+}
+
+// -----
+
+// expected-error@+1 {{a ring has one place at least}}
+func.func @ring_places(%r: !tile.ring<0>) {
+  return
+}

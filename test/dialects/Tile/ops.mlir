@@ -73,3 +73,30 @@ func.func @layouts(%a: !tile.tile<64x64xbf16, accumulator>) -> !tile.tile<64x64x
   %b = tile.convert %a : !tile.tile<64x64xbf16, accumulator> -> !tile.tile<64x64xbf16, operand>
   return %b : !tile.tile<64x64xbf16, operand>
 }
+
+// CHECK-LABEL: func.func @groups
+func.func @groups(%n: index) {
+  %buffer = tile.alloc : !tile.buffer<2x64x128xbf16>
+  // CHECK: %[[RING:.*]] = tile.ring : <2>
+  %ring = tile.ring : !tile.ring<2>
+  // CHECK: tile.groups {
+  tile.groups {
+    %t = tile.map -> !tile.tile<64x128xbf16> {
+    ^bb0(%r: index, %c: index):
+      %0 = arith.constant 1.0 : f32
+      tile.yield %0 : f32
+    }
+    // CHECK: %[[PLACE:.*]] = tile.await empty %[[RING]][%{{.*}}] : <2>
+    %p = tile.await empty %ring[%n] : !tile.ring<2>
+    // CHECK: tile.put %{{.*}} to %{{.*}}[%[[PLACE]]] : <64x128xbf16>, <2x64x128xbf16>
+    tile.put %t to %buffer[%p] : !tile.tile<64x128xbf16>, !tile.buffer<2x64x128xbf16>
+    // CHECK: tile.mark full %[[RING]][%{{.*}}] : <2>
+    tile.mark full %ring[%n] : !tile.ring<2>
+  // CHECK: }, {
+  }, {
+    %p = tile.await full %ring[%n] : !tile.ring<2>
+    %t = tile.view %buffer[%p] : !tile.buffer<2x64x128xbf16> -> !tile.tile<64x128xbf16>
+    tile.mark empty %ring[%n] : !tile.ring<2>
+  }
+  return
+}
