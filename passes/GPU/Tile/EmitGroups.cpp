@@ -109,8 +109,8 @@ void ThreadEmitter::emitAwait(AwaitOp op) {
   Value offset = barrierOf(rings.lookup(op.getRing()), op.getState(),
                            op.getItem(), place, turn);
   // Empty places have been so since the phase before.
-  Value parity = at.bitAnd(
-      op.getState() == RingState::Full ? turn : at.add(turn, 1), 1);
+  Value parity =
+      at.bitAnd(op.getState() == RingState::Full ? turn : at.add(turn, 1), 1);
   at.awaitBarrier(offset, parity, /*suspends=*/warpgroups);
   op.getPlace().replaceAllUsesWith(arith::IndexCastUIOp::create(
       builder, at.loc, builder.getIndexType(), place));
@@ -145,18 +145,18 @@ void ThreadEmitter::emitPut(PutOp op) {
   Parts target = get(op.getBuffer());
   int64_t length = source.type.getRows() * source.type.getColumns();
   bool isMatrix = source.type.isMatrix();
-  int64_t bytes = isMatrix ? getPlanes(target.type.getElementType()) *
-                                 planeBytes(target)
-                           : 4 * length;
+  int64_t bytes =
+      isMatrix ? getPlanes(target.type.getElementType()) * planeBytes(target)
+               : 4 * length;
   target.offset =
       at.add(target.offset, at.mul(at.fromIndex(op.getStage()), bytes));
   if (isMatrix) {
     Grid grid(source.type, warps);
     int64_t perBlock = 4 * grid.columnBlocks;
     for (int64_t b = 0; b < grid.rowBlocks; ++b)
-      storeBlockRow(target, b,
-                    ArrayRef<Value>(source.values).slice(b * perBlock, perBlock),
-                    0);
+      storeBlockRow(
+          target, b,
+          ArrayRef<Value>(source.values).slice(b * perBlock, perBlock), 0);
     return;
   }
   // All warps have it, one writes.

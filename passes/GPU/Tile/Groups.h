@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What a step computes, by what it waits for. `tile-split-groups` gives the parts
-// to groups of warps, `tile-split-chunks` asks whether it will.
+// What a step computes, by what it waits for. `tile-split-groups` gives the
+// parts to groups of warps, `tile-split-chunks` asks whether it will.
 //
 //===----------------------------------------------------------------------===//
 

@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/GPU/Tile/Groups.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/RegionUtils.h"
+#include "passes/GPU/Tile/Groups.h"
 
 using namespace mlir;
 using namespace rondo::tile;
@@ -65,8 +65,7 @@ static bool isCast(Operation *op) {
 }
 
 const char *LoopParts::classify() {
-  if (loop.getInitArgs().empty() ||
-      !matchPattern(loop.getStep(), m_One()))
+  if (loop.getInitArgs().empty() || !matchPattern(loop.getStep(), m_One()))
     return "it carries nothing";
   for (Value init : loop.getInitArgs()) {
     auto type = dyn_cast<TileType>(init.getType());

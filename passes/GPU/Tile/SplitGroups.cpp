@@ -104,8 +104,8 @@ Channel GroupSplitter::open(int64_t places, ArrayRef<Value> tiles) {
         BufferType::get(builder.getContext(), places, type.getRows(),
                         type.getColumns(), type.getElementType())));
   }
-  result.ring = RingOp::create(builder, loc,
-                               RingType::get(builder.getContext(), places));
+  result.ring =
+      RingOp::create(builder, loc, RingType::get(builder.getContext(), places));
   return result;
 }
 
@@ -121,8 +121,7 @@ scf::ForOp GroupSplitter::makeLoop(Value lower, Value upper, ValueRange inits) {
 /// A tile from in front of the loop, computed in front of this group's loop.
 Value GroupSplitter::fetch(Value value, IRMapping &mapping) {
   Operation *source = value.getDefiningOp();
-  if (!source || mapping.contains(value) ||
-      !llvm::is_contained(before, source))
+  if (!source || mapping.contains(value) || !llvm::is_contained(before, source))
     return mapping.lookupOrDefault(value);
   llvm::SetVector<Value> read(source->operand_begin(), source->operand_end());
   getUsedValuesDefinedAbove(source->getRegions(), read);
@@ -220,7 +219,8 @@ SmallVector<GroupSplitter::Compare> GroupSplitter::findCompares() {
           !matchPattern(product.getRhs(), m_ConstantInt(&length)) ||
           length.getSExtValue() < 1)
         continue;
-      result.push_back({compare, map.getType().getRows(), length.getSExtValue()});
+      result.push_back(
+          {compare, map.getType().getRows(), length.getSExtValue()});
     }
   }
   return result;
@@ -251,8 +251,8 @@ bool GroupSplitter::isSteady(Value value) {
 /// computation is the same for all of them, or null.
 Value GroupSplitter::findWhole() {
   bool pays = llvm::any_of(*loop.getBody(), [&](Operation &op) {
-    return isa<ScanOp, SegmentProductOp>(op) &&
-           parts.groupsOf(&op) == kAhead && isSteady(op.getResult(0));
+    return isa<ScanOp, SegmentProductOp>(op) && parts.groupsOf(&op) == kAhead &&
+           isSteady(op.getResult(0));
   });
   SmallVector<Compare> compares = findCompares();
   if (!pays || compares.empty())
@@ -293,8 +293,7 @@ void GroupSplitter::emitAheadLoop(Value lower, Value upper, bool isWhole) {
     builder.setInsertionPoint(main);
     Value yes = arith::ConstantIntOp::create(builder, loc, 1, 1);
     for (Compare &each : findCompares()) {
-      Operation *compare =
-          mapping.lookup(each.op.getResult()).getDefiningOp();
+      Operation *compare = mapping.lookup(each.op.getResult()).getDefiningOp();
       Operation *sum = compare->getOperand(0).getDefiningOp();
       compare->getResult(0).replaceAllUsesWith(yes);
       compare->erase();
