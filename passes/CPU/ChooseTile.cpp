@@ -57,6 +57,7 @@ private:
   void chooseRows(Tile &tile, const Lanes &lanes) const;
   bool sharesWork(const Tile &tile) const;
   bool isRagged(unsigned dim) const;
+  bool endsOften(const Tile &tile) const;
   void chooseUnrolling(Tile &tile) const;
   void chooseOrder(Tile &tile) const;
   void chooseTriangle(Tile &tile, const Lanes &lanes) const;
@@ -253,6 +254,18 @@ bool TileChooser::isRagged(unsigned dim) const {
   return false;
 }
 
+/// Whether rows that share no vectors are reduced to one value each after a few
+/// vectors.
+bool TileChooser::endsOften(const Tile &tile) const {
+  int64_t extent = nest.staticExtents[tile.vectorDim];
+  return tile.rowDim >= 0 && extent > 0 && extent <= 8 * tile.lanes &&
+         getExtent(tile.rowDim) >= tile.lanes &&
+         llvm::none_of(accesses, [&](const Access &access) {
+           return (access.dims & dimBit(tile.vectorDim)) &&
+                  !(access.dims & dimBit(tile.rowDim));
+         });
+}
+
 void TileChooser::chooseUnrolling(Tile &tile) const {
   unsigned work = countWork();
   bool reduces = nest.hasReduction();
@@ -263,6 +276,12 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
   if (reducesVector) {
     tile.rows = tile.rowDim >= 0 ? 4 : 1;
     tile.vectors = tile.rowDim >= 0 ? 2 : 4;
+    // The ends of short rows are most of the work, and common to all rows of
+    // the tile.
+    if (endsOften(tile)) {
+      tile.rows = tile.lanes;
+      tile.vectors = 1;
+    }
   } else if (reduces) {
     tile.rows = tile.rowDim >= 0 ? 4 : 1;
     tile.vectors = tile.rowDim < 0 ? (wide ? 8 : 4) : wide ? 4 : 2;

@@ -52,6 +52,8 @@ public:
 
   /// The value at a point: a vector where it is computed as one.
   mlir::Value getValue(mlir::Value value, TilePoint point);
+  /// In lane 0.
+  mlir::Value getScalar(mlir::Value value, TilePoint point);
   void setAccumulator(const Output &output, TilePoint point, mlir::Value value);
   /// Forgets the old values of the outputs, which are loaded on demand.
   void clearAccumulators();
@@ -83,7 +85,6 @@ private:
 
   std::pair<mlir::Value, unsigned> getKey(mlir::Value value,
                                           TilePoint point) const;
-  mlir::Value getScalar(mlir::Value value, TilePoint point);
   mlir::Value getLast(mlir::Value value, TilePoint point);
   mlir::Value getVector(mlir::Value value, TilePoint point);
   bool isOutside(mlir::Value value) const;

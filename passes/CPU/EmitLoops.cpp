@@ -102,7 +102,9 @@ private:
   void storeAccumulators(ArrayRef<Value> values);
   void emitEpilogue(ArrayRef<Accumulator> elements, ArrayRef<Value> results);
   Value combine(const Output &output, Value lhs, Value rhs);
-  void reduceLanes(const Output &output, MutableArrayRef<Value> values);
+  Value reduceLanes(const Output &output, MutableArrayRef<Value> values);
+  bool hasContiguousRows(const Output &output);
+  void storeRows(const Accumulator &first, Value rows, int64_t count);
   void enter(unsigned dim, const LoopPart &part, Value index);
   bool reducesVector() const {
     return tile.vectorDim >= 0 && nest.isReduction(tile.vectorDim);
@@ -350,8 +352,9 @@ Value NestEmitter::combine(const Output &output, Value lhs, Value rhs) {
 ///   a0 a1 a2 a3, b0 b1 b2 b3 -> a0+a2 a1+a3 b0+b2 b1+b3
 ///
 /// which halves the part that each has. The rest is common work of all.
-void NestEmitter::reduceLanes(const Output &output,
-                              MutableArrayRef<Value> values) {
+/// Returns the vector that begins with these.
+Value NestEmitter::reduceLanes(const Output &output,
+                               MutableArrayRef<Value> values) {
   SmallVector<Value> vectors(values.begin(), values.end());
   int64_t parts = 1, width = tile.lanes; // of each vector
   // Half of every part of `a`, then of `b`.
@@ -378,6 +381,42 @@ void NestEmitter::reduceLanes(const Output &output,
   }
   for (auto [i, value] : llvm::enumerate(values))
     value = vector::ExtractOp::create(builder, loc, all, int64_t(i));
+  return all;
+}
+
+/// Whether an output has the rows of the tile next to one another.
+bool NestEmitter::hasContiguousRows(const Output &output) {
+  auto type = cast<MemRefType>(output.memref.getType());
+  if (tile.rowDim < 0 || !type.isLastDimUnitStride())
+    return false;
+  auto isRow = [&](Value subscript) {
+    auto index = subscript.getDefiningOp<linalg::IndexOp>();
+    return index && int(index.getDim()) == tile.rowDim;
+  };
+  return !output.subscripts.empty() && isRow(output.subscripts.back()) &&
+         llvm::none_of(ArrayRef(output.subscripts).drop_back(),
+                       [&](Value subscript) {
+                         return nest.getDims(subscript) & dimBit(tile.rowDim);
+                       });
+}
+
+/// Stores rows of the tile that are the first lanes of a vector.
+void NestEmitter::storeRows(const Accumulator &first, Value rows,
+                            int64_t count) {
+  auto type = VectorType::get({count}, getElementTypeOrSelf(rows.getType()));
+  if (rows.getType() != type) {
+    auto lanes = llvm::to_vector(llvm::seq<int64_t>(0, count));
+    rows = vector::ShuffleOp::create(builder, loc, rows, rows, lanes);
+  }
+  SmallVector<Value> position;
+  for (Value subscript : first.output->subscripts)
+    position.push_back(body.getScalar(subscript, first.point));
+  if (!nest.startsFresh) {
+    Value old = vector::LoadOp::create(builder, loc, type, first.output->memref,
+                                       position);
+    rows = combine(*first.output, old, rows);
+  }
+  vector::StoreOp::create(builder, loc, rows, first.output->memref, position);
 }
 
 /// The first accumulator of an element starts from its value in memory, the
@@ -583,18 +622,26 @@ void NestEmitter::storeAccumulators(ArrayRef<Value> values) {
     elements.push_back(first);
     results.push_back(copies.front());
   }
-  // The elements of one output stand together.
+  // The elements of one output stand together, by row.
+  SmallVector<bool> stored(results.size());
   for (unsigned i = 0; reducesVector() && i < results.size();) {
     unsigned count = 1;
     while (2 * count <= tile.lanes && i + 2 * count <= results.size() &&
            elements[i + 2 * count - 1].output == elements[i].output)
       count *= 2;
-    reduceLanes(*elements[i].output, MutableArrayRef(results).slice(i, count));
+    const Output &output = *elements[i].output;
+    Value all = reduceLanes(output, MutableArrayRef(results).slice(i, count));
+    if (!epilogue && count > 1 && hasContiguousRows(output)) {
+      storeRows(elements[i], all, count);
+      std::fill_n(stored.begin() + i, count, true);
+    }
     i += count;
   }
   if (epilogue)
     return emitEpilogue(elements, results);
-  for (auto [element, result] : llvm::zip_equal(elements, results)) {
+  for (auto [i, element, result] : llvm::enumerate(elements, results)) {
+    if (stored[i])
+      continue;
     if (reducesVector() && !nest.startsFresh)
       result = combine(*element.output,
                        body.loadOutput(*element.output, element.point), result);

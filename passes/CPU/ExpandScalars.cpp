@@ -68,7 +68,8 @@ static bool isNumber(Value value) {
 
 /// maximumf and minimumf give NaN when an operand is NaN. The processor's
 /// instruction is `a > b ? a : b`, which gives b; what is left is to choose a
-/// when a is NaN. (The sign of a zero result is not defined here.)
+/// when a is NaN, unless the op says that the result does not matter then. (The
+/// sign of a zero result is not defined here.)
 template <typename Op, arith::CmpFPredicate predicate>
 struct ExpandExtremum : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
@@ -80,7 +81,9 @@ struct ExpandExtremum : OpRewritePattern<Op> {
       std::swap(lhs, rhs);
     Value better = arith::CmpFOp::create(rewriter, loc, predicate, lhs, rhs);
     Value result = arith::SelectOp::create(rewriter, loc, better, lhs, rhs);
-    if (!isNumber(lhs)) {
+    bool matters =
+        !bitEnumContainsAll(op.getFastmath(), arith::FastMathFlags::nnan);
+    if (matters && !isNumber(lhs)) {
       Value isNaN = arith::CmpFOp::create(rewriter, loc,
                                           arith::CmpFPredicate::UNO, lhs, lhs);
       result = arith::SelectOp::create(rewriter, loc, isNaN, lhs, result);

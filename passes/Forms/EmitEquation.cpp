@@ -14,7 +14,13 @@ using namespace rondo;
 void KernelEmitter::emitStatement(Statement &statement) {
   Statement *outer = std::exchange(current, &statement);
   Location outerLoc = std::exchange(loc, statement.op.getLoc());
-  EquationEmitter whole(*this, statement, /*isWhole=*/true);
+  OpBuilder::InsertionGuard outside(b);
+  IRMapping before = map;
+  auto positiveBefore = positive;
+  EquationEmitter probe(*this, statement, /*isWhole=*/true);
+  probe.prepare();
+  probe.enterOuter();
+  EquationEmitter whole(*this, statement, /*isWhole=*/true, probe.getOuter());
   whole.prepare();
   if (whole.getWindows().empty()) {
     whole.emit();
@@ -24,16 +30,18 @@ void KernelEmitter::emitStatement(Statement &statement) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(test.thenBlock());
     windows.assign(whole.getWindows().begin(), whole.getWindows().end());
-    IRMapping before = map;
+    IRMapping inside = map;
     whole.emit();
-    map = before;
+    map = inside;
     windows.clear();
     b.setInsertionPointToStart(test.elseBlock());
-    EquationEmitter other(*this, statement, /*isWhole=*/false);
+    EquationEmitter other(*this, statement, /*isWhole=*/false,
+                          probe.getOuter());
     other.prepare();
     other.emit();
     map = before;
   }
+  positive = positiveBefore;
   current = outer;
   loc = outerLoc;
 }
@@ -69,24 +77,34 @@ Value EquationEmitter::emitAreWhole() {
 // Loops
 //===----------------------------------------------------------------------===//
 
+/// Continues in a loop over an index.
+void EquationEmitter::enterLoop(const FreeIndex &index) {
+  Value lower, upper;
+  if (index.isRow) {
+    lower = kernel.firstRow;
+    upper = b.createOrFold<arith::AddIOp>(loc, lower, kernel.numRows);
+  } else {
+    lower = kernel.emitExpr(index.lower);
+    upper = kernel.emitExpr(index.upper);
+  }
+  auto loop = scf::ForOp::create(b, loc, lower, upper, kernel.constant(1));
+  b.setInsertionPointToStart(loop.getBody());
+  kernel.map.map(index.index, loop.getInductionVar());
+  kernel.positive.push_back(index.size ? index.size : index.upper);
+}
+
+void EquationEmitter::enterOuter() {
+  for (const FreeIndex &index : free)
+    if (wanted.contains(index.index))
+      enterLoop(index);
+}
+
 void EquationEmitter::emitParallel(unsigned next) {
   while (next < free.size() && (free[next].isReduction || !free[next].isLooped))
     ++next;
   if (next < free.size()) {
-    FreeIndex &index = free[next];
-    Value lower, upper;
-    if (index.isRow) {
-      lower = kernel.firstRow;
-      upper = b.createOrFold<arith::AddIOp>(loc, lower, kernel.numRows);
-    } else {
-      lower = kernel.emitExpr(index.lower);
-      upper = kernel.emitExpr(index.upper);
-    }
-    auto loop = scf::ForOp::create(b, loc, lower, upper, kernel.constant(1));
     OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    kernel.map.map(index.index, loop.getInductionVar());
-    kernel.positive.push_back(index.size ? index.size : index.upper);
+    enterLoop(free[next]);
     emitParallel(next + 1);
     kernel.positive.pop_back();
     return;
@@ -241,8 +259,12 @@ Value EquationEmitter::combine(Value accumulator, Value term) {
       return arith::MulFOp::create(b, loc, accumulator, term);
     return arith::MulIOp::create(b, loc, accumulator, term);
   case Combiner::Max:
+    // The flag says that any result will do where one of them is NaN.
     if (isReal)
-      return arith::MaximumFOp::create(b, loc, accumulator, term);
+      return arith::MaximumFOp::create(b, loc, accumulator, term,
+                                       op->hasAttr("rondo.any_of_nan")
+                                           ? arith::FastMathFlags::nnan
+                                           : arith::FastMathFlags::none);
     return arith::MaxSIOp::create(b, loc, accumulator, term);
   case Combiner::Min:
     if (isReal)

@@ -34,7 +34,8 @@
 // A subscript that may leave the range of its dim at the ends of a sequence
 // only, x[16 c + r] with c bound, is a *window*: the statement is emitted
 // twice, for windows that are whole, where the subscript is plain, and for
-// others.
+// others. Here c is the step of a loop over time, or an index of the equation
+// which is then looped around both.
 //
 //===----------------------------------------------------------------------===//
 
@@ -47,16 +48,22 @@ namespace rondo {
 
 class EquationEmitter {
 public:
-  EquationEmitter(KernelEmitter &kernel, Statement &statement, bool isWhole)
+  /// `outer` are indices that are looped around, by enterOuter.
+  EquationEmitter(KernelEmitter &kernel, Statement &statement, bool isWhole,
+                  llvm::ArrayRef<mlir::Value> outer = {})
       : kernel(kernel), exprs(kernel.program.exprs), b(kernel.b),
         loc(kernel.loc), statement(statement), op(statement.op),
-        isWhole(isWhole) {}
+        isWhole(isWhole), outer(outer) {}
 
   /// Decides what is looped and what is kept.
   void prepare();
   void emit() { emitParallel(0); }
   /// Windows that are taken to be whole.
   llvm::ArrayRef<Window> getWindows() const { return windows; }
+  /// Indices that, were they outer ones, would make subscripts windows.
+  llvm::ArrayRef<mlir::Value> getOuter() const { return wanted.getArrayRef(); }
+  /// Continues in loops over these.
+  void enterOuter();
   mlir::Value emitAreWhole();
 
 private:
@@ -68,7 +75,7 @@ private:
     bool isLooped = false;
     mlir::AffineExpr lower, upper;
     mlir::AffineExpr size; // of the dim; null: the upper end
-    bool isRow = false; // of the block, in place of the bounds
+    bool isRow = false;    // of the block, in place of the bounds
   };
   /// A part of the filter that bounds a reduction index: with
   /// side * (index - rest) <= 0, for -1: index >= rest, for 1: index <= rest,
@@ -105,6 +112,7 @@ private:
   IndexSet getKeptIn(mlir::Value subscript);
 
   // Emission.
+  void enterLoop(const FreeIndex &index);
   void emitParallel(unsigned next);
   void emitReduction(unsigned next);
   void emitCore();
@@ -141,7 +149,9 @@ private:
   Statement &statement;
   EquationOp op;
   bool isWhole; // the windows are
+  llvm::ArrayRef<mlir::Value> outer;
 
+  llvm::SetVector<mlir::Value> wanted; // as outer ones
   llvm::SmallVector<Window> windows;
   llvm::SmallVector<FreeIndex> free;
   llvm::SmallVector<Bound> bounds;

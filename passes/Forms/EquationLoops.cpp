@@ -27,7 +27,8 @@ void EquationEmitter::collectFree() {
                     /*isRow=*/true});
   }
   for (unsigned dim = result.numBatch; dim < result.getRank(); ++dim) {
-    if (llvm::is_contained(statement.innerDims, dim))
+    if (llvm::is_contained(statement.innerDims, dim) ||
+        llvm::is_contained(outer, statement.indices[dim]))
       continue;
     if (!llvm::is_contained(statement.timeDims, dim)) {
       free.push_back({statement.indices[dim],
@@ -295,26 +296,43 @@ bool EquationEmitter::isKeptPlain(AffineExpr expr, AffineExpr size,
 }
 
 /// A subscript rest + index, rest being known before the statement runs. Where
-/// a loop over time surrounds it, most of its steps find the window whole.
+/// a loop over time or blocks surrounds it, most of its steps find the window
+/// whole.
 bool EquationEmitter::addWindow(AffineExpr expr, AffineExpr size,
                                 AffineExpr rest, const FreeIndex &index) {
-  bool usesFree = false, usesTime = false;
+  bool usesFree = false, usesTime = false, usesOther = false;
+  SmallVector<Value> blocks;
   rest.walk([&](AffineExpr part) {
     if (!isa<AffineDimExpr>(part)) {
-      usesFree |= isa<AffineSymbolExpr>(part) && !exprs.isSize(part);
+      usesOther |= isa<AffineSymbolExpr>(part) && !exprs.isSize(part);
       return;
     }
     Value value = exprs.getIndex(part);
-    usesFree |= indicesOf.contains(value) && getIndices(value) != 0;
-    usesTime |= llvm::any_of(statement.timeDims, [&](unsigned dim) {
-      return statement.indices[dim] == value;
-    });
+    usesTime |= llvm::is_contained(outer, value) ||
+                llvm::any_of(statement.timeDims, [&](unsigned dim) {
+                  return statement.indices[dim] == value;
+                });
+    if (!indicesOf.contains(value) || getIndices(value) == 0)
+      return;
+    usesFree = true;
+    auto place = llvm::find_if(
+        free, [&](const FreeIndex &other) { return other.index == value; });
+    if (place != free.end() && !place->isReduction && !place->isRow)
+      blocks.push_back(value);
+    else
+      usesOther = true;
   });
   // More places than the dim has: no step finds it whole.
   auto spare = dyn_cast<AffineConstantExpr>(
       exprs.simplify(size - (index.upper - index.lower)));
-  if (!isWhole || usesFree || !usesTime || index.isReduction ||
+  if (!isWhole || usesOther || index.isReduction ||
       (spare && spare.getValue() < 0))
+    return false;
+  bool isBlock =
+      isa<AffineConstantExpr>(exprs.simplify(index.upper - index.lower));
+  if (usesFree && isBlock && statement.timeDims.empty() && !kernel.numRows)
+    wanted.insert_range(blocks);
+  if (usesFree || !usesTime)
     return false;
   for (const Window &window : windows)
     if (window.subscript == expr && window.size == size)

@@ -74,9 +74,7 @@ private:
   Expr exp(Expr a) {
     return context.apply(scale == 1 ? "math.exp" : "math.exp2", {a}, type);
   }
-  Expr scaled(Expr a) {
-    return scale == 1 ? a : context.mul(real(scale), a);
-  }
+  Expr scaled(Expr a) { return scale == 1 ? a : context.mul(real(scale), a); }
   static Exprs concat(std::initializer_list<ArrayRef<Expr>> parts) {
     Exprs all;
     for (ArrayRef<Expr> part : parts)
@@ -468,6 +466,9 @@ TileEmitter::Running TileEmitter::phase(OpBuilder &at, Value count,
                   [&](ArrayRef<Expr> point, ArrayRef<Expr> key) {
                     return read(scores, concat({point, key}));
                   });
+    // The weight of a score that is NaN is NaN, whatever the greatest one is.
+    if (scale != 1 && s.op.getStatistics().empty())
+      most.getDefiningOp()->setAttr("rondo.any_of_nan", builder.getUnitAttr());
     greatest =
         equation(in, ".next", sizes({rowsHere}), [&](ArrayRef<Expr> point) {
           return context.apply("arith.maximumf",

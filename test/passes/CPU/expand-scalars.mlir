@@ -48,6 +48,17 @@ func.func @extrema(%x: f32, %y: f32) -> f32 {
   return %1 : f32
 }
 
+// Where NaN does not matter, it is one instruction.
+// CHECK-LABEL: func.func @any_of_nan(
+// CHECK-SAME:    %[[X:.*]]: f32, %[[Y:.*]]: f32
+// CHECK-NEXT:    %[[C:.*]] = arith.cmpf ogt, %[[X]], %[[Y]] : f32
+// CHECK-NEXT:    %[[M:.*]] = arith.select %[[C]], %[[X]], %[[Y]]
+// CHECK-NEXT:    return %[[M]]
+func.func @any_of_nan(%x: f32, %y: f32) -> f32 {
+  %0 = arith.maximumf %x, %y fastmath<nnan> : f32
+  return %0 : f32
+}
+
 // CHECK-LABEL: func.func @halfs
 // CHECK:         arith.truncf %{{.*}} : f32 to f16
 // CHECK-NOT:     arith.truncf {{.*}} to bf16

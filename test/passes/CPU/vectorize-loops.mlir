@@ -81,8 +81,8 @@ func.func @contract_rows(%q: memref<?xf32>, %s: memref<?x?xf32>, %o: memref<?xf3
 // CHECK:             vector.create_mask
 // CHECK:             arith.select
 // CHECK:           vector.shuffle
-// CHECK:           vector.extract
-// CHECK:           memref.store
+// CHECK:           vector.load {{.*}} vector<4xf32>
+// CHECK:           vector.store {{.*}} vector<4xf32>
 // The rows that are left take one masked vector at a time, not unrolled.
 // CHECK:         scf.for
 // CHECK:           scf.for {{.*}} iter_args
@@ -100,6 +100,32 @@ func.func @dot_rows(%r: memref<?x?xf32>, %h: memref<?xf32>, %o: memref<?xf32>) {
     %0 = arith.mulf %a, %b : f32
     %1 = arith.addf %acc, %0 : f32
     linalg.yield %1 : f32
+  }
+  return
+}
+
+// Short rows that share nothing: the ends of sixteen are computed together.
+
+// CHECK-LABEL: func.func @row_ends
+// CHECK-SAME:    %[[X:[a-z0-9]+]]: memref<?x64xf32>, %[[O:[a-z0-9]+]]: memref<?xf32>
+// CHECK:         scf.for {{.*}} step %c16
+// CHECK:           scf.for {{.*}} step %c16
+// CHECK-COUNT-16:    vector.load %[[X]]
+// CHECK-NOT:         vector.load
+// CHECK:             scf.yield
+// CHECK:           vector.shuffle
+// CHECK-NOT:       memref.store
+// CHECK:           vector.store {{.*}}, %[[O]]{{.*}} vector<16xf32>
+// CHECK:         return
+func.func @row_ends(%x: memref<?x64xf32>, %o: memref<?xf32>) {
+  %least = arith.constant 0xFF800000 : f32
+  linalg.fill ins(%least : f32) outs(%o : memref<?xf32>)
+  linalg.generic {indexing_maps = [affine_map<(r, s) -> (r, s)>, affine_map<(r, s) -> (r)>],
+                  iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<?x64xf32>) outs(%o : memref<?xf32>) {
+  ^bb0(%a: f32, %acc: f32):
+    %0 = arith.maximumf %acc, %a : f32
+    linalg.yield %0 : f32
   }
   return
 }

@@ -11,6 +11,8 @@
 // POWERS:           arith.mulf %{{.*}}, %[[LOG2E]]
 // POWERS:         rondo.equation "o.keys"
 // POWERS-NOT:     math.exp %
+// The greatest score need not be NaN where weights are.
+// POWERS:         rondo.equation "o.most" {{.*}}rondo.any_of_nan
 // POWERS:         rondo.equation "o.decay"
 // POWERS:           math.exp2
 // POWERS:         rondo.equation "o.weights"
