@@ -83,8 +83,9 @@ def SliceColumns : Pass<"tile-slice-columns", "::mlir::gpu::GPUFuncOp"> {
 
     Before: operations on tiles of more than `width` columns. After: the
     operations on the first `width` columns, then those on the next, and sums of
-    the segment dots. A kernel with one segment dot a slice asks for registers
-    for as many blocks as make 16 warps (`tile.blocks`).
+    the segment dots. A kernel with one segment dot a slice, or without any, but
+    with few elements of each matrix in a thread, asks for registers for as many
+    blocks as make 16 warps (`tile.blocks`).
   }];
   let options = [
     Option<"width", "width", "int64_t", "64", "Columns at a time">];

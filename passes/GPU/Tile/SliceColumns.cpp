@@ -189,6 +189,27 @@ int64_t Slicer::run() {
   return columns / width;
 }
 
+/// Whether a thread has few elements of every matrix, and what is loaded is kept
+/// as packed pairs.
+bool isNarrow(gpu::GPUFuncOp kernel, int64_t warps) {
+  constexpr int64_t kElements = 64; // of a thread
+  bool result = false;
+  WalkResult walked = kernel.walk([&](Operation *op) {
+    for (Value value : op->getResults()) {
+      auto type = dyn_cast<TileType>(value.getType());
+      if (!type || !type.isMatrix())
+        continue;
+      bool isLoad = isa<LoadOp>(op);
+      result |= isLoad;
+      if ((isLoad && !type.getElementType().isBF16()) ||
+          type.getRows() * type.getColumns() > kElements * 32 * warps)
+        return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return result && !walked.wasInterrupted();
+}
+
 struct SliceColumns : public rondo::tile::impl::SliceColumnsBase<SliceColumns> {
   using SliceColumnsBase::SliceColumnsBase;
 
@@ -202,13 +223,15 @@ struct SliceColumns : public rondo::tile::impl::SliceColumnsBase<SliceColumns> {
     int64_t numSlices = Slicer(block, width).run();
     numSliced += numSlices > 1;
     // One sum of each slice, and what is computed for it, fits the registers of
-    // two blocks of 8 warps; more would go to memory.
+    // two blocks of 8 warps; more would go to memory. So does what is narrow, and
+    // no such sum.
     int64_t columns = 0;
     for (auto dot : block.getOps<SegmentDotOp>())
       columns += dot.getKeys().getType().getColumns();
     int64_t warps = kernel->getAttrOfType<IntegerAttr>("tile.warps").getInt();
     int64_t slices = std::max<int64_t>(1, numSlices);
-    if (columns && columns <= width * slices && warps < kWarps)
+    bool fits = columns ? columns <= width * slices : isNarrow(kernel, warps);
+    if (fits && warps < kWarps && !kernel->hasAttr("tile.blocks"))
       kernel->setAttr("tile.blocks",
                       Builder(kernel).getI64IntegerAttr(kWarps / warps));
   }

@@ -55,4 +55,35 @@ gpu.module @m {
     tile.store %s, %o[%c0, %c0] rows 0 below %c64 columns 1 below %c64 : !tile.tile<64x64xf32>, memref<?x?xf32>
     gpu.return
   }
+
+  // Without segment dots: registers for four blocks, where matrices are narrow.
+  // CHECK-LABEL: gpu.func @narrow
+  // CHECK-SAME: tile.blocks = 4
+  gpu.func @narrow(%m: memref<?x?xbf16>, %o: memref<?x?xf32>, %n: index) kernel attributes {tile.warps = 4 : i64} {
+    %c0 = arith.constant 0 : index
+    %k = tile.load %m[%c0, %c0] rows 0 below %n columns 1 below %n : memref<?x?xbf16> -> !tile.tile<64x64xbf16>
+    %z = tile.map -> !tile.tile<64x64xf32> {
+    ^bb0(%r: index, %c: index):
+      %0 = arith.constant 0.0 : f32
+      tile.yield %0 : f32
+    }
+    %s = tile.dot %k, %k, %z transpose_right : !tile.tile<64x64xbf16>, !tile.tile<64x64xbf16>, !tile.tile<64x64xf32>
+    tile.store %s, %o[%c0, %c0] rows 0 below %n columns 1 below %n : !tile.tile<64x64xf32>, memref<?x?xf32>
+    gpu.return
+  }
+
+  // CHECK-LABEL: gpu.func @wide
+  // CHECK-NOT: tile.blocks
+  gpu.func @wide(%m: memref<?x?xbf16>, %o: memref<?x?xf32>, %n: index) kernel attributes {tile.warps = 4 : i64} {
+    %c0 = arith.constant 0 : index
+    %k = tile.load %m[%c0, %c0] rows 0 below %n columns 1 below %n : memref<?x?xbf16> -> !tile.tile<128x64xbf16>
+    %z = tile.map -> !tile.tile<128x128xf32> {
+    ^bb0(%r: index, %c: index):
+      %0 = arith.constant 0.0 : f32
+      tile.yield %0 : f32
+    }
+    %s = tile.dot %k, %k, %z transpose_right : !tile.tile<128x64xbf16>, !tile.tile<128x64xbf16>, !tile.tile<128x128xf32>
+    tile.store %s, %o[%c0, %c0] rows 0 below %n columns 1 below %n : !tile.tile<128x128xf32>, memref<?x?xf32>
+    gpu.return
+  }
 }
