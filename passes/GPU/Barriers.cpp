@@ -21,6 +21,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "passes/GPU/ThreadLoops.h"
 
 using namespace mlir;
@@ -112,9 +113,6 @@ static Value findRoot(Value memref, SmallVectorImpl<int64_t> &place,
       memref = view.getSource();
     } else if (auto cast = dyn_cast_or_null<memref::CastOp>(op)) {
       memref = cast.getSource();
-    } else if (auto cast = dyn_cast_or_null<memref::ReinterpretCastOp>(op)) {
-      place.assign(place.size(), -1);
-      memref = cast.getSource();
     } else if (auto view = dyn_cast_or_null<memref::ViewOp>(op)) {
       if (!offset)
         offset = view.getByteShift();
@@ -129,6 +127,10 @@ static Value findRoot(Value memref, SmallVectorImpl<int64_t> &place,
         input = from->getOperand(0);
       }
       return input;
+    } else if (auto view = dyn_cast_or_null<ViewLikeOpInterface>(op)) {
+      // Other dims: a reshape, a cast.
+      place.assign(place.size(), -1);
+      memref = view.getViewSource();
     } else {
       return memref;
     }

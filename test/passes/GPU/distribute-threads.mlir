@@ -1,6 +1,8 @@
 // RUN: rondo-opt %s --rondo-distribute-threads --canonicalize | FileCheck %s
 
 #id = affine_map<(d0) -> (d0)>
+#id2 = affine_map<(d0, d1) -> (d0, d1)>
+#swap = affine_map<(d0, d1) -> (d1, d0)>
 
 gpu.module @kernels {
   // Neighbouring threads, neighbouring elements. The second op reads what
@@ -31,6 +33,29 @@ gpu.module @kernels {
     }
     linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
         ins(%z : memref<?xf32>) outs(%x : memref<?xf32>) {
+    ^bb0(%a: f32, %b: f32):
+      linalg.yield %a : f32
+    }
+    gpu.return
+  }
+
+  // A reshaped buffer is the same memory, in which other threads have elements.
+  // CHECK-LABEL: gpu.func @reshaped
+  // CHECK: scf.for
+  // CHECK: gpu.barrier
+  // CHECK: scf.for
+  gpu.func @reshaped(%x: memref<64x64xf32>, %y: memref<4096xf32>, %workspace: memref<?xi8>) kernel
+      attributes {known_block_size = array<i32: 256, 1, 1>} {
+    %c0 = arith.constant 0 : index
+    %buffer = memref.view %workspace[%c0][] : memref<?xi8> to memref<64x64xf32>
+    linalg.generic {indexing_maps = [#swap, #id2], iterator_types = ["parallel", "parallel"]}
+        ins(%x : memref<64x64xf32>) outs(%buffer : memref<64x64xf32>) {
+    ^bb0(%a: f32, %b: f32):
+      linalg.yield %a : f32
+    }
+    %flat = memref.collapse_shape %buffer [[0, 1]] : memref<64x64xf32> into memref<4096xf32>
+    linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+        ins(%flat : memref<4096xf32>) outs(%y : memref<4096xf32>) {
     ^bb0(%a: f32, %b: f32):
       linalg.yield %a : f32
     }
