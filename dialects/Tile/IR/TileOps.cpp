@@ -84,14 +84,20 @@ LogicalResult WaitOp::verify() {
   return success();
 }
 
+static LogicalResult verifyStage(Operation *op, BufferType buffer,
+                                 TileType tile) {
+  if (buffer.getRows() == tile.getRows() &&
+      buffer.getColumns() == tile.getColumns() &&
+      buffer.getElementType() == tile.getElementType())
+    return success();
+  return op->emitOpError("has a tile that is not a stage of ") << buffer;
+}
+
 LogicalResult ViewOp::verify() {
   // view_c1
-  BufferType buffer = getBuffer().getType();
   TileType tile = tileOf(getResult());
-  if (buffer.getRows() != tile.getRows() ||
-      buffer.getColumns() != tile.getColumns() ||
-      buffer.getElementType() != tile.getElementType())
-    return emitOpError("has a tile that is not a stage of ") << buffer;
+  if (failed(verifyStage(*this, getBuffer().getType(), tile)))
+    return failure();
   Layout layout = tile.isMatrix()   ? Layout::Shared
                   : tile.isVector() ? Layout::Lanes
                                     : Layout::Uniform;
@@ -153,13 +159,7 @@ LogicalResult MarkOp::verify() {
 
 LogicalResult PutOp::verify() {
   // put_c1
-  BufferType buffer = getBuffer().getType();
-  TileType tile = tileOf(getValue());
-  if (buffer.getRows() != tile.getRows() ||
-      buffer.getColumns() != tile.getColumns() ||
-      buffer.getElementType() != tile.getElementType())
-    return emitOpError("has a tile that is not a stage of ") << buffer;
-  return success();
+  return verifyStage(*this, getBuffer().getType(), tileOf(getValue()));
 }
 
 //===----------------------------------------------------------------------===//

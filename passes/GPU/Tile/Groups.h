@@ -40,13 +40,17 @@ private:
   const char *classify();
   const char *chooseStages(int64_t memory);
   unsigned usersOf(mlir::Operation *op);
-  bool computes(mlir::Operation *op, bool isVector);
   bool isHandedOn(mlir::Operation *op);
 
   mlir::scf::ForOp loop;
   llvm::DenseMap<mlir::Operation *, unsigned> groups;
 };
 
+/// Whether the operation is a scan down the rows of a matrix.
+bool isMatrixScan(mlir::Operation *op);
+/// Whether there is a product in what leads, in a step, to a matrix, or more
+/// than pointwise computation in what leads to a vector.
+bool computes(mlir::scf::ForOp loop, mlir::Operation *op, bool isVector);
 /// Whether a scalar of a loop depends on its index and outer values only.
 bool isEarly(mlir::scf::ForOp loop, mlir::Value value);
 /// The load at another step, with nothing in it unless `runs` (null: it does).

@@ -27,21 +27,19 @@ unsigned LoopParts::usersOf(Operation *op) {
   return result;
 }
 
-static bool isMatrixScan(Operation *op) {
+bool rondo::tile::isMatrixScan(Operation *op) {
   auto scan = dyn_cast<ScanOp>(op);
   return scan && scan.getType().isMatrix();
 }
 
-/// Whether there is a product in what leads to a matrix, or more than pointwise
-/// computation in what leads to a vector.
-bool LoopParts::computes(Operation *op, bool isVector) {
+bool rondo::tile::computes(scf::ForOp loop, Operation *op, bool isVector) {
   if (isa<DotOp, InvertOp, SegmentDotOp>(op) || isMatrixScan(op) ||
       (isVector && isa<ReduceOp, ScanOp, SegmentProductOp>(op)))
     return true;
   return llvm::any_of(op->getOperands(), [&](Value operand) {
     Operation *source = operand.getDefiningOp();
     return source && source->getBlock() == loop.getBody() &&
-           computes(source, isVector);
+           computes(loop, source, isVector);
   });
 }
 
@@ -54,7 +52,8 @@ static bool canPass(Value value) {
 
 bool LoopParts::isHandedOn(Operation *op) {
   return op->getNumResults() == 1 && canPass(op->getResult(0)) &&
-         computes(op, !cast<TileType>(op->getResult(0).getType()).isMatrix());
+         computes(loop, op,
+                  !cast<TileType>(op->getResult(0).getType()).isMatrix());
 }
 
 /// Whether a map only rounds.

@@ -37,7 +37,6 @@ public:
 private:
   bool find();
   bool isLocal(Operation *op);
-  bool computes(Operation *op, bool isVector);
   void gatherVectors();
   Value place(OpBuilder &at, Value value, ValueRange arguments,
               IRMapping &known);
@@ -116,24 +115,6 @@ bool Splitter::isLocal(Operation *op) {
           check(operand);
   });
   return local[op] = result;
-}
-
-static bool isMatrixScan(Operation *op) {
-  auto scan = dyn_cast<ScanOp>(op);
-  return scan && scan.getType().isMatrix();
-}
-
-/// Whether there is a product in what leads to a matrix, or more than pointwise
-/// computation in what leads to a vector.
-bool Splitter::computes(Operation *op, bool isVector) {
-  if (isa<DotOp, InvertOp, SegmentDotOp>(op) || isMatrixScan(op) ||
-      (isVector && isa<ReduceOp, ScanOp, SegmentProductOp>(op)))
-    return true;
-  return llvm::any_of(op->getOperands(), [&](Value operand) {
-    Operation *source = operand.getDefiningOp();
-    return source && source->getBlock() == loop.getBody() &&
-           computes(source, isVector);
-  });
 }
 
 /// A scalar of the kernel, in terms of other values of its arguments.
@@ -349,7 +330,8 @@ bool Splitter::run() {
     auto type = op.getNumResults() == 1
                     ? dyn_cast<TileType>(op.getResult(0).getType())
                     : TileType();
-    if (!type || (!gathered.contains(&op) && !computes(&op, !type.isMatrix()))) {
+    if (!type || (!gathered.contains(&op) &&
+                  !computes(loop, &op, !type.isMatrix()))) {
       stays.insert(&op);
       continue;
     }
