@@ -17,7 +17,7 @@
 
 where the error is relative to the largest value of a tensor. When one is
 larger, the interpreter says whether the program is to blame: if rounding its
-arguments in the same precision changes the results as much, it is
+arguments and functions in the same precision changes the results as much, it is
 ill-conditioned, and no claim is made. Integers and conditions are equal, except
 where that rounding changes them, as it does comparisons of equal numbers, or
 where the defect that Newton's method may leave does."""
@@ -37,7 +37,7 @@ import cases
 import draw
 import safetensors
 from evaluate import Evaluator
-from program import REAL, binary, file_text, number
+from program import REAL, Node, binary, file_text, number
 
 # mode: (tolerance, relative rounding of results, of arithmetic); 1 + 2^-53 is 1
 # in f64, and moves nothing
@@ -366,8 +366,8 @@ class Checker:
         return safetensors.read(out)
 
     def is_ill_conditioned(self, kernel, case, names, found, mode):
-        """Whether rounding the arguments and the values of equations explains
-        the differences."""
+        """Whether rounding the arguments and the values of equations and
+        functions explains the differences."""
         _, rounding, unit = MODES[mode]
         spread = {name: 0.0 for name in names}
         changed = {name: False for name in names}
@@ -413,12 +413,21 @@ class Checker:
         return True
 
     def move(self, kernel, unit, defect, rng):
-        """Every real equation off by one rounding, and by `defect`."""
+        """Every real equation and function off by one rounding, equations by
+        `defect` too."""
+        def rounded(value):
+            return binary("*", value, number(
+                1 + float(unit * rng.choice([-1.0, 1.0]))))
+
         moved = copy.deepcopy(kernel)
         for e in moved.equations:
+            for node in list(e.expr.walk()):
+                node.args = [
+                    rounded(arg) if isinstance(arg, Node) and
+                    arg.op == "call" and arg.kind == REAL and not arg.exact
+                    else arg for arg in node.args]
             if moved.tensors[e.tensor].kind == REAL:
-                e.expr = binary("*", e.expr, number(
-                    1 + float(unit * rng.choice([-1.0, 1.0]))))
+                e.expr = rounded(e.expr)
                 if defect:
                     e.expr = binary("+", e.expr, number(
                         float(defect * rng.choice([-1.0, 1.0]))))
