@@ -6,6 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Forms/ChunkedStructure.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "passes/Algebra/Inline.h"
 
 using namespace mlir;
 using namespace rondo;
@@ -38,6 +41,8 @@ private:
     return node->kind == Kind::Read && node->value == op.getHistory(0);
   }
 
+  bool scalesInput(EquationOp equation);
+  Expr withInputs(Expr expr, EquationOp equation);
   bool findConsumers();
   bool findTimeIndex(Readout &readout, Expr read);
   bool addConsumer(EquationOp consumer);
@@ -61,6 +66,53 @@ private:
   StateStructure state;
   std::optional<SmallVector<unsigned>> contracted; // dims i
 };
+
+//===----------------------------------------------------------------------===//
+// Operands of products
+//===----------------------------------------------------------------------===//
+
+/// Whether the equation multiplies a tensor of a narrow type by what has fewer
+/// indices: a normalised key, for instance.
+bool Finder::scalesInput(EquationOp equation) {
+  if (equation.getCombiner())
+    return false;
+  SmallVector<Expr> indices;
+  for (BlockArgument each : equation.getParallelIndices())
+    indices.push_back(context.leaf(each));
+  Expr value = Importer(context).instantiate(equation, indices);
+  SmallVector<Expr> all = factors(context, value);
+  unsigned width = equation.getScalarType().getIntOrFloatBitWidth();
+  auto isOnlyOneWith = [&](Expr factor, Expr own) {
+    return llvm::all_of(
+        all, [&](Expr e) { return usesAny(e, own) == (e == factor); });
+  };
+  return all.size() > 1 && llvm::any_of(all, [&](Expr factor) {
+    return factor->kind == Kind::Read && !factor->fallback &&
+           getElementTypeOrSelf(factor->value.getType())
+                   .getIntOrFloatBitWidth() < width &&
+           llvm::any_of(indices,
+                        [&](Expr own) { return isOnlyOneWith(factor, own); });
+  });
+}
+
+/// `expr`, a value of `equation`, with such equations inlined. Operands of
+/// products may be rounded to the narrow type, which the input has already; its
+/// factors then scale the other operand, or the product.
+Expr Finder::withInputs(Expr expr, EquationOp equation) {
+  return inlineReads(
+      context, expr,
+      [&](Expr index) -> Value {
+        if (index->kind == Kind::Variable)
+          return matchPattern(index->variable->lower, m_Zero())
+                     ? index->variable->upper
+                     : Value();
+        if (index == result.time)
+          return op.getSizes()[0];
+        return index->kind == Kind::Value ? extentOf(equation, index->value)
+                                          : Value();
+      },
+      [&](Expr, EquationOp each) { return scalesInput(each); });
+}
 
 //===----------------------------------------------------------------------===//
 // What reads the state later
@@ -197,7 +249,8 @@ bool Finder::addConsumer(EquationOp consumer) {
   SmallVector<Expr> indices;
   for (BlockArgument index : consumer.getParallelIndices())
     indices.push_back(context.leaf(index));
-  Expr value = Importer(context).instantiate(consumer, indices);
+  Expr value =
+      withInputs(Importer(context).instantiate(consumer, indices), consumer);
   std::optional<Affine> affine =
       linearize(context, value, [&](Expr e) { return isHistory(e); });
   if (!affine)
@@ -319,7 +372,8 @@ bool Finder::addTerm(const LinearTerm &term) {
 }
 
 bool Finder::findTransition() {
-  std::optional<Affine> affine = linearize(context, state.value, [&](Expr e) {
+  Expr value = withInputs(state.value, result.state);
+  std::optional<Affine> affine = linearize(context, value, [&](Expr e) {
     auto argument = e->kind == Kind::Read ? dyn_cast<BlockArgument>(e->value)
                                           : BlockArgument();
     return argument && argument.getOwner() == &op.getBlock();

@@ -16,6 +16,9 @@
 //
 //   o[t, j]    = z[t, j] sum over i of q[t, i] S[t, i, j]   (or S[t-1, i, j]).
 //
+// Where c, x or q is an input of a narrow type times what lacks dims i, it is
+// the input alone, an operand that needs no rounding: normalised keys.
+//
 // i and j stand for any number of dims, also none; a may be 1. Linear
 // attention, retention, GLA, DeltaNet, Gated DeltaNet, KDA, RWKV-6/7,
 // DeltaProduct, mLSTM's states and TTT are of this class; nothing here knows

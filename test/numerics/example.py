@@ -22,9 +22,18 @@ import numpy as np
 EXAMPLES = {}
 
 
-def unit_rows(rng, shape):
-    x = rng.standard_normal(shape)
+def to_unit(x):
     return x / np.sqrt((x * x).sum(-1, keepdims=True) + 1e-12)
+
+
+def unit_rows(rng, shape):
+    return to_unit(rng.standard_normal(shape))
+
+
+def few(rng, shape):
+    """Rows in four directions, as keys of like words are."""
+    return rng.standard_normal((*shape[:-1], 4)) @ \
+        rng.standard_normal((4, shape[-1]))
 
 
 def extreme(rng, shape):
@@ -64,6 +73,10 @@ KINDS = {
     "above1": lambda rng, shape: rng.uniform(1.2, 5.0, shape),
     "around1": lambda rng, shape: 1 + 0.2 * rng.standard_normal(shape),
     "keys": unit_rows,
+    "few": few,
+    "few keys": lambda rng, shape: to_unit(few(rng, shape)),
+    "no decay": lambda rng, shape: -1e-4 * rng.random(shape),
+    "ones": lambda rng, shape: np.ones(shape),
     "weights": weights,
     "extreme": extreme,
     "wild": wild,
@@ -97,7 +110,7 @@ class Tensors:
 class Example:
 
     def __init__(self, formula, args, init, split, sizes, override, modes,
-                 long, kernel, loosen):
+                 long, kernel, loosen, chunks):
         self.name = formula.__name__
         self.formula = formula
         self.fixed = set()  # arguments with a dtype of their own, f32
@@ -106,6 +119,7 @@ class Example:
         self.split = split  # where a sequence may be cut: multiples of it
         self.sizes = sizes  # those that are not drawn
         self.override = override  # kinds of arguments in the extreme cases
+        self.chunks = chunks  # such kinds by title, for a few long chunks
         self.modes = modes
         self.long = long  # cheap enough for T = 4096
         self.kernel = kernel  # None: the file holds one
@@ -140,8 +154,8 @@ class Example:
             sizes[name] = size(rng) if callable(size) else size
         return sizes
 
-    def draw(self, rng, sizes, extreme=False, initial=False):
-        """{name: array}"""
+    def draw(self, rng, sizes, kinds=None, initial=False):
+        """{name: array}, `kinds` in place of the declared ones"""
         tensors = {}
         wanted = dict(self.args)
         if initial:
@@ -150,8 +164,7 @@ class Example:
         for name, (dims, kind) in wanted.items():
             shape = [sizes["H"] // sizes["G"] if dim == "H/G" else
                      int(dim) if dim.isdigit() else sizes[dim] for dim in dims]
-            if extreme:
-                kind = self.override.get(name, kind)
+            kind = (kinds or {}).get(name, kind)
             tensors[name] = np.asarray(KINDS[kind](rng, shape))
             if kind in INTEGERS:
                 tensors[name] = tensors[name].astype(np.int32)
@@ -173,12 +186,13 @@ ALL_MODES = ("reference", "f32", "chunked", "newton", "scan", "f64", "bf16", "f1
 
 
 def example(args, init="", split=None, sizes=None, override=None,
-            modes=ALL_MODES, long=False, kernel=None, loosen=1):
+            modes=ALL_MODES, long=False, kernel=None, loosen=1, chunks=None):
 
     def register(formula):
         EXAMPLES[formula.__name__] = Example(formula, args, init, split,
                                              sizes or {}, override or {}, modes,
-                                             long, kernel, loosen)
+                                             long, kernel, loosen,
+                                             chunks or {})
         return formula
 
     return register

@@ -49,6 +49,7 @@ LENGTHS = [0, 1, 2, 15, 16, 17, 31, 37]
 BLOCKS = [63, 64, 65, 130]
 LONG = 4096
 SMALL = {"B": 1, "G": 1, "H": 1, "K": 5, "V": 3, "D": 9, "N": 4, "P": 5, "M": 3}
+CHUNKS = {"B": 1, "G": 1, "H": 1, "K": 64, "V": 16, "T": 256}
 # Around the blocks of rows that share matrices.
 BATCHES = [4, 5, 7, 8, 9, 16, 17, 35]
 SPLITS = [(0, 9), (1, 16), (16, 17), (32, 5)]
@@ -200,7 +201,7 @@ class Suite:
         self.fail(title, reason, command)
         return False
 
-    def draw(self, title, time, seed, extreme=False, initial=False, sizes=None):
+    def draw(self, title, time, seed, kinds=None, initial=False, sizes=None):
         """A case with inputs that depend on its title only."""
         example = self.example
         key = "%s %s %d" % (example.name, title, seed)
@@ -208,7 +209,7 @@ class Suite:
         values = example.draw_sizes(rng, time)
         values.update({name: size for name, size in (sizes or {}).items()
                        if name in values and name not in example.sizes})
-        tensors = example.draw(rng, values, extreme, initial)
+        tensors = example.draw(rng, values, kinds, initial)
         return values, {
             name: round_to(x, "f32" if name in example.fixed else self.mode)
             for name, x in tensors.items()}
@@ -272,7 +273,7 @@ class Suite:
         tolerance = TOLERANCE[self.mode] * self.example.loosen
         kinds = [("long", {})]
         if self.example.override:
-            kinds.append(("long and extreme", {"extreme": True}))
+            kinds.append(("long and extreme", {"kinds": self.example.override}))
         for title, how in kinds:
             self.case(title, self.options.long, tolerance, sizes=SMALL, **how)
 
@@ -298,7 +299,9 @@ class Suite:
         self.case("wide", 19, tolerance, sizes={
             "B": 2, "K": 33, "V": 40, "D": 67, "N": 32, "P": 64, "E": 48})
         if example.override:
-            self.case("extreme", 33, tolerance, extreme=True)
+            self.case("extreme", 33, tolerance, kinds=example.override)
+        for title, kinds in example.chunks.items():
+            self.case(title, CHUNKS["T"], tolerance, sizes=CHUNKS, kinds=kinds)
         if example.init:
             self.case("initial states", 18, tolerance, initial=True)
         if example.long and self.mode in ("f32", "bf16", "chunked",

@@ -88,7 +88,7 @@ def rwkv7(a):
 
 
 @example("q k: B T H K; v: B T H V; beta: B T H unit", init="S: B H K V",
-         split=1)
+         split=1, chunks={"few keys": {"k": "few", "beta": "ones"}})
 def delta_net(a):
     S, o = a.initial("S", "B", "H", "K", "V"), []
     for t in range(a.size["T"]):
@@ -102,7 +102,8 @@ def delta_net(a):
 
 @example("q: B T H K; k: B T H K keys; g: B T H K decay; v: B T H V;"
          "beta: B T H unit", init="S: B H K V", split=1,
-         override={"g": "extreme"}, long=True)
+         override={"g": "extreme"}, long=True, chunks={
+             "few keys": {"k": "few keys", "beta": "ones", "g": "no decay"}})
 def kda(a):
     S, o = a.initial("S", "B", "H", "K", "V"), []
     for t in range(a.size["T"]):

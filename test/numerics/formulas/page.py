@@ -35,7 +35,8 @@ def selective_scan(a):
 
 @example("q: B T H K; k: B T H K keys; v: B T H V; g: B T H decay;"
          "beta: B T H unit", init="S: B H K V", split=1,
-         override={"g": "extreme"}, long=True)
+         override={"g": "extreme"}, long=True, chunks={
+             "few keys": {"k": "few keys", "beta": "ones", "g": "no decay"}})
 def gated_delta(a):
     S, o = a.initial("S", "B", "H", "K", "V"), []
     for t in range(a.size["T"]):
