@@ -4,6 +4,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
+//
+// Rows of arguments are read where they are by what reads them once. What a
+// step copies from one buffer to another, as the values that a system has for
+// its solution, is read in the first one, if that still holds it.
+//
+//===----------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -12,6 +18,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "passes/CPU/Buffers.h"
 #include "passes/CPU/Passes.h"
 
 namespace rondo::cpu {
@@ -21,6 +28,7 @@ namespace rondo::cpu {
 
 using namespace mlir;
 using namespace rondo;
+using namespace rondo::cpu;
 
 namespace {
 
@@ -58,14 +66,18 @@ static void moveBefore(Value value, scf::IfOp test) {
   def->moveBefore(test);
 }
 
+static bool isCopy(linalg::GenericOp op) {
+  return op.getInputs().size() == 1 && op.getOutputs().size() == 1 &&
+         op.getNumReductionLoops() == 0 &&
+         llvm::all_of(op.getIndexingMapsArray(),
+                      [](AffineMap map) { return map.isIdentity(); }) &&
+         op.getBody()->getTerminator()->getOperand(0) ==
+             op.getBody()->getArgument(0);
+}
+
 /// The copy that `op` is, in the `then` block of `test`.
 static std::optional<Copy> matchCopy(scf::IfOp test, linalg::GenericOp op) {
-  if (op.getInputs().size() != 1 || op.getOutputs().size() != 1 ||
-      op.getNumReductionLoops() > 0 ||
-      !llvm::all_of(op.getIndexingMapsArray(),
-                    [](AffineMap map) { return map.isIdentity(); }) ||
-      op.getBody()->getTerminator()->getOperand(0) !=
-          op.getBody()->getArgument(0))
+  if (!isCopy(op))
     return std::nullopt;
   Copy copy{test, op, {}, op.getOutputs()[0], {}};
   copy.rows = op.getInputs()[0].getDefiningOp<memref::SubViewOp>();
@@ -170,6 +182,100 @@ static void forward(Copy &copy) {
   copy.op.erase();
 }
 
+//===----------------------------------------------------------------------===//
+// From buffer to buffer
+//===----------------------------------------------------------------------===//
+
+/// The ops behind a copy, in its block, in which views of what it fills are
+/// read; false if there is any other use.
+static bool collectReaders(Value view, linalg::GenericOp copy,
+                           SmallVectorImpl<Operation *> &readers) {
+  return llvm::all_of(view.getUses(), [&](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (user == copy)
+      return true;
+    Operation *inBlock = copy->getBlock()->findAncestorOpInBlock(*user);
+    if (!inBlock || !copy->isBeforeInBlock(inBlock))
+      return false;
+    if (isa<memref::SubViewOp>(user))
+      return collectReaders(user->getResult(0), copy, readers);
+    readers.push_back(inBlock);
+    auto op = dyn_cast<linalg::LinalgOp>(user);
+    return isa<memref::LoadOp>(user) || (op && !op.isDpsInit(&use));
+  });
+}
+
+/// Whether an op, or one in it, may write to what is behind a view.
+static bool mayWrite(Operation *op, Value view) {
+  return op
+      ->walk([&](Operation *inner) {
+        if (auto linalgOp = dyn_cast<linalg::LinalgOp>(inner))
+          return llvm::any_of(
+                     linalgOp.getDpsInits(),
+                     [&](Value init) { return mayOverlap(init, view); })
+                     ? WalkResult::interrupt()
+                     : WalkResult::advance();
+        if (auto store = dyn_cast<memref::StoreOp>(inner))
+          return mayOverlap(store.getMemRef(), view) ? WalkResult::interrupt()
+                                                     : WalkResult::advance();
+        bool isKnown =
+            isPure(inner) || isa<memref::LoadOp, scf::ForOp, scf::IfOp,
+                                 scf::YieldOp, linalg::YieldOp>(inner);
+        return isKnown ? WalkResult::advance() : WalkResult::interrupt();
+      })
+      .wasInterrupted();
+}
+
+/// Whether the buffer that a copy fills holds nothing else, and what it copies
+/// stays as it is until the last read.
+static bool isNeedless(linalg::GenericOp op) {
+  if (!isCopy(op) || op->getParentOfType<scf::IfOp>())
+    return false;
+  Value source = op.getInputs()[0], target = op.getOutputs()[0];
+  auto type = dyn_cast<MemRefType>(source.getType());
+  SmallVector<Value> roots;
+  if (!type || type.getElementType() !=
+                   cast<MemRefType>(target.getType()).getElementType())
+    return false;
+  collectRoots(source, roots);
+  if (!target.getDefiningOp<memref::ViewOp>() || roots.size() != 1 ||
+      !roots[0].getDefiningOp<memref::ViewOp>() || roots[0] == target)
+    return false;
+  SmallVector<Operation *> readers;
+  if (!collectReaders(target, op, readers) || readers.empty())
+    return false;
+  Operation *last = readers.front();
+  for (Operation *reader : readers)
+    if (last->isBeforeInBlock(reader))
+      last = reader;
+  for (Operation *next = op; next != last;) {
+    next = next->getNextNode();
+    if (mayWrite(next, source))
+      return false;
+  }
+  return true;
+}
+
+/// Makes all views of `from` views of `to`, which has the same elements.
+static void replaceViews(Value from, Value to) {
+  for (OpOperand &use : llvm::make_early_inc_range(from.getUses())) {
+    auto view = dyn_cast<memref::SubViewOp>(use.getOwner());
+    if (!view) {
+      use.set(to);
+      continue;
+    }
+    OpBuilder builder(view);
+    auto type = cast<MemRefType>(memref::SubViewOp::inferRankReducedResultType(
+        view.getType().getShape(), cast<MemRefType>(to.getType()),
+        view.getMixedOffsets(), view.getMixedSizes(), view.getMixedStrides()));
+    auto other = memref::SubViewOp::create(
+        builder, view.getLoc(), type, to, view.getMixedOffsets(),
+        view.getMixedSizes(), view.getMixedStrides());
+    replaceViews(view, other);
+    view.erase();
+  }
+}
+
 void ForwardCopies::runOnOperation() {
   SmallVector<Copy> copies;
   getOperation().walk([&](scf::IfOp test) {
@@ -184,4 +290,14 @@ void ForwardCopies::runOnOperation() {
   for (Copy &copy : copies)
     forward(copy);
   numForwarded += copies.size();
+  SmallVector<linalg::GenericOp> ops;
+  getOperation().walk([&](linalg::GenericOp op) { ops.push_back(op); });
+  for (linalg::GenericOp op : ops) {
+    if (!isNeedless(op))
+      continue;
+    Value source = op.getInputs()[0], target = op.getOutputs()[0];
+    op.erase();
+    replaceViews(target, source);
+    ++numForwarded;
+  }
 }

@@ -37,6 +37,9 @@ def ForwardCopies : Pass<"rondo-forward-copies", "::mlir::ModuleOp"> {
     %either = arith.select %whole, %rows, %buffer
     linalg.generic ins(%either) ..
     ```
+
+    A copy of one buffer in another, which holds nothing else, is left out where
+    the first one stays as it is until the last read of the second.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::memref::MemRefDialect"];

@@ -173,7 +173,8 @@ private:
   void emitQueries();
   bool isSolved(unsigned write);
   Values emitValues(OpBuilder &at, Expr c, Value past);
-  Value emitSystem(OpBuilder &at, Expr c, Value past, ArrayRef<Value> known);
+  Value emitSystem(OpBuilder &at, Expr c, Value past, ArrayRef<Value> known,
+                   Body own);
   Values emitRows(OpBuilder &at, Expr c, Value past, ArrayRef<Value> frozen);
   Value sumWithin(OpBuilder &at, const Scores &scores, Value values,
                   ArrayRef<Expr> outer);

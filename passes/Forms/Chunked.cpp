@@ -139,6 +139,16 @@ Value ChunkEmitter::chunkTensor(OpBuilder &at, const Twine &suffix, Expr expr,
     for (auto [leaf, value] : llvm::zip_equal(leaves, at))
       if (leaf)
         here[leaf] = value;
+    // A decay that is known is not computed again.
+    if (decay && !inBlocks && (withLeft || !isDiagonal())) {
+      ArrayRef<Expr> outer = at.take_front(numBatch + 1);
+      here[s.decay] =
+          isDiagonal()
+              ? read(decay, concat({outer,
+                                    {blockOf(r), inBlock(r)},
+                                    at.slice(numBatch + 2, s.left.size())}))
+              : read(decay, concat({outer, {r}}));
+    }
     return context.select(less(step, context.leaf(length)),
                           context.substitute(expr, here), real(padding));
   });
@@ -220,27 +230,33 @@ ChunkEmitter::Values ChunkEmitter::emitValues(OpBuilder &at, Expr c,
   if (!queries.empty() && !solved)
     return emitRows(at, c, past, frozen);
   // w_m and what it gets from frozen reads.
+  auto getKnown = [&](unsigned m, ArrayRef<Expr> at) {
+    Exprs point =
+        concat({at.take_front(numBatch), {c}, at.drop_front(numBatch)});
+    Expr total = read(rights[m], point);
+    for (unsigned n = 0; n < s.reads.size(); ++n)
+      if (feedback[m][n] && frozen[n])
+        total = context.add(total, context.mul(read(feedback[m][n], point),
+                                               read(frozen[n], at)));
+    return total;
+  };
   Values known;
-  for (unsigned m = 0; m < lefts.size(); ++m) {
-    known.push_back(equation(at, "w", extents, [&](ArrayRef<Expr> at) {
-      Exprs point =
-          concat({at.take_front(numBatch), {c}, at.drop_front(numBatch)});
-      Expr total = read(rights[m], point);
-      for (unsigned n = 0; n < s.reads.size(); ++n)
-        if (feedback[m][n] && frozen[n])
-          total = context.add(total, context.mul(read(feedback[m][n], point),
-                                                 read(frozen[n], at)));
-      return total;
-    }));
-  }
+  for (unsigned m = 0; m < lefts.size(); ++m)
+    known.push_back(solved == m ? Value()
+                                : equation(at, "w", extents,
+                                           [&](ArrayRef<Expr> at) {
+                                             return getKnown(m, at);
+                                           }));
   if (solved)
-    known[*solved] = emitSystem(at, c, past, known);
+    known[*solved] = emitSystem(at, c, past, known, [&](ArrayRef<Expr> at) {
+      return getKnown(*solved, at);
+    });
   return known;
 }
 
-/// U = B - L U with L = -b (c . x) D.
+/// U = B - L U with L = -b (c . x) D; `own` is what B has of this chunk.
 Value ChunkEmitter::emitSystem(OpBuilder &at, Expr c, Value past,
-                               ArrayRef<Value> known) {
+                               ArrayRef<Value> known, Body own) {
   Values extents = sizes({chunkSize, rightSizes});
   Value start =
       sum(at, "start", extents, leftSizes,
@@ -269,7 +285,7 @@ Value ChunkEmitter::emitSystem(OpBuilder &at, Expr c, Value past,
   Value right = equation(at, "right", extents, [&](ArrayRef<Expr> at) {
     Exprs outer = concat({at.take_front(numBatch), {c}});
     Expr total =
-        context.sub(read(known[*solved], at),
+        context.sub(own(at),
                     scaleStart(read(start, at), outer, at[numBatch], true));
     for (Value term : terms)
       total = context.sub(total, read(term, at));
