@@ -142,11 +142,24 @@ Failure Compiler::parseIR() {
   return simplifyModel();
 }
 
+/// Bytes of shared memory that a block may have on each of the chips.
+static int64_t getSharedBytes(ArrayRef<std::string> chips) {
+  int64_t memory = std::numeric_limits<int64_t>::max();
+  for (const std::string &chip : chips)
+    memory = std::min<int64_t>(memory, rondo::gpu::findChip(chip)->sharedBytes);
+  return memory;
+}
+
 /// Kernels of their own for what is pointwise in its channels; Newton's method
 /// on devices is of this kind only, with up to 64 segments of 8 steps.
 static Failure addChannelKernels(Compiler &compiler, OpPassManager &passes) {
   const CompileOptions &options = compiler.getOptions();
+  auto chips = parseChips(options.archs);
+  if (!chips)
+    return compiler.fail(Failure::Environment,
+                         llvm::toString(chips.takeError()));
   ToChannelKernelsOptions channels;
+  channels.memory = getSharedBytes(*chips);
   if (options.form != Form::Newton) {
     if (options.form)
       channels.form = stringifyForm(*options.form).str();
@@ -455,9 +468,7 @@ Failure Compiler::lowerToNVVM() {
   auto chips = parseChips(options.archs);
   if (!chips)
     return fail(Failure::Environment, llvm::toString(chips.takeError()));
-  int64_t memory = std::numeric_limits<int64_t>::max();
-  for (const std::string &chip : *chips)
-    memory = std::min<int64_t>(memory, gpu::findChip(chip)->sharedBytes);
+  int64_t memory = getSharedBytes(*chips);
   PassManager tiles(context.get());
   tile::buildPipeline(tiles, memory);
   if (Failure failure = runPasses(tiles, *module, Failure::Internal);

@@ -141,7 +141,24 @@ static ChannelParameters shape(const ChannelStructure &structure,
       p.channels /= 2;
     break;
   }
+  case ChannelForm::Guess:
+    break;
   }
+  return p;
+}
+
+/// A warp has neighbouring channels of one segment: their rows are lines of
+/// memory, or half of one.
+std::optional<ChannelParameters>
+rondo::shapeGuess(const ChannelStructure &structure,
+                  const ChannelParameters &newton) {
+  if (newton.form != ChannelForm::Newton ||
+      structure.states.size() * 512 * 8 > mostBytes)
+    return std::nullopt;
+  ChannelParameters p = newton;
+  p.form = ChannelForm::Guess;
+  p.channels = threadsOfWarp;
+  p.segments = std::min<int64_t>(p.segments, 16);
   return p;
 }
 
@@ -196,6 +213,8 @@ static std::string describe(ChannelForm form) {
     return "by composed steps";
   case ChannelForm::Newton:
     return "by Newton's method";
+  case ChannelForm::Guess:
+    break;
   }
   llvm_unreachable("not a form");
 }

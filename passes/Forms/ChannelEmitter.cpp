@@ -15,11 +15,16 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::algebra;
 
+using Values = ChannelEmitter::Values;
+
 ChannelEmitter::ChannelEmitter(Context &context, ChannelStructure &structure,
                                ChannelParameters parameters)
     : PointEmitter(context, structure), s(structure), p(parameters),
       n(structure.states.size()),
-      numPoints(llvm::divideCeil(structure.numPrivate, parameters.lanes)) {}
+      numPoints(llvm::divideCeil(structure.numPrivate, parameters.lanes)) {
+  if (p.form == ChannelForm::Guess)
+    planCopies();
+}
 
 //===----------------------------------------------------------------------===//
 // Expressions
@@ -60,12 +65,9 @@ Value ChannelEmitter::emitNumChannels(Scope &scope) {
 void ChannelEmitter::createHost(std::deque<ChannelEmitter> &kernels) {
   auto launch = [&](Value first, Value stop, ValueRange operands) {
     Scope scope;
-    Value one = constant(1), channels = emitNumChannels(scope);
+    Value channels = emitNumChannels(scope);
     Value steps = emit(context.leaf(s.length), scope);
     Value points = sub(stop, first);
-    auto atLeastOne = [&](Value x) -> Value {
-      return arith::MaxSIOp::create(b, x, one);
-    };
     OpBuilder::InsertionGuard guard(b);
     for (ChannelEmitter &each : kernels) {
       if (&each != &kernels.back()) {
@@ -77,30 +79,78 @@ void ChannelEmitter::createHost(std::deque<ChannelEmitter> &kernels) {
         auto test = scf::IfOp::create(b, both(isSuited, isLong),
                                       /*withElseRegion=*/true);
         b.setInsertionPointToStart(test.thenBlock());
-        each.emitLaunch(b, atLeastOne(points), channels, operands);
+        each.emitLaunches(b, points, channels, steps, operands);
         b.setInsertionPointToStart(test.elseBlock());
       } else {
-        each.emitLaunch(b, atLeastOne(points), channels, operands);
+        each.emitLaunches(b, points, channels, steps, operands);
       }
     }
   };
   StringRef form = p.form == ChannelForm::Newton ? "newton"
                    : p.form == ChannelForm::Scan ? "scan"
                                                  : "sequential";
-  PointEmitter::createHost(form, launch, nullptr);
+  bool hasGuess =
+      llvm::any_of(kernels, [](const auto &each) { return each.guess; });
+  auto bytes = [&] {
+    Value most = constant(64);
+    for (ChannelEmitter &each : kernels)
+      if (each.guess)
+        most = arith::MaxSIOp::create(b, most,
+                                      emitWorkspaceBytes(*each.guess));
+    return most;
+  };
+  if (hasGuess)
+    PointEmitter::createHost(form, launch, bytes);
+  else
+    PointEmitter::createHost(form, launch, nullptr);
+}
+
+/// What guesses of all batch points take.
+Value ChannelEmitter::emitWorkspaceBytes(const ChannelParameters &parameters) {
+  Scope scope;
+  Value points = constant(1);
+  for (Value extent : ArrayRef(s.extents).take_front(s.numBatch))
+    points = mul(points, emit(context.leaf(extent), scope));
+  Value steps = emit(context.leaf(s.length), scope);
+  return emitRecordBytes(parameters, points, emitNumChannels(scope), steps);
+}
+
+/// Launches the kernel, and the one in front of it unless several sequences are
+/// in one.
+void ChannelEmitter::emitLaunches(ImplicitLocOpBuilder &at, Value points,
+                                  Value channels, Value steps,
+                                  ValueRange operands) {
+  Value zero = arith::ConstantIndexOp::create(at, 0);
+  Value one = arith::ConstantIndexOp::create(at, 1);
+  if (guess) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(at.getInsertionBlock(), at.getInsertionPoint());
+    Value windows = emitWindows(*guess, points, channels, steps).first;
+    OpBuilder::InsertionGuard inner(at);
+    at.setInsertionPoint(b.getInsertionBlock(), b.getInsertionPoint());
+    Value width = operands.drop_back().back();
+    emitIf(both(equal(width, zero), less(zero, windows)), [&] {
+      guessKernel->emitLaunch(b, points, channels, windows, operands);
+    });
+  }
+  emitLaunch(at, points, channels, one, operands);
 }
 
 void ChannelEmitter::emitLaunch(ImplicitLocOpBuilder &at, Value points,
-                                Value channels, ValueRange operands) {
+                                Value channels, Value windows,
+                                ValueRange operands) {
   Value one = arith::ConstantIndexOp::create(at, 1);
   Value width = arith::ConstantIndexOp::create(at, p.channels);
   Value tiles = arith::CeilDivSIOp::create(at, channels, width);
   tiles = arith::MaxSIOp::create(at, tiles, one);
+  points = arith::MaxSIOp::create(at, points, one);
   Value threads = arith::ConstantIndexOp::create(at, getNumThreads());
+  Value memory;
+  if (copies.bytes)
+    memory = arith::ConstantIntOp::create(at, copies.bytes, 32);
   mlir::gpu::LaunchFuncOp::create(
-      at, kernel, mlir::gpu::KernelDim3{points, tiles, one},
-      mlir::gpu::KernelDim3{threads, one, one},
-      /*dynamicSharedMemorySize=*/Value(), operands);
+      at, kernel, mlir::gpu::KernelDim3{points, tiles, windows},
+      mlir::gpu::KernelDim3{threads, one, one}, memory, operands);
 }
 
 /// The kernel's tensors at the batch point of the block.
@@ -108,6 +158,7 @@ void ChannelEmitter::enterBlock() {
   enterKernel();
   Value block = mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::x);
   Value point = add(begin, block);
+  pointsOfCall = sub(end, begin);
   isSome = less(point, end);
   Place place =
       emitPlaceOf(arith::MinSIOp::create(b, point, sub(end, constant(1))));
@@ -261,14 +312,20 @@ void ChannelEmitter::emitStore(const ChannelStructure::Result &result,
                                Step &step, Scope &scope, Value value,
                                Value isThere) {
   emitIf(both(isThere, step.isValid), [&] {
-    Values here;
-    for (Expr index : ArrayRef(s.indices).take_front(s.numBatch))
-      here.push_back(base.lookup(index));
-    here.push_back(step.place);
-    for (unsigned dim : result.dims)
-      here.push_back(scope.lookup(s.indices[s.numBatch + dim]));
-    emitResult(result.output, here, value);
+    emitResult(result.output, placeOf(result, step.place, scope), value);
   });
+}
+
+/// The indices of a result: batch, time, others.
+Values ChannelEmitter::placeOf(const ChannelStructure::Result &result,
+                               Value time, Scope &scope) {
+  Values here;
+  for (Expr index : ArrayRef(s.indices).take_front(s.numBatch))
+    here.push_back(base.lookup(index));
+  here.push_back(time);
+  for (unsigned dim : result.dims)
+    here.push_back(scope.lookup(s.indices[s.numBatch + dim]));
+  return here;
 }
 
 /// Results that have all dims of the states.
@@ -326,14 +383,18 @@ void ChannelEmitter::run() {
   enterBlock();
   emitPlace();
   emitIf(isSome, [&] {
-    collectReads();
     switch (p.form) {
     case ChannelForm::Sequential:
+      collectReads();
       return emitSequential();
     case ChannelForm::Scan:
+      collectReads();
       return emitScan();
     case ChannelForm::Newton:
       return emitNewton();
+    case ChannelForm::Guess:
+      collectReads();
+      return emitGuess();
     }
   });
   mlir::gpu::ReturnOp::create(b);
@@ -341,15 +402,23 @@ void ChannelEmitter::run() {
 
 void rondo::toChannelKernels(Context &context, ChannelStructure &structure,
                              ArrayRef<ChannelParameters> parameters) {
-  std::deque<ChannelEmitter> kernels;
+  std::deque<ChannelEmitter> kernels, guesses;
   std::string name = structure.kernel.getSymName().str();
   for (auto [i, each] : llvm::enumerate(parameters)) {
     kernels.emplace_back(context, structure, each);
+    ChannelEmitter &kernel = kernels.back();
     // No name of a program has this character.
-    kernels.back().createKernel(i ? name + "$" + std::to_string(i) : name);
+    std::string own = i ? name + "$" + std::to_string(i) : name;
+    kernel.createKernel(own);
+    if (std::optional<ChannelParameters> guess = shapeGuess(structure, each)) {
+      guesses.emplace_back(context, structure, *guess);
+      guesses.back().createKernel(own + "$guess");
+      kernel.setGuess(guesses.back());
+    }
   }
   kernels.front().createHost(kernels);
-  for (ChannelEmitter &kernel : kernels)
-    kernel.run();
+  for (auto *list : {&kernels, &guesses})
+    for (ChannelEmitter &kernel : *list)
+      kernel.run();
   structure.kernel.erase();
 }

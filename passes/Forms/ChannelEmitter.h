@@ -5,13 +5,15 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What the three kernels of ChannelKernel.h have in common, private to them.
+// What the kernels of ChannelKernel.h have in common, private to them.
 //
 //   PointEmitter.h         expressions, the functions
 //   ChannelEmitter.cpp     places, steps
 //   ChannelSequential.cpp  one step after the other
 //   ChannelScan.cpp        composed maps
 //   ChannelNewton.cpp      linearised segments
+//   ChannelGuess.cpp       windows side by side
+//   ChannelCopies.cpp      their arguments on the way
 //
 //===----------------------------------------------------------------------===//
 
@@ -32,6 +34,11 @@ public:
                  ChannelParameters parameters);
   void createKernel(llvm::StringRef name);
   void createHost(std::deque<ChannelEmitter> &kernels);
+  /// The kernel in front of this one.
+  void setGuess(ChannelEmitter &kernel) {
+    guess = kernel.p;
+    guessKernel = &kernel;
+  }
   void run();
 
 private:
@@ -55,7 +62,10 @@ private:
   }
   Value emitNumChannels(Scope &scope);
   void emitLaunch(mlir::ImplicitLocOpBuilder &at, Value points, Value channels,
-                  mlir::ValueRange operands);
+                  Value windows, mlir::ValueRange operands);
+  void emitLaunches(mlir::ImplicitLocOpBuilder &at, Value points,
+                    Value channels, Value steps, mlir::ValueRange operands);
+  Value emitWorkspaceBytes(const ChannelParameters &parameters);
   void enterBlock();
   void emitPlace();
   void unravel(Value flat, llvm::ArrayRef<unsigned> dims, Scope &scope);
@@ -123,7 +133,7 @@ private:
   };
   Segments createSegments();
   Window emitWindowSize(Value left, bool areWhole);
-  Value emitQuickWindows(const Segments &at);
+  Value emitQuickWindows(const Segments &at, Value done, Value goesOn);
   void emitNewtonWindows(const Segments &at, Value done);
   std::pair<Values, Value> emitCorrections(const Segments &at, Value first,
                                            Value blocks,
@@ -136,6 +146,57 @@ private:
   Values emitResults(Value first, Value blocks, bool isWhole,
                      llvm::SmallVectorImpl<Value> &raws,
                      mlir::ValueRange states);
+
+  // Windows side by side.
+  void emitGuess();
+  Value emitGuessed(const Segments &at);
+  std::pair<Value, Value> emitWindows(const ChannelParameters &guess,
+                                      Value points, Value channels,
+                                      Value steps);
+  int64_t getRecordBytes(const ChannelParameters &guess) const;
+  Value emitRecordBytes(const ChannelParameters &guess, Value points,
+                        Value channels, Value steps);
+  Value emitRecord(const ChannelParameters &guess, Value tile, Value window,
+                   Value windows);
+  Value placeInRecord(const ChannelParameters &guess, Value record, bool isEnd,
+                      unsigned i, Value channel);
+
+  // Arguments on their way.
+  /// What a lane copies of a read: `piece` bytes from `source`, which is at time
+  /// 0, and `u` strides on, to `place` in the first slot; then what lies `count`
+  /// steps further on.
+  struct Row {
+    Value memory, source, stride, place, u;
+    Value isThere; // null: every lane copies something
+    int64_t element, piece, bytesOfSlot, count;
+  };
+  struct Copies {
+    int64_t blocks = 0, bytes = 0;
+    bool canBeOfElements = true;
+    llvm::SmallVector<Row> rows; // of `direct`
+  };
+  /// Where a thread is: addresses behind what is copied, and of the results of
+  /// its next step, if there are any; the slot of its next block, and how many
+  /// blocks are still to be copied.
+  struct Ahead {
+    Values sources, targets, targetStrides;
+    Value slot, left;
+  };
+  int64_t getRowElement(Expr read);
+  void planCopies();
+  Value createCopies(bool byRows);
+  Value hide(Value index);
+  Value pointerTo(Value address, unsigned space);
+  std::pair<Value, Value> emitAddress(Value tensor, mlir::ValueRange place,
+                                      llvm::ArrayRef<bool> isTime);
+  void emitCopies(Ahead &ahead, Value slot);
+  Ahead startCopies(Value first, Value count);
+  void startResults(Ahead &ahead, Value first);
+  void emitResultsAt(Ahead &ahead, Step &step);
+  Values emitCopiedSweep(Value first, Value count, Ahead &ahead,
+                         mlir::ValueRange states);
+  Values placeOf(const ChannelStructure::Result &result, Value time,
+                 Scope &scope);
   Values emitSlope(Step &step, Values before);
   Values emitPrefix(const Segments &at, Values map);
   Values emitStart(const Segments &at);
@@ -152,11 +213,15 @@ private:
 
   ChannelStructure &s;
   ChannelParameters p;
+  /// Of the kernel in front of this one.
+  std::optional<ChannelParameters> guess;
+  ChannelEmitter *guessKernel = nullptr;
   unsigned n;        // states
   int64_t numPoints; // private points of a thread
 
   // Of the thread.
   Value lane, segment, channelInBlock, firstChannel, numChannels, length, last;
+  Value pointsOfCall;
   Value isOwn;                  // it has a channel
   Value isSome;                 // the block has work
   Scope base;                   // what depends on no step
@@ -168,6 +233,7 @@ private:
   llvm::DenseMap<Expr, Expr> arranged;
   llvm::SmallVector<Tile> tiles;
   llvm::SmallVector<std::pair<Expr, int64_t>> direct; // and the point, or -1
+  Copies copies;
   std::deque<Step> steps; // their scopes stay in place
 };
 

@@ -26,7 +26,9 @@
 //   newton      for other steps that can be differentiated: segments are
 //               computed from guessed states, which are corrected by their
 //               derivatives until each segment starts where the one before
-//               ends. What does not settle is computed step by step
+//               ends. What does not settle is computed step by step. A kernel
+//               in front of it computes windows side by side, in case the steps
+//               before a segment lead to its states
 //
 // Everything that does not depend on the states is loaded once.
 //
@@ -91,7 +93,8 @@ bool findChannelMaps(algebra::Context &context, ChannelStructure &structure,
 bool findChannelDerivatives(algebra::Context &context,
                             ChannelStructure &structure, std::string &reason);
 
-enum class ChannelForm { Sequential, Scan, Newton };
+/// Guess: a kernel in front of that for Newton's method.
+enum class ChannelForm { Sequential, Scan, Newton, Guess };
 
 struct ChannelParameters {
   ChannelForm form = ChannelForm::Sequential;
@@ -102,6 +105,7 @@ struct ChannelParameters {
   int64_t blocks = 0;    // of a segment, newton; 0: when it runs
   int64_t ahead = 3;     // blocks before a segment for a guess, newton
   int64_t bound = 12;    // corrections of a window, newton
+  int64_t memory = 0;    // bytes of shared memory that a block may have
   /// Where there is another kernel: for up to so many channels of all batch
   /// points, and from so many steps on.
   int64_t mostChannels = 0, leastSteps = 0;
@@ -113,6 +117,9 @@ struct ChannelParameters {
 llvm::SmallVector<ChannelParameters, 2>
 chooseChannelKernels(algebra::Context &context, ChannelStructure &structure,
                      std::optional<Form> wish, std::string &reason);
+/// The kernel in front of one by Newton's method, if there is one.
+std::optional<ChannelParameters> shapeGuess(const ChannelStructure &structure,
+                                            const ChannelParameters &newton);
 /// "step by step", in a sentence that says how a kernel is computed.
 std::string describeChannelKernels(llvm::ArrayRef<ChannelParameters> kernels);
 

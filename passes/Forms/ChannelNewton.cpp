@@ -18,10 +18,10 @@
 // at any time, and the longer a segment, the less its end depends on where it
 // starts.
 //
-// The kernel first goes through windows that are taken as settled where some
-// steps before each segment, from the states before the window, lead to its
-// states: one sweep over the segments gives the results, and its defects say
-// whether they are right. That is so where states forget within those steps.
+// Where states forget, some steps before each segment lead to its states: one
+// sweep over the segments gives the results, and its defects say whether they
+// are right. A kernel that comes before computes all windows in this way at once
+// (ChannelGuess.cpp); of several sequences in one, this one goes through them.
 //
 // From the first window on where it is not so, and for what is left behind the
 // last whole window, sweeps of two kinds take turns:
@@ -263,9 +263,10 @@ std::pair<Value, Value> ChannelEmitter::countBad(const Segments &at,
   return {loop.getResult(0), loop.getResult(1)};
 }
 
-/// Whole windows for as long as their states are found from steps before each
-/// segment; where they end.
-Value ChannelEmitter::emitQuickWindows(const Segments &at) {
+/// Whole windows from `done` on, if it `goesOn`, for as long as their states are
+/// found from steps before each segment; where they end.
+Value ChannelEmitter::emitQuickWindows(const Segments &at, Value done,
+                                       Value goesOn) {
   Window window = emitWindowSize(length, /*areWhole=*/true);
   Value ahead =
       arith::MinSIOp::create(b, constant(p.ahead), mul(segment, window.blocks));
@@ -273,7 +274,7 @@ Value ChannelEmitter::emitQuickWindows(const Segments &at) {
   Value yes = arith::ConstantIntOp::create(b, b.getI1Type(), 1);
   SmallVector<Type> types{b.getIndexType(), b.getI1Type()};
   SmallVector<Location> locs(types.size(), b.getLoc());
-  auto loop = scf::WhileOp::create(b, types, ValueRange{constant(0), yes});
+  auto loop = scf::WhileOp::create(b, types, ValueRange{done, goesOn});
   OpBuilder::InsertionGuard guard(b);
   Block *block = b.createBlock(&loop.getBefore(), {}, types, locs);
   Value fits =
@@ -420,15 +421,28 @@ void ChannelEmitter::emitNewtonWindows(const Segments &at, Value done) {
 }
 
 void ChannelEmitter::emitNewton() {
-  planReads();
   Segments at = createSegments();
-  Values initials = emitInitials();
-  emitIf(at.isFirst, [&] { storeAll(at.carry, initials, channelInBlock); });
-  Value done = emitQuickWindows(at);
-  // Less code where more of it is needed.
-  p.steps = std::max<int64_t>(p.steps / 2, 1);
-  emitNewtonWindows(at, done);
-  barrier();
+  Value zero = constant(0), done = zero, isLeft;
+  // Of several sequences in one nothing was guessed before.
+  Value isQuick = arith::ConstantIntOp::create(b, b.getI1Type(), 1);
+  if (guess) {
+    done = emitGuessed(at);
+    isLeft = less(done, length);
+    isQuick = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, sequenceWidth,
+                                    zero);
+  } else {
+    Values initials = emitInitials();
+    emitIf(at.isFirst, [&] { storeAll(at.carry, initials, channelInBlock); });
+  }
+  emitIf(isLeft, [&] {
+    collectReads();
+    planReads();
+    Value begin = emitQuickWindows(at, done, isQuick);
+    // Less code where more of it is needed.
+    p.steps = std::max<int64_t>(p.steps / 2, 1);
+    emitNewtonWindows(at, begin);
+    barrier();
+  });
   emitIf(at.isFirst,
          [&] { emitFinals(loadAll(at.carry, channelInBlock), isOwn); });
 }

@@ -129,12 +129,15 @@ def ToChannelKernels : Pass<"rondo-to-channel-kernels", "::mlir::ModuleOp"> {
     Option<"blocks", "blocks", "int64_t", "0",
            "Times that many are a segment (newton)">,
     Option<"bound", "bound", "int64_t", "12",
-           "Corrections after which a window is computed step by step">];
+           "Corrections after which a window is computed step by step">,
+    Option<"memory", "memory", "int64_t", "0",
+           "Bytes of shared memory that a block may have (newton)">];
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::func::FuncDialect", "::mlir::gpu::GPUDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
-    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+    "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
+    "::mlir::scf::SCFDialect"];
   let statistics = [
     Statistic<"numConverted", "converted", "kernels that were replaced">];
 }

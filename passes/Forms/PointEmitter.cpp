@@ -64,15 +64,20 @@ Value PointEmitter::load(Value raw, Type scalar) {
   return arith::ExtFOp::create(b, scalar, raw);
 }
 
+/// As it lies in memory.
+Value PointEmitter::pack(Value value, Type element) {
+  if (value.getType().isInteger(1))
+    return arith::ExtUIOp::create(b, element, value);
+  if (value.getType().isIndex())
+    return arith::IndexCastOp::create(b, element, value);
+  if (value.getType() != element)
+    return arith::TruncFOp::create(b, element, value);
+  return value;
+}
+
 void PointEmitter::store(Value value, Value memref, ValueRange subscripts) {
   Type element = cast<MemRefType>(memref.getType()).getElementType();
-  if (value.getType().isInteger(1))
-    value = arith::ExtUIOp::create(b, element, value);
-  else if (value.getType().isIndex())
-    value = arith::IndexCastOp::create(b, element, value);
-  else if (value.getType() != element)
-    value = arith::TruncFOp::create(b, element, value);
-  memref::StoreOp::create(b, value, memref, subscripts);
+  memref::StoreOp::create(b, pack(value, element), memref, subscripts);
 }
 
 Value PointEmitter::getTensor(Expr expr) const {
@@ -424,7 +429,7 @@ PointEmitter::Value PointEmitter::emitInitial(const StepStructure::State &state,
 /// Stores the final value of a state at a point, if the caller asks for it.
 void PointEmitter::emitFinal(unsigned output, Scope &point, Value value,
                              Value isThere) {
-  Value memref = tensors[op.getInputs().size() + output];
+  Value memref = getOutput(output);
   Value address = memref::ExtractAlignedPointerAsIndexOp::create(b, memref);
   Value isGiven =
       arith::CmpIOp::create(b, arith::CmpIPredicate::ne, address, constant(0));
@@ -437,9 +442,14 @@ void PointEmitter::emitFinal(unsigned output, Scope &point, Value value,
 
 /// Stores a result; `here` are its indices: batch, time, others.
 void PointEmitter::emitResult(unsigned output, ValueRange here, Value value) {
+  store(value, getOutput(output), arrangeOutput(output, here));
+}
+
+PointEmitter::Values PointEmitter::arrangeOutput(unsigned output,
+                                                 ValueRange here) {
   TensorSpecAttr spec = op.getOutput(output);
   Values subscripts;
   for (unsigned d = 0; d < here.size(); ++d)
     subscripts.push_back(here[spec.getReturnedDim(d)]);
-  store(value, tensors[op.getInputs().size() + output], subscripts);
+  return subscripts;
 }

@@ -104,6 +104,7 @@ protected:
   }
   static bool dependsOn(Expr expr, Expr leaf);
   Value load(Value raw, mlir::Type scalar);
+  Value pack(Value value, mlir::Type element);
   void store(Value value, Value memref, mlir::ValueRange subscripts);
 
   // The functions.
@@ -129,6 +130,10 @@ protected:
   Value emitInitial(const StepStructure::State &state, Scope &point);
   void emitFinal(unsigned output, Scope &point, Value value, Value isThere);
   void emitResult(unsigned output, mlir::ValueRange here, Value value);
+  Value getOutput(unsigned output) {
+    return tensors[op.getInputs().size() + output];
+  }
+  Values arrangeOutput(unsigned output, mlir::ValueRange here);
 
   algebra::Context &context;
   StepStructure &common;

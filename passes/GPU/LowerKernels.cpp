@@ -180,6 +180,12 @@ public:
       });
       if (failed(convert(module)))
         return signalPassFailure();
+      // Dynamic memory is declared, not defined: as something of the module's
+      // own LLVM would give it a byte in every kernel.
+      for (auto global : module.getOps<LLVM::GlobalOp>())
+        if (auto array = dyn_cast<LLVM::LLVMArrayType>(global.getType());
+            array && array.getNumElements() == 0)
+          global.setLinkage(LLVM::Linkage::External);
       module.walk([&](LLVM::LLVMFuncOp func) {
         auto known = uses.find(func.getSymName());
         if (known != uses.end())

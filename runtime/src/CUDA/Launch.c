@@ -163,8 +163,9 @@ static rondo_status findKernel(Launcher *launcher, int64_t number,
 // Launches
 //===----------------------------------------------------------------------===//
 
-/// As much as the device gives beside the kernel's own. The same value every
-/// time, so that calls at the same time don't disturb each other.
+/// As much as the device gives beside the kernel's own: together they may be
+/// more than what needs no leave. The same value every time, so that calls at
+/// the same time don't disturb each other.
 static int allowShared(const Launcher *launcher, void *kernel) {
   const rondo_cuda_driver *driver = launcher->driver;
   int limit = 0, fixed = 0;
@@ -195,7 +196,7 @@ static void launchKernel(Launcher *launcher, int64_t kernel, int64_t gridX,
         gridX, gridY, gridZ);
     return;
   }
-  int error = shared > 48 * 1024 ? allowShared(launcher, handle) : 0;
+  int error = shared > 0 ? allowShared(launcher, handle) : 0;
   if (error == 0 && together)
     error = launcher->driver->cuLaunchCooperativeKernel(
         handle, (unsigned)gridX, (unsigned)gridY, (unsigned)gridZ,

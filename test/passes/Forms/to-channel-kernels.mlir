@@ -1,6 +1,8 @@
 // RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels="form=sequential channels=32 steps=1" --canonicalize --cse | FileCheck %s
 // RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels="form=newton channels=16 segments=8 steps=2" --canonicalize --cse | FileCheck %s --check-prefix=NEWTON
 // RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels --canonicalize --cse | FileCheck %s --check-prefix=CHOICE
+// RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels="form=newton steps=2 memory=40000" --canonicalize --cse | FileCheck %s --check-prefix=GUESS
+// RUN: rondo-opt %s --split-input-file --rondo-to-channel-kernels="form=newton steps=2 memory=1000" --canonicalize --cse | FileCheck %s --check-prefix=LITTLE
 // RUN: not rondo-opt %s --split-input-file --rondo-to-channel-kernels=bound=0 2>&1 | FileCheck %s --check-prefix=NONE
 // NONE: expects the name of a form, and at least one channel, lane, segment, step and evaluation
 
@@ -69,7 +71,54 @@
 // NEWTON:     arith.subi %[[FIRST]], %c1
 // NEWTON:     scf.for
 // NEWTON:       math.tanh
-// NEWTON: gpu.launch_func @kernels::@units
+// NEWTON: gpu.launch_func @kernels::@units$guess
+// NEWTON: gpu.launch_func @kernels::@units blocks
+
+// Windows side by side come before it; the kernel goes on where they are wrong,
+// and is done at once where they are right.
+// GUESS: gpu.func @units(
+// GUESS: gpu.barrier
+// GUESS: scf.for
+// GUESS:   llvm.atomicrmw min
+// GUESS: gpu.barrier
+// GUESS: arith.cmpi slt, %[[DONE:.*]], %{{.*}}#1
+// GUESS: scf.if
+// GUESS:   scf.while (%{{.*}} = %[[DONE]],
+// A warp copies rows of arguments by 16 bytes a lane, or, where they are not
+// aligned, each lane its own elements, two blocks of steps ahead.
+// GUESS: gpu.func @units$guess
+// GUESS-SAME: nvvm.maxntid = array<i32: 512, 1, 1>
+// GUESS: gpu.dynamic_shared_memory
+// GUESS: scf.if
+// GUESS:   nvvm.cp.async.shared.global {{.*}}, 16, cache = cg
+// GUESS:   scf.for
+// GUESS:     nvvm.cp.async.wait.group 1
+// GUESS:     nvvm.bar.warp.sync
+// GUESS:     memref.load
+// GUESS:     nvvm.cp.async.shared.global {{.*}}, 16, cache = cg
+// GUESS:     nvvm.cp.async.commit.group
+// GUESS:     math.tanh
+// GUESS:   scf.for
+// GUESS:     math.tanh
+// GUESS:     llvm.store
+// GUESS: } else {
+// GUESS:   nvvm.cp.async.shared.global {{.*}}, 4, cache = ca
+// The window's record: where it started and ended, and whether it is wrong.
+// GUESS: llvm.store
+// GUESS: llvm.store
+// GUESS: gpu.barrier
+// GUESS: scf.if
+// GUESS:   llvm.store
+// GUESS: func.func @units
+// GUESS: scf.if
+// GUESS:   gpu.launch_func @kernels::@units$guess blocks in ({{.*}}) threads in (%c512, %c1, %c1) dynamic_shared_memory_size %c12288_i32
+// GUESS: gpu.launch_func @kernels::@units blocks
+// GUESS: func.func @units_worker_bytes
+// GUESS: arith.maxsi {{.*}} %c64
+// With little shared memory arguments are loaded.
+// LITTLE: gpu.func @units$guess
+// LITTLE-NOT: nvvm.cp.async
+// LITTLE: func.func @units
 
 // With no form asked for there are two kernels, between which sizes decide.
 // CHOICE: gpu.func @units
