@@ -58,6 +58,7 @@ private:
   /// factor uses both i and j.
   bool split(Expr summand, SmallVectorImpl<Expr> &left,
              SmallVectorImpl<Expr> &right);
+  SmallVector<Expr> outerProducts(Expr sum, ArrayRef<ArrayRef<Expr>> sides);
 
   Context &context;
   RecurrenceOp op;
@@ -112,6 +113,26 @@ Expr Finder::withInputs(Expr expr, EquationOp equation) {
                                           : Value();
       },
       [&](Expr, EquationOp each) { return scalesInput(each); });
+}
+
+/// Summands, each of factors that use indices of one side at most. Sums that
+/// are such factors stay whole: of (1 - a) k v, to subtract a k v from k v would
+/// be another product, and would lose what 1 - a has left.
+SmallVector<Expr> Finder::outerProducts(Expr sum,
+                                        ArrayRef<ArrayRef<Expr>> sides) {
+  bool isProduct = llvm::all_of(factors(context, sum), [&](Expr factor) {
+    return llvm::count_if(sides, [&](ArrayRef<Expr> side) {
+             return usesAny(factor, side);
+           }) <= 1;
+  });
+  if (isProduct)
+    return {sum};
+  if (!sum->isOp("arith.addf") && !sum->isOp("arith.subf"))
+    return summands(context, sum);
+  SmallVector<Expr> all = outerProducts(sum->args[0], sides);
+  for (Expr each : outerProducts(sum->args[1], sides))
+    all.push_back(sum->isOp("arith.subf") ? context.neg(each) : each);
+  return all;
 }
 
 //===----------------------------------------------------------------------===//
@@ -222,7 +243,8 @@ bool Finder::addReadoutTerm(Readout &readout, const LinearTerm &term) {
   SmallVector<Expr> variables;
   for (auto &[variable, leaf] : toState)
     variables.push_back(variable);
-  for (Expr summand : summands(context, term.coefficient)) {
+  for (Expr summand :
+       outerProducts(term.coefficient, {variables, rightLeaves})) {
     SmallVector<Expr> left, scale;
     for (Expr factor : factors(context, summand)) {
       bool usesLeft = usesAny(factor, variables);
@@ -353,7 +375,8 @@ bool Finder::addTerm(const LinearTerm &term) {
   if (variables.size() != result.left.size())
     return fail("the update contracts a part of the contracted dims only");
   Type type = coefficient->type;
-  for (Expr summand : summands(context, coefficient)) {
+  for (Expr summand :
+       outerProducts(coefficient, {result.left, variables, result.right})) {
     SmallVector<Expr> left, summed, scale;
     for (Expr factor : factors(context, summand)) {
       bool usesLeft = usesAny(factor, result.left);
@@ -392,7 +415,8 @@ bool Finder::findTransition() {
 }
 
 bool Finder::findWrites() {
-  for (Expr summand : summands(context, state.constant)) {
+  for (Expr summand :
+       outerProducts(state.constant, {result.left, result.right})) {
     SmallVector<Expr> left, right;
     if (!split(summand, left, right))
       return false;

@@ -87,6 +87,11 @@ std::optional<double> TileEvaluator::valueBehind(Expr expr, Expr place,
       return 0;
     return a && b ? std::optional<double>(*a * *b) : std::nullopt;
   }
+  if (expr->isOp("arith.select")) {
+    std::optional<double> a = valueBehind(expr->args[1], place, end);
+    std::optional<double> b = valueBehind(expr->args[2], place, end);
+    return a == b ? a : std::nullopt;
+  }
   bool negates = expr->isOp("arith.negf");
   if (!negates && !expr->isOp("math.exp"))
     return std::nullopt;
@@ -167,6 +172,18 @@ Value TileEvaluator::emitIn(OpBuilder &inside, Expr expr,
       result = arith::DivFOp::create(inside, loc, one, sum);
       break;
     }
+    if (expr->isOp("rondo.softplus")) {
+      // max(x, 0) + log(1 + exp(-|x|))
+      Value zero = arith::ConstantOp::create(
+          inside, loc, inside.getFloatAttr(expr->type, 0));
+      Value positive = arith::MaximumFOp::create(inside, loc, args[0], zero);
+      Value minus = arith::NegFOp::create(
+          inside, loc, math::AbsFOp::create(inside, loc, args[0]));
+      Value power = math::ExpOp::create(inside, loc, minus);
+      Value rest = math::Log1pOp::create(inside, loc, power);
+      result = arith::AddFOp::create(inside, loc, positive, rest);
+      break;
+    }
     // Places of a tile are divided by powers of two.
     bool isRest = expr->isOp("rondo.mod");
     if ((isRest || expr->isOp("arith.floordivsi")) && &inside != &builder) {
@@ -241,6 +258,17 @@ Value TileEvaluator::roundTo(Value tile, Type element) {
   MapOp map = makeMap(builder, loc, type.withElementType(element), tile);
   OpBuilder inside = OpBuilder::atBlockEnd(&map.getBody().front());
   tile::YieldOp::create(inside, loc, map.getBody().front().getArgument(0));
+  return map.getResult();
+}
+
+Value TileEvaluator::choose(Value condition, Value a, Value b) {
+  MapOp map = makeMap(builder, loc,
+                      tileOf(a).withElementType(builder.getF32Type()), {a, b});
+  Block &body = map.getBody().front();
+  OpBuilder inside = OpBuilder::atBlockEnd(&body);
+  Value value = arith::SelectOp::create(
+      inside, loc, condition, body.getArgument(0), body.getArgument(1));
+  tile::YieldOp::create(inside, loc, value);
   return map.getResult();
 }
 
@@ -388,6 +416,21 @@ std::optional<TileAxis> TileEvaluator::depthOf(Expr sum) {
   return depth;
 }
 
+/// Tiles go on behind the end of what is summed: one of the factors is 0 there.
+void TileEvaluator::endFactors(Expr &left, Expr right, const TileAxis &depth) {
+  APInt number;
+  if (!matchPattern(depth.limit, m_ConstantInt(&number)) ||
+      number.getSExtValue() == depth.extent)
+    return;
+  Expr end = context.integer(number.getSExtValue());
+  if (valueBehind(left, depth.leaf, end) == 0 ||
+      valueBehind(right, depth.leaf, end) == 0)
+    return;
+  Expr isIn = context.compareIndex(
+      static_cast<int64_t>(arith::CmpIPredicate::slt), depth.leaf, end);
+  left = context.select(isIn, left, context.real(0, left->type));
+}
+
 SmallVector<Expr> TileEvaluator::splitFactors(Expr term) {
   SmallVector<Expr> factors;
   std::function<void(Expr)> split = [&](Expr each) {
@@ -474,6 +517,7 @@ TileEvaluator::matchProduct(Expr sum, const TileAxis &rows,
   for (Expr factor : loose)
     multiply(rows.extent < columns.extent ? product.left : product.right,
              factor);
+  endFactors(product.left, product.right, product.depth);
   return product;
 }
 

@@ -92,6 +92,8 @@ public:
                        const TileAxis &columns);
   mlir::Value broadcast(mlir::Value tile, int64_t rows, int64_t columns);
   mlir::Value roundTo(mlir::Value tile, mlir::Type element);
+  /// One of two tiles by a condition that is the same for all of it.
+  mlir::Value choose(mlir::Value condition, mlir::Value a, mlir::Value b);
   mlir::Value emitScalar(algebra::Expr expr);
   /// A tile of an argument. With `mayTurn` a matrix is loaded along its
   /// innermost dim and transposed.
@@ -118,6 +120,8 @@ private:
   };
   std::optional<TileAxis> depthOf(algebra::Expr sum);
   llvm::SmallVector<algebra::Expr> splitFactors(algebra::Expr term);
+  void endFactors(algebra::Expr &left, algebra::Expr right,
+                  const TileAxis &depth);
   std::optional<Product> matchProduct(algebra::Expr sum, const TileAxis &rows,
                                       const TileAxis &columns);
   mlir::Value emitProduct(const Product &product, const TileAxis &rows,

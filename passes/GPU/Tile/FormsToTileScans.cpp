@@ -263,6 +263,7 @@ Value TileEvaluator::evaluateSegmentDot(Expr sum, const TileAxis &rows,
   }
   if (!queries || !keys)
     return {};
+  endFactors(queries, keys, *depth);
   auto operand = [&](Expr expr, const TileAxis &steps) -> Value {
     Value value = evaluate(expr, steps, *depth);
     if (!value)

@@ -236,11 +236,15 @@ bool KernelLowering::findState(Expr expr, Expr blocked,
                        seen);
       return;
     }
-    if (subscripts.size() != along + 3) {
-      fine = refuse("a state is no matrix");
+    unsigned rank = subscripts.size() - along - 1;
+    if (rank != 1 && rank != 2) {
+      fine = refuse("a state is neither a matrix nor a vector");
       return;
     }
-    for (unsigned d = 0; d < 2; ++d)
+    // Of a vector that is summed over, each block has all.
+    if (rank == 1)
+      blockedDim.try_emplace(op, 1);
+    for (unsigned d = 0; d < rank; ++d)
       if (subscripts[along + 1 + d] == blocked)
         blockedDim[op] = d;
   });
@@ -262,7 +266,10 @@ Value KernelLowering::isNull(Value memory) {
 SmallVector<Expr>
 KernelLowering::placeOf(const tile::TileEvaluator::State &state) {
   SmallVector<Expr> place(batchLeaves);
-  place.append({state.rows.leaf, state.columns.leaf});
+  place.push_back(state.rows.leaf);
+  if (state.columns.isNone())
+    return place;
+  place.push_back(state.columns.leaf);
   if (state.rowDim)
     std::swap(place[place.size() - 2], place.back());
   return place;
@@ -284,13 +291,25 @@ Value KernelLowering::initialTile(RecurrenceOp op, unsigned number,
   Value loaded = eval.load(
       context.read(initial->getOperand(0), place, {}, {}, builder.getF32Type()),
       rows, state.columns, /*mayTurn=*/false);
+  if (!loaded)
+    return {};
+  Expr value = context.read(declared, place, {}, {}, builder.getF32Type());
   auto equation = declared.getDefiningOp<EquationOp>();
-  if (!loaded || !equation)
-    return eval.fail("a state's initial value is computed");
-  Expr value = importer.instantiate(equation, place);
-  if (value->isReal(0))
+  if (equation && importer.instantiate(equation, place)->isReal(0))
     return eval.roundTo(loaded, builder.getF32Type());
-  return eval.fail("a state begins at something else than 0");
+  // What is given, or what is declared: 0 behind the end of a dim.
+  for (const Axis *axis : {&state.rows, &state.columns}) {
+    if (axis->isNone())
+      continue;
+    Expr limit = context.leaf(axis->limit);
+    eval.fixed[limit] = axis->limit;
+    value = context.select(
+        context.compareIndex(static_cast<int64_t>(arith::CmpIPredicate::slt),
+                             axis->leaf, limit),
+        value, context.real(0, builder.getF32Type()));
+  }
+  Value own = eval.evaluate(value, state.rows, state.columns);
+  return own ? eval.choose(null, own, loaded) : Value();
 }
 
 bool KernelLowering::store(Value value, unsigned output,
@@ -453,27 +472,32 @@ bool KernelLowering::emitBody() {
     auto blocked = blockedDim.find(op);
     if (blocked == blockedDim.end() || op.getNumStates() != 1)
       return refuse("a state has no dim in common with the result");
+    ValueRange extents;
+    if (auto equation = op.getBlock()
+                            .getTerminator()
+                            ->getOperand(0)
+                            .getDefiningOp<EquationOp>())
+      extents = equation.getSizes().drop_front(batch.size());
     Axis both[2];
-    for (unsigned d = 0; d < 2; ++d) {
-      if (d == blocked->second) {
+    unsigned row = blocked->second;
+    for (auto [d, extent] : llvm::enumerate(extents)) {
+      if (d == row) {
         both[d] = values;
         both[d].leaf = context.variable(context.fresh(Value(), Value()));
         continue;
       }
-      auto equation = op.getBlock()
-                          .getTerminator()
-                          ->getOperand(0)
-                          .getDefiningOp<EquationOp>();
-      Value extent = equation ? equation.getSizes()[batch.size() + d] : Value();
       APInt number;
-      if (!extent || !matchPattern(extent, m_ConstantInt(&number)))
+      if (!matchPattern(extent, m_ConstantInt(&number)))
         return refuse("a dim that is summed over is not bound to a number");
       if (number.getSExtValue() > 256)
         return refuse("a dim that is summed over is larger than 256");
       both[d] = makeAxis(llvm::alignTo(number.getSExtValue(), 64),
                      constant(number.getSExtValue()));
     }
-    unsigned row = blocked->second;
+    if (extents.empty())
+      return refuse("a state is computed by no equation");
+    if (extents.size() == 1)
+      row = 0;
     tile::TileEvaluator::State state{{}, both[row], both[1 - row], row};
     state.tile = initialTile(op, 0, state);
     if (!state.tile)
@@ -508,12 +532,19 @@ bool KernelLowering::emitBody() {
     size_t number = llvm::find(recurrences, op) - recurrences.begin();
     const tile::TileEvaluator::State &state = eval.states[{op, 0}];
     Value null = isNull(outputMemory(i));
-    SmallVector<Value> indices(batch.size() + 2);
+    unsigned rank = state.columns.isNone() ? 1 : 2;
+    SmallVector<Value> indices(batch.size() + rank);
     for (unsigned d = 0; d < batch.size(); ++d)
       indices[memoryDim(i, d)] = batch[d];
-    Value limits[2];
-    int64_t dims[2];
-    for (unsigned d = 0; d < 2; ++d) {
+    Value limits[2], skipped = null;
+    int64_t dims[2] = {-1, -1};
+    // One of the blocks that have the same stores it.
+    if (!state.rows.offset)
+      skipped = arith::OrIOp::create(
+          builder, loc, null,
+          arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne,
+                                valueOffset, constant(0)));
+    for (unsigned d = 0; d < rank; ++d) {
       const Axis &axis = d ? state.columns : state.rows;
       dims[d] = memoryDim(i, batch.size() + (d ^ state.rowDim));
       indices[dims[d]] = axis.offset ? axis.offset : constant(0);
@@ -521,7 +552,7 @@ bool KernelLowering::emitBody() {
       if (axis.offset)
         room = arith::SubIOp::create(builder, loc, room, axis.offset);
       limits[d] =
-          arith::SelectOp::create(builder, loc, null, constant(0), room);
+          arith::SelectOp::create(builder, loc, skipped, constant(0), room);
     }
     if (!store(loop.getResult(number), i, indices, dims[0], limits[0], dims[1],
                limits[1]))
