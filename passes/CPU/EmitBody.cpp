@@ -19,13 +19,23 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cpu;
 
+/// Loads before a nest of what is the same at all of its points, at most.
+static constexpr int kMaxHoisted = 16;
+
 BodyEmitter::BodyEmitter(OpBuilder &builder, const LoopNest &nest,
                          const Tile &tile, const Lanes *lanes)
     : builder(builder), nest(nest), tile(tile), lanes(lanes),
       states(nest.getNumDims()) {
   opsAt.resize(nest.getNumDims() + 1);
+  // Many numbers that are the same everywhere would not stay in registers.
+  bool keepsLoads = nest.hasReduction() ||
+                    llvm::count_if(nest.ops, [&](Operation *op) {
+                      return isa<memref::LoadOp>(op) && !nest.getDims(op);
+                    }) <= kMaxHoisted;
   for (Operation *op : nest.ops) {
     DimSet dims = nest.getDims(op);
+    if (!keepsLoads && isa<memref::LoadOp>(op) && !dims)
+      dims = dimBit(tile.order.back());
     int position = int(nest.getNumDims()) - 1;
     while (position >= 0 && !(dims & dimBit(tile.order[position])))
       --position;

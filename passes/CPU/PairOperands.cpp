@@ -405,7 +405,7 @@ void PairingOfFunction::emitCopies(PairedBuffer &paired) {
   std::optional<int64_t> known = getConstantIntValue(paired.extent);
   for (const PairedBuffer::Copy &copy : paired.copies) {
     Value view = copy.view ? copy.view : paired.root;
-    unsigned dim = paired.findDim(view);
+    unsigned dim = paired.findPairs(view);
     if (copy.areWords) {
       emitWordCopy(cast<linalg::GenericOp>(copy.after), paired, view);
       continue;
@@ -415,7 +415,9 @@ void PairingOfFunction::emitCopies(PairedBuffer &paired) {
     Content content(copy, view);
     if (!paired.isLast()) {
       Value words = follow(view, paired, paired.words, paired.numWords);
-      emitAllPairs(b, loc, content, words, dim, paired.extent);
+      emitAllPairs(b, loc, content, words, dim,
+                   paired.findDim(view) >= 0 ? paired.extent
+                                             : getShape(view)[dim]);
     } else {
       OpFoldResult padded = getShape(paired.halves)[paired.dim];
       Value halves = follow(view, paired, paired.halves, padded);

@@ -273,6 +273,20 @@ static bool isOverwritten(const Uses::Write &write, Value root) {
   return false;
 }
 
+/// The largest part of the buffer, of whole pairs, that has what is written to
+/// a view in it and is the same all around an op.
+static Value findWrittenPart(const PairedBuffer &paired, Value view,
+                             Operation *around) {
+  Value part;
+  for (; view && view != paired.root;) {
+    auto subview = view.getDefiningOp<memref::SubViewOp>();
+    if (!around->isAncestor(subview) && paired.findPairs(view) >= 0)
+      part = view;
+    view = subview.getSource();
+  }
+  return part;
+}
+
 /// A copy follows each write that has the paired dim in full, and each loop
 /// over others that has no use of pairs in it.
 static void addCopies(PairedBuffer &paired, ArrayRef<Operation *> users) {
@@ -291,13 +305,17 @@ static void addCopies(PairedBuffer &paired, ArrayRef<Operation *> users) {
          parent = parent->getParentOp())
       if (isa<scf::ForOp>(parent))
         around = parent;
-    copies.push_back({around, {}});
+    Value part;
+    if (view && !paired.mask && !paired.isLast())
+      part = findWrittenPart(paired, view, around);
+    copies.push_back({around, part});
   }
   // What is copied with all around it is not copied by itself.
   for (const PairedBuffer::Copy &copy : copies)
     if (llvm::none_of(copies, [&](const PairedBuffer::Copy &other) {
-          return !other.view && (other.after->isProperAncestor(copy.after) ||
-                                 (other.after == copy.after && &other < &copy));
+          if (other.after == copy.after)
+            return &other < &copy && (!other.view || other.view == copy.view);
+          return !other.view && other.after->isProperAncestor(copy.after);
         }))
       paired.copies.push_back(copy);
 }

@@ -74,8 +74,8 @@ bool isOfIndices(mlir::Value value, mlir::Block *body);
 
 /// A buffer of the workspace that is paired along a dim.
 struct PairedBuffer {
-  /// A place where pairs are copied: of a view that has the paired dim in full,
-  /// or, if it is null, of the whole buffer.
+  /// A place where pairs are copied: of a view that has the paired dim in full
+  /// or whole pairs of it, or, if it is null, of the whole buffer.
   struct Copy {
     mlir::Operation *after;
     mlir::Value view;

@@ -100,6 +100,20 @@ def JoinRows : Pass<"rondo-join-rows", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numJoined", "joined", "ops and loops that became part of a nest">];
 }
 
+def BlockRows : Pass<"rondo-block-rows", "::mlir::ModuleOp"> {
+  let summary = "Compute rows that sum all earlier ones by blocks";
+  let description = [{
+    A loop over rows, each of which is computed from a sum over the rows before
+    it, as of a triangular system, is a loop over blocks of 16 of them: what the
+    rows before the block contribute is one product of matrices, and the rows of
+    the block are one nest over their elements, with all rows in registers.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect"];
+  let statistics = [Statistic<"numBlocked", "blocked", "loops over rows">];
+}
+
 def PairOperands : Pass<"rondo-pair-operands", "::mlir::ModuleOp"> {
   let summary = "Let products of matrices be dot products of bf16 pairs";
   let description = [{

@@ -36,6 +36,7 @@ void rondo::cpu::buildPipeline(OpPassManager &pm, const CPUOptions &options) {
   pm.addPass(createForwardCopies());
   pm.addPass(createJoinSteps());
   pm.addPass(createJoinRows());
+  pm.addPass(createBlockRows());
   pm.addPass(createPairOperands());
   pm.addPass(createFusePointwise());
   pm.addPass(createOutlineNests());
