@@ -52,6 +52,8 @@ using Values = ChannelEmitter::Values;
 
 /// Steps of a segment.
 static constexpr int64_t leastOfSegment = 16, mostOfSegment = 128;
+/// What takes less time one after the other than in segments.
+static constexpr int64_t fewSteps = 128;
 
 /// `count` blocks of steps from `first` on; `raws` are the raw values of the
 /// first one, and then, with `goesOn`, those of the block behind the last one.
@@ -391,33 +393,55 @@ std::pair<Values, Value> ChannelEmitter::emitCorrections(const Segments &at,
           loop.getResults().back()};
 }
 
-/// Windows from `done` on.
+/// Windows from `done` on; a few steps that are left are taken one by one.
 void ChannelEmitter::emitNewtonWindows(const Segments &at, Value done) {
   Window window = emitWindowSize(sub(length, done), /*areWhole=*/false);
   auto loop = scf::ForOp::create(b, done, length, window.size);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
-  Value begin = loop.getInductionVar();
+  Value begin = loop.getInductionVar(), zero = constant(0), one = constant(1);
   Values starts = emitStart(at);
-  auto [ends, firstBad] =
-      emitCorrections(at, add(begin, window.start), window.blocks, starts);
+  // Where the segments end, and the first that is wrong.
+  SmallVector<Type> types(n, type);
+  types.push_back(b.getIndexType());
+  Value left = sub(length, begin);
+  // A size that is asked for is that of all windows.
+  Value isFew = less(left, constant(p.blocks ? 0 : fewSteps));
+  auto solved = scf::IfOp::create(b, types, isFew, /*withElseRegion=*/true);
+  {
+    OpBuilder::InsertionGuard inner(b);
+    b.setInsertionPointToStart(solved.thenBlock());
+    barrier(); // All have the states that are written over.
+    Values none = starts;
+    none.push_back(zero);
+    scf::YieldOp::create(b, none);
+    b.setInsertionPointToStart(solved.elseBlock());
+    auto [ends, firstBad] =
+        emitCorrections(at, add(begin, window.start), window.blocks, starts);
+    ends.push_back(firstBad);
+    scf::YieldOp::create(b, ends);
+  }
+  Value firstBad = solved.getResults().back();
   auto test = scf::IfOp::create(b, less(firstBad, constant(p.segments)),
                                 /*withElseRegion=*/true);
   b.setInsertionPointToStart(test.thenBlock());
-  // The first segment has no defect.
-  emitIf(at.isFirst, [&, firstBad = firstBad] {
+  emitIf(at.isFirst, [&] {
     Value done = mul(firstBad, mul(window.blocks, constant(p.steps)));
-    Value count = arith::MinSIOp::create(b, window.size, sub(length, begin));
-    count = arith::MaxSIOp::create(b, sub(count, done), constant(0));
-    Values states =
-        loadAll(at.ends, {sub(firstBad, constant(1)), channelInBlock});
+    Value count = arith::MinSIOp::create(b, window.size, left);
+    count = arith::MaxSIOp::create(b, sub(count, done), zero);
+    Value isNone = equal(firstBad, zero);
+    Value before = select(isNone, zero, sub(firstBad, one));
+    Values states = loadAll(at.ends, {before, channelInBlock});
+    for (auto [state, start] : llvm::zip_equal(states, starts))
+      state = select(isNone, start, state);
     storeAll(at.carry,
              emitSteps(add(begin, done), count, states, /*hasWhole=*/false),
              channelInBlock);
   });
   b.setInsertionPointToStart(test.elseBlock());
-  emitIf(at.isLast,
-         [&, &last = ends] { storeAll(at.carry, last, channelInBlock); });
+  emitIf(at.isLast, [&] {
+    storeAll(at.carry, solved.getResults().drop_back(), channelInBlock);
+  });
 }
 
 void ChannelEmitter::emitNewton() {
