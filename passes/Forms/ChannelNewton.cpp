@@ -31,8 +31,8 @@
 //
 // Two of them are to halve the number of segments with a defect. In a window
 // where they don't, or that does not settle within some sweeps, what follows
-// the last segment that is right is computed step by step. Newton's method on
-// all steps at once would take more sweeps, and in each of them the
+// the last segment that is right is computed step by step, as are a few steps
+// that are left behind the windows. Newton's method on all steps at once would take more sweeps, and in each of them the
 // derivatives.
 //
 // Windows are few: their number and with it the length of segments are found
