@@ -9,8 +9,8 @@
 // registers it competes with addresses and with what is computed, and the
 // assembler puts such loads behind the steps that use the registers before:
 // just before they are used themselves. So a warp, whose lanes are neighbouring
-// channels, copies the rows of its steps into shared memory some blocks of steps
-// ahead, 16 bytes a lane. Nobody else reads them there, and no barrier is
+// channels, copies the rows of its steps into shared memory some blocks of
+// steps ahead, 16 bytes a lane. Nobody else reads them there, and no barrier is
 // needed.
 //
 // Addresses are sums of the one before and a stride. That is hidden from LLVM,
@@ -117,9 +117,9 @@ std::pair<Value, Value> ChannelEmitter::emitAddress(Value tensor,
 }
 
 /// Memory for the rows, and what a lane copies of those of a block: of the row
-/// of step `u` what begins at `column`; and the same of others some steps further
-/// on. Or else each lane copies the elements of its channel. Returns whether
-/// that can be done: channels are in order, and pieces aligned.
+/// of step `u` what begins at `column`; and the same of others some steps
+/// further on. Or else each lane copies the elements of its channel. Returns
+/// whether that can be done: channels are in order, and pieces aligned.
 Value ChannelEmitter::createCopies(bool byRows) {
   auto space = mlir::gpu::AddressSpaceAttr::get(
       b.getContext(), mlir::gpu::AddressSpace::Workgroup);

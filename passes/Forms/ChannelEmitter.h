@@ -162,9 +162,9 @@ private:
                       unsigned i, Value channel);
 
   // Arguments on their way.
-  /// What a lane copies of a read: `piece` bytes from `source`, which is at time
-  /// 0, and `u` strides on, to `place` in the first slot; then what lies `count`
-  /// steps further on.
+  /// What a lane copies of a read: `piece` bytes from `source`, which is at
+  /// time 0, and `u` strides on, to `place` in the first slot; then what lies
+  /// `count` steps further on.
   struct Row {
     Value memory, source, stride, place, u;
     Value isThere; // null: every lane copies something

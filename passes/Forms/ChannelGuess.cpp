@@ -34,7 +34,8 @@ static constexpr int64_t threadsOfDevice = 64 * 1024, leastOfSegment = 32,
                          mostOfSegment = 128, markBytes = 16;
 
 int64_t ChannelEmitter::getRecordBytes(const ChannelParameters &guess) const {
-  return markBytes + 2 * n * guess.channels * (type.getIntOrFloatBitWidth() / 8);
+  int64_t size = type.getIntOrFloatBitWidth() / 8;
+  return markBytes + 2 * n * guess.channels * size;
 }
 
 /// How many windows there are, and of how many blocks their segments are. The
@@ -227,8 +228,9 @@ Value ChannelEmitter::emitGuessed(const Segments &at) {
         arith::OrIOp::create(b, isMarked, emitIsBad(defects, starts));
     emitIf(both(isBad, isOwn), [&] {
       Value place = memref::ExtractAlignedPointerAsIndexOp::create(b, least);
+      Value number = narrow(window);
       LLVM::AtomicRMWOp::create(b, LLVM::AtomicBinOp::min, pointerTo(place, 3),
-                                narrow(window), LLVM::AtomicOrdering::monotonic);
+                                number, LLVM::AtomicOrdering::monotonic);
     });
   }
   barrier();

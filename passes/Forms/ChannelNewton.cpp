@@ -20,8 +20,9 @@
 //
 // Where states forget, some steps before each segment lead to its states: one
 // sweep over the segments gives the results, and its defects say whether they
-// are right. A kernel that comes before computes all windows in this way at once
-// (ChannelGuess.cpp); of several sequences in one, this one goes through them.
+// are right. A kernel that comes before computes all windows in this way at
+// once (ChannelGuess.cpp); of several sequences in one, this one goes through
+// them.
 //
 // From the first window on where it is not so, and for what is left behind the
 // last whole window, sweeps of two kinds take turns:
@@ -32,8 +33,8 @@
 // Two of them are to halve the number of segments with a defect. In a window
 // where they don't, or that does not settle within some sweeps, what follows
 // the last segment that is right is computed step by step, as are a few steps
-// that are left behind the windows. Newton's method on all steps at once would take more sweeps, and in each of them the
-// derivatives.
+// that are left behind the windows. Newton's method on all steps at once would
+// take more sweeps, and in each of them the derivatives.
 //
 // Windows are few: their number and with it the length of segments are found
 // when the kernel runs. A sweep is a loop over blocks of steps, whose arguments
