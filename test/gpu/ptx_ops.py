@@ -621,7 +621,10 @@ def stmatrix(m, i):
         if (rows % np.uint64(16)).any():
             raise Fault("misaligned row of a matrix")
         for h in range(2):
-            place = rows[:, GROUP] + (2 * (2 * QUAD + h)).astype(np.uint64)
+            row, column = GROUP, 2 * QUAD + h
+            if i.has("trans"):
+                row, column = column, row
+            place = rows[:, row] + (2 * column).astype(np.uint64)
             value = word >> np.uint32(16 * h) & np.uint32(0xFFFF)
             m.store("shared", place.reshape(-1), value.astype(np.uint16).reshape(-1))
 

@@ -61,19 +61,27 @@ LogicalResult ThreadEmitter::emitGroups(GroupsOp op) {
   return success();
 }
 
+/// Whether something else than dots reads a view.
+static bool isReadByThreads(Operation *view) {
+  return llvm::any_of(view->getUsers(), [](Operation *user) {
+    return isa<TransposeOp>(user) ? isReadByThreads(user) : !isa<DotOp>(user);
+  });
+}
+
 void ThreadEmitter::emitRing(RingOp op) {
   Ring ring;
   ring.places = op.getType().getPlaces();
   ring.offset = allocate(16 * ring.places);
   llvm::SmallPtrSet<Region *, 4> readers;
   for (Operation *user : op->getUsers()) {
+    if (auto await = dyn_cast<AwaitOp>(user))
+      for (Operation *each : await->getUsers()) {
+        ring.isCopied |= isa<CopyOp>(each);
+        ring.isReadByThreads |= isa<ViewOp>(each) && isReadByThreads(each);
+      }
     auto mark = dyn_cast<MarkOp>(user);
-    if (!mark)
+    if (!mark || mark.getState() == RingState::Full)
       continue;
-    if (mark.getState() == RingState::Full) {
-      ring.isCopied |= !mark->getBlock()->getOps<CopyOp>().empty();
-      continue;
-    }
     Region *region = mark->getParentRegion();
     while (!isa<GroupsOp>(region->getParentOp()))
       region = region->getParentRegion();
@@ -83,12 +91,14 @@ void ThreadEmitter::emitRing(RingOp op) {
       builder, at.loc, at.equal(at.threadId(), at.constant(0)), false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(first.thenBlock());
-  // Copies arrive by themselves for each thread, warps arrive for the rest.
-  int64_t fill = ring.isCopied ? 32 * warps : warps;
+  // Copies arrive by themselves for each thread. Where threads read elements,
+  // each arrives for itself; where only dots do, a warp arrives at once.
+  int64_t each = ring.isReadByThreads ? 32 * warps : warps;
+  int64_t fill = ring.isCopied ? 32 * warps : each;
   for (int64_t place = 0; place < ring.places; ++place) {
     at.makeBarrier(ring.offset + 8 * place, fill);
     at.makeBarrier(ring.offset + 8 * (ring.places + place),
-                   warps * readers.size());
+                   each * readers.size());
   }
   rings[op.getResult()] = ring;
 }
@@ -132,7 +142,7 @@ void ThreadEmitter::emitMark(MarkOp op) {
     if (warpgroups)
       at.orderStores();
   }
-  if (fills && ring.isCopied) {
+  if (ring.isReadByThreads || (fills && ring.isCopied)) {
     at.arriveIf(at.equal(at.constant(0), at.constant(0)), offset);
     return;
   }

@@ -227,8 +227,8 @@ Parts ThreadEmitter::readStage(const Parts &buffer, TileType type,
   Value start =
       at.add(buffer.offset, at.mul(at.fromIndex(stage), 4 * length));
   Parts parts{type, {}, {}};
-  // Groups of warps keep a stage until they mark it as empty.
-  if (at.barrierId && type.isVector())
+  // A stage is kept up to the end of the step, or as groups say.
+  if (type.isVector())
     parts.offset = start;
   if (!type.isScalar())
     start = at.add(start, at.shiftLeft(lane, 2));
@@ -403,13 +403,21 @@ void ThreadEmitter::storeRows(const Place &place, const Parts &parts,
                   .withLayout(Layout::Shared),
               {},
               {}};
-  int64_t memory = allocate(planeBytes(stage));
+  int64_t memory = allocate(planeBytes(stage), /*ofWarps=*/true);
   stage.offset = at.constant(memory);
   at.warpBarrier();
   Value row = firstRow(grid);
   Value warpPiece = at.mul(warpColumn(grid), grid.columnBlocks);
   int64_t next = 0;
-  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+  // Whole matrices at once where the chip stores them.
+  bool matrices = warpgroups && grid.columnBlocks % 2 == 0 &&
+                  place.element.isBF16();
+  int64_t perBlock = 4 * grid.columnBlocks;
+  for (int64_t b = 0; matrices && b < grid.rowBlocks; ++b)
+    storeBlockRow(stage, b,
+                  ArrayRef<Value>(parts.values).slice(b * perBlock, perBlock),
+                  0);
+  for (int64_t b = 0; !matrices && b < grid.rowBlocks; ++b)
     for (int64_t n = 0; n < grid.columnBlocks; ++n, next += 4) {
       Value offset = at.add(pieceOffset(stage, row, warpPiece, n),
                             at.shiftLeft(quad, 2));
@@ -445,7 +453,8 @@ void ThreadEmitter::storeRows(const Place &place, const Parts &parts,
 }
 
 /// The same for a tile whose columns lie along the innermost dim: a warp
-/// transposes 8 x 8 blocks in registers, and lanes write 16 bytes of a column.
+/// transposes 8 x 8 blocks, in registers where the chip doesn't as it stores
+/// them, and lanes write 16 bytes of a column.
 void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
                                  bool isWhole) {
   Grid grid(parts.type, warps);
@@ -455,14 +464,29 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
                             Layout::Shared),
               {},
               {}};
-  int64_t memory = allocate(planeBytes(stage));
+  int64_t memory = allocate(planeBytes(stage), /*ofWarps=*/true);
   stage.offset = at.constant(memory);
   at.warpBarrier();
   Value firstPiece = at.shiftLeft(warpRow(grid), 1);
   Value firstStep =
       at.add(at.mul(warpColumn(grid), 8 * grid.columnBlocks), group);
   int64_t next = 0;
-  for (int64_t b = 0; b < grid.rowBlocks; ++b)
+  bool matrices = warpgroups && grid.columnBlocks % 2 == 0;
+  for (int64_t b = 0; matrices && b < grid.rowBlocks; ++b) {
+    Value laneStep = at.add(at.mul(warpColumn(grid), 8 * grid.columnBlocks),
+                            at.bitOr(lane7, at.shiftLeft(lane16, 3)));
+    Value offset = pieceOffset(stage, laneStep, at.bitOr(firstPiece, lane8),
+                               2 * grid.rows * b);
+    for (int64_t n = 0; n < grid.columnBlocks; n += 2, next += 8) {
+      Values pairs;
+      for (int64_t i = 0; i < 8; i += 2)
+        pairs.push_back(at.packAs(place.element, parts.values[next + i],
+                                  parts.values[next + i + 1]));
+      at.storeMatrices(offset, 8 * n * pitch(stage), pairs,
+                       /*transposed=*/true);
+    }
+  }
+  for (int64_t b = 0; !matrices && b < grid.rowBlocks; ++b)
     for (int64_t n = 0; n < grid.columnBlocks; ++n, next += 4)
       for (int64_t h = 0; h < 2; ++h) {
         Value pair = at.transposeMatrix(

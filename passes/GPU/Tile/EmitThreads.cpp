@@ -156,7 +156,8 @@ LogicalResult ThreadEmitter::emitOp(Operation &op) {
           return op.emitOpError("has a tile of ")
                  << type << " for " << warps << " warps: " << why;
     }
-  finishOperands(op);
+  if (!isa<MapOp>(op)) // which reads something else first
+    finishOperands(op);
   llvm::TypeSwitch<Operation *>(&op)
       .Case([&](LoadOp op) { emitLoad(op); })
       .Case([&](StoreOp op) { emitStore(op); })
@@ -284,13 +285,20 @@ LogicalResult ThreadEmitter::emitFor(scf::ForOp loop) {
                                          loop.getBody()->getOperations());
   // What the step before read must not be overwritten by this one.
   bool waits = !flat.getBody()->getOps<WaitOp>().empty();
+  Operation *start = nullptr;
   if (!waits) {
     builder.setInsertionPointToStart(flat.getBody());
+    bool needed = !at.barrierId || dirty || unordered;
     barrier();
+    start = needed ? nullptr : &*std::prev(builder.getInsertionPoint());
   }
   dirty = false;
+  int64_t exchanges = numExchanges;
   if (failed(emitBlock(*flat.getBody())))
     return failure();
+  // Rings order what groups read and write.
+  if (start && exchanges == numExchanges)
+    start->erase();
   builder.setInsertionPoint(yield);
   finishDots(at.numGroups);
   SmallVector<Value> yielded;
@@ -348,8 +356,9 @@ Value ThreadEmitter::pieceOffset(const Parts &tile, Value row, Value piece,
                                  constant << 4));
 }
 
-int64_t ThreadEmitter::allocate(int64_t bytes) {
+int64_t ThreadEmitter::allocate(int64_t bytes, bool ofWarps) {
   bytes = llvm::alignTo(bytes, kSharedAlignment);
+  numExchanges += !ofWarps;
   for (Released &each : released) {
     if (each.bytes < bytes)
       continue;
@@ -431,6 +440,7 @@ void ThreadEmitter::finishOperands(Operation &op) {
 }
 
 void ThreadEmitter::barrier() {
+  ++numExchanges;
   finishDots(at.numGroups);
   at.barrier(warpgroups && unordered);
   unordered = false;

@@ -115,6 +115,7 @@ private:
   struct Ring {
     int64_t offset = 0, places = 0; // of its barriers, in shared memory
     bool isCopied = false;          // filled by copies
+    bool isReadByThreads = false;   // not only by dots
   };
   mlir::LogicalResult emitGroups(GroupsOp op);
   void emitRing(RingOp op);
@@ -245,8 +246,9 @@ private:
     return 2 * tile.storedRows() * tile.storedColumns();
   }
 
-  /// Memory that was released is given again, behind a barrier.
-  int64_t allocate(int64_t bytes);
+  /// Memory that was released is given again, behind a barrier. `ofWarps`: each
+  /// warp reads only what it writes itself.
+  int64_t allocate(int64_t bytes, bool ofWarps = false);
   void release(int64_t offset, int64_t bytes);
   void releaseOperands(mlir::Operation &op);
   void releaseBuffers(mlir::Operation &op);
@@ -302,6 +304,8 @@ private:
   };
   llvm::SmallVector<Running> running;
   int64_t lastOffset = 0; // of the last allocation
+  /// How often threads have met, or have had memory to do so.
+  int64_t numExchanges = 0;
   bool dirty = false;
   bool unordered = false; // stores since the last barrier that orders them
 };

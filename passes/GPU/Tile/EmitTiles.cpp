@@ -176,13 +176,29 @@ Values ThreadEmitter::loadLeft(const Parts &source, const Grid &grid, Value row,
 
 void ThreadEmitter::emitMap(MapOp op) {
   TileType type = op.getType();
+  // Where a vector is in memory, its elements are, too.
+  if (!type.isMatrix() && op.getInputs().size() == 1 &&
+      isa<YieldOp>(op.getBody().front().front()) &&
+      get(op.getInputs().front()).type.withElementType(type.getElementType()) ==
+          type) {
+    Parts parts = get(op.getInputs().front());
+    parts.type = type;
+    set(op.getResult(), parts);
+    return;
+  }
+  // Vectors are read while dots are under way.
+  SmallVector<Values> inputs(op.getInputs().size());
+  for (auto [input, elements] : llvm::zip_equal(op.getInputs(), inputs))
+    if (type.isMatrix() && !get(input).type.isMatrix())
+      elements = elementsOf(get(input), type);
+  finishOperands(*op);
   if (mapWeighs(op))
     return;
   Parts parts{type, {}, {}};
-  SmallVector<Values> inputs;
   if (type.isMatrix()) {
-    for (Value input : op.getInputs())
-      inputs.push_back(elementsOf(get(input), type));
+    for (auto [input, elements] : llvm::zip_equal(op.getInputs(), inputs))
+      if (elements.empty())
+        elements = elementsOf(get(input), type);
     Grid grid(type, warps);
     Value row = firstRow(grid), column = firstColumn(grid);
     int64_t next = 0;

@@ -274,12 +274,13 @@ void Instructions::storeShared(Value value, Value offset, int64_t constant,
 }
 
 void Instructions::storeMatrices(Value offset, int64_t constant,
-                                 ArrayRef<Value> parts) {
+                                 ArrayRef<Value> parts, bool transposed) {
   SmallVector<Value> operands{sharedAddress(*this, offset)};
   llvm::append_range(operands, parts);
   emitPTX(*this, operands,
-          "stmatrix.sync.aligned.m8n8.x4.shared.b16 [$0+" + Twine(constant) +
-              "], {$1, $2, $3, $4};",
+          Twine("stmatrix.sync.aligned.m8n8.x4") +
+              (transposed ? ".trans" : "") + ".shared.b16 [$0+" +
+              Twine(constant) + "], {$1, $2, $3, $4};",
           "r,r,r,r,r,~{memory}");
 }
 

@@ -118,7 +118,8 @@ public:
                    unsigned alignment);
   /// Four 8x8 matrices of 16-bit elements.
   void storeMatrices(mlir::Value offset, int64_t constant,
-                     llvm::ArrayRef<mlir::Value> parts);
+                     llvm::ArrayRef<mlir::Value> parts,
+                     bool transposed = false);
   Values loadMatrices(mlir::Value offset, int64_t constant, bool transposed);
 
   /// An 8x8 matrix of 16-bit elements that a warp holds as pairs within rows.

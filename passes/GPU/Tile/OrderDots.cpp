@@ -31,8 +31,10 @@ namespace {
 
 class BodyScheduler {
 public:
-  BodyScheduler(scf::ForOp loop, int64_t warps)
-      : body(*loop.getBody()), loop(loop), warps(warps) {}
+  /// `groups`: of warps that share the registers.
+  BodyScheduler(scf::ForOp loop, int64_t warps, int64_t groups)
+      : body(*loop.getBody()), loop(loop), warps(warps),
+        registers(std::min<int64_t>(160, 2048 / (warps * groups) - 40)) {}
   void run();
 
 private:
@@ -56,11 +58,11 @@ private:
   };
   static constexpr int64_t kLatency = 40; // of dots, behind their products
   static constexpr int64_t kWait = 20;    // that are better than something else
-  static constexpr int64_t kRegisters = 160; // that tiles may have
 
   Block &body;
   scf::ForOp loop;
   int64_t warps;
+  int64_t registers; // of a thread, that tiles may have
   SmallVector<Node> nodes;
 };
 
@@ -151,6 +153,12 @@ static bool usesShared(Operation &op) {
          !isa<MapOp, DotOp, WaitOp>(op);
 }
 
+/// Whether nobody reads any more what a copy overwrites.
+static bool isOrderedByRing(Operation &op) {
+  auto copy = dyn_cast<CopyOp>(op);
+  return copy && copy.getStage().getDefiningOp<AwaitOp>();
+}
+
 /// A node and what it waits for.
 llvm::SetVector<int64_t> BodyScheduler::findEarlier(int64_t number) {
   llvm::SetVector<int64_t> earlier;
@@ -195,7 +203,14 @@ bool BodyScheduler::collect(bool late) {
     if (isa<ViewOp>(op)) {
       // Of a stage that no copy of this step goes to.
       views = true;
-    } else if (isa<CopyOp, CommitOp, WaitOp>(op)) {
+    } else if (auto mark = dyn_cast<MarkOp>(op);
+               mark && mark.getState() == RingState::Empty) {
+      // What was seen is not used any more.
+      for (int64_t each = 0; each < number; ++each)
+        depend(each);
+      lastMemory = number;
+      reads.clear();
+    } else if (isa<CopyOp, CommitOp, WaitOp>(op) && !isOrderedByRing(op)) {
       if (views)
         return false; // dots in flight may read what is copied over
       depend(lastWait);
@@ -275,17 +290,17 @@ bool BodyScheduler::collect(bool late) {
   return hasIndependentDots();
 }
 
-/// Whether a dot has another one in front of it that it need not wait for.
+/// Whether something that takes a while neither needs a dot nor leads to it.
 bool BodyScheduler::hasIndependentDots() {
-  llvm::SmallDenseSet<int64_t> dots;
-  for (auto [number, node] : llvm::enumerate(nodes)) {
-    if (!isa<DotOp>(node.op))
-      continue;
-    llvm::SetVector<int64_t> earlier = findEarlier(number);
-    if (llvm::any_of(dots, [&](int64_t dot) { return !earlier.contains(dot); }))
-      return true;
-    dots.insert(number);
-  }
+  SmallVector<llvm::SetVector<int64_t>> earlier;
+  for (size_t number = 0; number < nodes.size(); ++number)
+    earlier.push_back(findEarlier(number));
+  for (auto [number, node] : llvm::enumerate(nodes))
+    for (auto [other, beside] : llvm::enumerate(nodes))
+      if (isa<DotOp>(node.op) &&
+          (isa<DotOp>(beside.op) || beside.issue >= kLatency) &&
+          !earlier[number].contains(other) && !earlier[other].contains(number))
+        return true;
   return false;
 }
 
@@ -361,7 +376,9 @@ int64_t BodyScheduler::mostRegisters(ArrayRef<Operation *> order) {
     int64_t last = from;
     for (Operation *reader : readers) {
       int64_t read = placeOf(reader);
-      if (isa<DotOp>(reader)) { // in flight until its result is read
+      auto dot = dyn_cast<DotOp>(reader);
+      // In flight until its result is read, which has the sum's registers.
+      if (dot && dot.getAccumulator() != value) {
         int64_t done = end;
         for (Operation *user : reader->getUsers())
           done = std::min(done, placeOf(user));
@@ -388,7 +405,7 @@ void BodyScheduler::run() {
     int64_t time = schedule(order);
     if (order.size() != nodes.size())
       return; // something is handed on and used behind what it becomes
-    int64_t most = std::max(mostRegisters(order), kRegisters);
+    int64_t most = std::max(mostRegisters(order), registers);
     if (!best.empty() &&
         std::make_pair(most, time) >= std::make_pair(bestMost, bestTime))
       return;
@@ -419,10 +436,12 @@ void BodyScheduler::run() {
 struct OrderDots : public rondo::tile::impl::OrderDotsBase<OrderDots> {
   void runOnOperation() override {
     auto warps = getOperation()->getAttrOfType<IntegerAttr>("tile.warps");
+    auto groups = getOperation()->getAttrOfType<IntegerAttr>("tile.groups");
     if (!warps)
       return;
-    getOperation().walk(
-        [&](scf::ForOp loop) { BodyScheduler(loop, warps.getInt()).run(); });
+    getOperation().walk([&](scf::ForOp loop) {
+      BodyScheduler(loop, warps.getInt(), groups ? groups.getInt() : 1).run();
+    });
   }
 };
 

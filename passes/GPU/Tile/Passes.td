@@ -132,22 +132,28 @@ def SplitGroups : Pass<"tile-split-groups", "::mlir::gpu::GPUFuncOp"> {
     the *readers* are what hangs off it and ends in stores. Each becomes the loop
     of a group of warps in `tile.groups`:
 
-    - The first group copies what the loop loads to stages of buffers, and computes
-      what is ahead and has products in it (matrices) or is reduced or scanned
-      (vectors); what is only pointwise stays with its users.
-    - The second carries the states, and hands on what readers need of them.
+    - The first group computes what is ahead and has products in it (matrices), is
+      reduced or scanned (vectors), or is a matrix that the chain multiplies by;
+      what else is only pointwise stays with its users.
+    - The second carries the states, and hands on what readers need of them: it
+      marks what it has put while its next dot is under way.
     - The third computes results and stores them.
 
     Tiles pass between groups through buffers of two stages, and rings say when
-    these are full and empty. What the first group computes that is the same for
-    all chunks but those that the end of time cuts, as decays that don't change,
-    is computed once, in front of a loop over these chunks.
+    these are full and empty. What the loop loads is copied by the second and the
+    third group, about as much each, while their dots are under way. What the
+    first group computes that is the same for all chunks but those that the end of
+    time cuts, as decays that don't change, is computed once, in front of a loop
+    over these chunks. A loop without readers, for the states of segments of time,
+    becomes two groups, with registers for two blocks.
 
-    A loop stays as it is if one of the three parts has no products, as those of
-    delta rules whose inverses a kernel before has computed: their chain takes as
-    long as everything did. It also does if something that would pass is a matrix
-    of f32, if it loads something else than matrices of bf16, or if buffers don't
-    fit in `memory`; `tile.one_group` on the kernel says why.
+    A loop whose chain or readers have no products ahead, as those of delta rules
+    whose inverses a kernel before has computed, is not shared: its chain takes as
+    long as everything did. It isn't either if something that would pass is a
+    matrix of f32, or buffers don't fit in `memory`; `tile.one_group` on the kernel
+    says why. If the states are multiplied on the way to the next ones, so that a
+    step waits for one product behind the other, one group copies for the one that
+    computes. Only matrices of bf16 and vectors of f32 are copied.
 
     Before: a loop that carries matrices. After: `tile.groups`, in which
     everything that concerns tiles is, and `tile.groups` on the kernel, their
@@ -215,13 +221,16 @@ def OrderDots : Pass<"tile-order-dots", "::mlir::gpu::GPUFuncOp"> {
   let description = [{
     Groups of warps go on while matrix units compute a dot that they began, up to
     the first operation that reads the result. The operations of a loop's body
-    that has several dots are put in an order in which what the next step waits
-    for comes first, dots as soon as their operands are there, and everything
-    else, like the stores of results, while dots are in flight.
+    in which something that takes a while does not hang together with a dot are
+    put in an order in which what the next step waits for comes first, dots as
+    soon as their operands are there, and everything else, like the stores of
+    results, while dots are in flight; of these orders, one that needs no more
+    registers than there are.
 
     Operations on memory keep their order, but for views of buffers, which only
-    stay behind the waits and copies in front of them. A body with other loops
-    in it, or with copies behind views, stays as it is.
+    stay behind the waits and copies in front of them; `tile.mark empty` stays
+    behind everything. A body with other loops in it, or with copies behind views
+    that no ring orders, stays as it is.
   }];
   let dependentDialects = ["::rondo::tile::TileDialect"];
 }

@@ -74,8 +74,7 @@ void rondo::tile::placeCopy(OpBuilder &builder, scf::ForOp loop, LoadOp load,
   moved.erase();
 }
 
-/// Whether a vector or scalar lies in memory so that words of it can be copied.
-static bool hasWords(LoadOp load) {
+bool rondo::tile::hasWords(LoadOp load) {
   TileType type = load.getType();
   auto memory = cast<MemRefType>(load.getSource().getType());
   int64_t offset = 0, length = type.getRows() * type.getColumns();

@@ -52,7 +52,9 @@ private:
   }
   scf::ForOp makeLoop(Value lower, Value upper, ValueRange inits);
   Value fetch(Value value, IRMapping &mapping);
-  void copyAt(Value step, Value runs);
+  void copyAt(unsigned number, Value step, Value runs);
+  void copyFirst(unsigned group);
+  void copyLater(unsigned group, Value index);
 
   // One step of a group.
   struct Step {
@@ -64,6 +66,7 @@ private:
   void view(Step &step, Value tile, const Channel &channel, unsigned number);
   void emit(Step &step);
   void release(Step &step);
+  void releaseEarly(Step &step);
 
   struct Compare {
     arith::CmpIOp op;
@@ -74,6 +77,7 @@ private:
   Value findWhole();
   void emitAheadLoop(Value lower, Value upper, bool isWhole);
   void emitAhead(Block &block);
+  void endCopies();
   void emitChain(Block &block);
   void emitReaders(Block &block);
 
@@ -81,7 +85,7 @@ private:
   const LoopParts &parts;
   OpBuilder builder;
   Location loc;
-  Channel copied, ahead;
+  Channel copied[2], ahead;
   llvm::MapVector<Value, Channel> fromChain;
   SmallVector<Operation *> before, behind; // the loop, on tiles
 };
@@ -135,14 +139,45 @@ Value GroupSplitter::fetch(Value value, IRMapping &mapping) {
   return mapping.lookup(value);
 }
 
-/// Begins the copies of a step. `runs`: there is such a step.
-void GroupSplitter::copyAt(Value step, Value runs) {
+/// Begins copies of a step. `runs`: there is such a step.
+void GroupSplitter::copyAt(unsigned number, Value step, Value runs) {
+  const Channel &channel = copied[number];
   Value item = itemOf(step);
-  Value place = await(RingState::Empty, copied.ring, item);
-  for (auto [load, buffer] : llvm::zip_equal(parts.loads, copied.buffers))
-    placeCopy(builder, loop, cast<LoadOp>(load.first), step, runs, buffer,
-              place);
-  mark(RingState::Full, copied.ring, item);
+  Value place = await(RingState::Empty, channel.ring, item);
+  for (auto [load, buffer] :
+       llvm::zip_equal(parts.copies[number].loads, channel.buffers))
+    placeCopy(builder, loop, load, step, runs, buffer, place);
+  mark(RingState::Full, channel.ring, item);
+}
+
+/// A group's copies of the first steps, as far as there are stages.
+void GroupSplitter::copyFirst(unsigned group) {
+  for (auto [number, copies] : llvm::enumerate(parts.copies)) {
+    if (copies.group != group || copies.loads.empty())
+      continue;
+    Value lower = loop.getLowerBound();
+    Value some = arith::MinSIOp::create(
+        builder, loc,
+        arith::AddIOp::create(builder, loc, lower, constant(copies.stages - 1)),
+        loop.getUpperBound());
+    scf::ForOp first = makeLoop(lower, some, {});
+    copyAt(number, first.getInductionVar(), {});
+    scf::YieldOp::create(builder, loc);
+    builder.setInsertionPointAfter(first);
+  }
+}
+
+/// Those of a later step, which go where the step before was.
+void GroupSplitter::copyLater(unsigned group, Value index) {
+  for (auto [number, copies] : llvm::enumerate(parts.copies)) {
+    if (copies.group != group || copies.loads.empty())
+      continue;
+    Value later = arith::AddIOp::create(builder, loc, index,
+                                        constant(copies.stages - 1));
+    Value runs = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt,
+                                       later, loop.getUpperBound());
+    copyAt(number, later, runs);
+  }
 }
 
 /// The tile as it has passed to this group.
@@ -156,8 +191,19 @@ void GroupSplitter::view(Step &step, Value tile, const Channel &channel,
                              .getResult());
 }
 
-/// The operations of a group, and what they hand on.
+/// The operations of a group, and what they hand on: what the chain has put is
+/// marked while its next dot is under way, and copies begin behind the last one.
 void GroupSplitter::emit(Step &step) {
+  Operation *lastDot = nullptr;
+  for (auto dot : loop.getBody()->getOps<DotOp>())
+    if (parts.groupsOf(dot) & step.group)
+      lastDot = dot;
+  SmallVector<Value> put;
+  auto markPut = [&] {
+    for (Value ring : put)
+      mark(RingState::Full, ring, step.item);
+    put.clear();
+  };
   for (Operation &op : loop.getBody()->without_terminator()) {
     if (!(parts.groupsOf(&op) & step.group))
       continue;
@@ -167,9 +213,10 @@ void GroupSplitter::emit(Step &step) {
       if (step.mapping.contains(value))
         continue;
       Operation *source = value.getDefiningOp();
-      for (auto [number, each] : llvm::enumerate(parts.loads))
-        if (each.first == source)
-          view(step, value, copied, number);
+      for (auto [copies, channel] : llvm::zip_equal(parts.copies, copied))
+        for (auto [number, load] : llvm::enumerate(copies.loads))
+          if (load == source)
+            view(step, value, channel, number);
       if (step.group != kAhead)
         for (auto [number, each] : llvm::enumerate(parts.fromAhead))
           if (each.first == value)
@@ -180,6 +227,10 @@ void GroupSplitter::emit(Step &step) {
       fetch(value, step.mapping);
     }
     builder.clone(op, step.mapping);
+    if (isa<DotOp>(op))
+      markPut();
+    if (&op == lastDot && step.group != kAhead)
+      copyLater(step.group, step.mapping.lookup(loop.getInductionVar()));
     if (step.group != kChain || !op.getNumResults())
       continue;
     if (auto found = fromChain.find(op.getResult(0));
@@ -188,15 +239,39 @@ void GroupSplitter::emit(Step &step) {
       Value place = await(RingState::Empty, ring, step.item);
       PutOp::create(builder, loc, step.mapping.lookup(op.getResult(0)),
                     found->second.buffers[0], place);
-      mark(RingState::Full, ring, step.item);
+      put.push_back(ring);
     }
   }
+  markPut();
 }
 
 /// What was seen may be overwritten.
 void GroupSplitter::release(Step &step) {
   for (auto [ring, place] : step.places)
     mark(RingState::Empty, ring, step.item);
+}
+
+/// The same as soon as it has been read, but behind the last dot: a mark waits
+/// for dots.
+void GroupSplitter::releaseEarly(Step &step) {
+  OpBuilder::InsertionGuard guard(builder);
+  Block *block = builder.getInsertionBlock();
+  Operation *lastDot = nullptr;
+  for (auto dot : block->getOps<DotOp>())
+    lastDot = dot;
+  for (auto [ring, place] : step.places) {
+    Operation *last = lastDot ? lastDot : &block->back();
+    SmallVector<Value> views{place};
+    while (!views.empty())
+      for (Operation *user : views.pop_back_val().getUsers()) {
+        if (isa<ViewOp, TransposeOp>(user))
+          views.push_back(user->getResult(0));
+        if (last->isBeforeInBlock(user))
+          last = user;
+      }
+    builder.setInsertionPointAfter(last);
+    mark(RingState::Empty, ring, step.item);
+  }
 }
 
 /// Compares of steps with an end: index * n + row < end.
@@ -278,16 +353,14 @@ void GroupSplitter::emitAheadLoop(Value lower, Value upper, bool isWhole) {
   mapping.map(loop.getInductionVar(), index);
   Step step{kAhead, itemOf(index), mapping, {}};
   emit(step);
-  Value place = await(RingState::Empty, ahead.ring, step.item);
-  for (auto [each, buffer] : llvm::zip_equal(parts.fromAhead, ahead.buffers))
-    PutOp::create(builder, loc, mapping.lookup(each.first), buffer, place);
-  mark(RingState::Full, ahead.ring, step.item);
+  if (ahead.ring) {
+    Value place = await(RingState::Empty, ahead.ring, step.item);
+    for (auto [each, buffer] : llvm::zip_equal(parts.fromAhead, ahead.buffers))
+      PutOp::create(builder, loc, mapping.lookup(each.first), buffer, place);
+    mark(RingState::Full, ahead.ring, step.item);
+  }
   release(step);
-  Value later =
-      arith::AddIOp::create(builder, loc, index, constant(parts.stages - 1));
-  Value runs = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt,
-                                     later, loop.getUpperBound());
-  copyAt(later, runs);
+  copyLater(kAhead, index);
   scf::YieldOp::create(builder, loc);
   if (isWhole) {
     builder.setInsertionPoint(main);
@@ -305,31 +378,27 @@ void GroupSplitter::emitAheadLoop(Value lower, Value upper, bool isWhole) {
   builder.setInsertionPointAfter(main);
 }
 
-/// Copies, as far ahead as there are stages. What is computed ahead is computed
-/// before copies go where the readers' step is: they wait for it to end.
 void GroupSplitter::emitAhead(Block &block) {
   builder.setInsertionPointToEnd(&block);
+  copyFirst(kAhead);
   Value lower = loop.getLowerBound(), upper = loop.getUpperBound();
-  Value some = arith::MinSIOp::create(
-      builder, loc,
-      arith::AddIOp::create(builder, loc, lower, constant(parts.stages - 1)),
-      upper);
-  scf::ForOp first = makeLoop(lower, some, {});
-  copyAt(first.getInductionVar(), {});
-  scf::YieldOp::create(builder, loc);
-  builder.setInsertionPointAfter(first);
   if (Value whole = findWhole()) {
     emitAheadLoop(lower, whole, /*isWhole=*/true);
     lower = arith::MaxSIOp::create(builder, loc, lower, whole);
   }
   emitAheadLoop(lower, upper, /*isWhole=*/false);
-  // Nothing is under way when the block ends.
+  endCopies();
+}
+
+/// Nothing is under way when the block ends.
+void GroupSplitter::endCopies() {
   CommitOp::create(builder, loc);
   WaitOp::create(builder, loc, 0);
 }
 
 void GroupSplitter::emitChain(Block &block) {
   builder.setInsertionPointToEnd(&block);
+  copyFirst(kChain);
   IRMapping mapping;
   SmallVector<Value> inits;
   for (Value init : loop.getInitArgs())
@@ -355,24 +424,29 @@ void GroupSplitter::emitChain(Block &block) {
       fetch(operand, mapping);
     builder.clone(*op, mapping);
   }
+  endCopies();
 }
 
 void GroupSplitter::emitReaders(Block &block) {
   builder.setInsertionPointToEnd(&block);
+  copyFirst(kReaders);
   scf::ForOp main = makeLoop(loop.getLowerBound(), loop.getUpperBound(), {});
   IRMapping mapping;
   mapping.map(loop.getInductionVar(), main.getInductionVar());
   Step step{kReaders, itemOf(main.getInductionVar()), mapping, {}};
   emit(step);
-  release(step);
+  releaseEarly(step);
   scf::YieldOp::create(builder, loc);
+  builder.setInsertionPointAfter(main);
+  endCopies();
 }
 
 void GroupSplitter::run() {
   // The same in all steps.
   for (LoadOp load :
        llvm::make_early_inc_range(loop.getBody()->getOps<LoadOp>()))
-    if (!parts.loads.contains(load))
+    if (!llvm::is_contained(parts.copies[0].loads, load) &&
+        !llvm::is_contained(parts.copies[1].loads, load))
       load->moveBefore(loop);
   for (Operation &op : *loop->getBlock())
     if (&op != loop && concernsTiles(&op))
@@ -385,27 +459,81 @@ void GroupSplitter::run() {
       op->moveBefore(loop);
   }
   builder.setInsertionPoint(loop);
+  for (auto [copies, channel] : llvm::zip_equal(parts.copies, copied))
+    if (!copies.loads.empty())
+      channel = open(copies.stages,
+                     llvm::map_to_vector(copies.loads, [](LoadOp load) -> Value {
+                       return load->getResult(0);
+                     }));
   SmallVector<Value> tiles;
-  for (auto [load, users] : parts.loads)
-    tiles.push_back(load->getResult(0));
-  copied = open(parts.stages, tiles);
-  tiles.clear();
   for (auto [value, users] : parts.fromAhead)
     tiles.push_back(value);
-  ahead = open(2, tiles);
+  if (!tiles.empty())
+    ahead = open(2, tiles);
   for (auto [value, users] : parts.fromChain)
     fromChain[value] = open(2, value);
-  auto groups = GroupsOp::create(builder, loc, 3);
+  auto groups = GroupsOp::create(builder, loc, parts.numGroups());
   for (Region &group : groups.getGroups())
     group.emplaceBlock();
   emitAhead(groups.getGroups()[0].front());
   emitChain(groups.getGroups()[1].front());
-  emitReaders(groups.getGroups()[2].front());
+  if (parts.hasReaders)
+    emitReaders(groups.getGroups()[2].front());
   for (Operation *op : llvm::reverse(behind))
     op->erase();
   loop.erase();
   for (Operation *op : llvm::reverse(before))
     op->erase();
+}
+
+/// What is computed ahead from turned matrices is turned behind it: rows are
+/// read and written as they lie in memory.
+bool turnFactors(scf::ForOp loop, const LoopParts &parts) {
+  bool changed = false;
+  for (MapOp map : llvm::make_early_inc_range(loop.getBody()->getOps<MapOp>())) {
+    TileType type = map.getType();
+    auto isTurned = [](Value input) {
+      auto of = cast<TileType>(input.getType());
+      return !of.isMatrix() || input.getDefiningOp<TransposeOp>();
+    };
+    if (parts.groupsOf(map) != kAhead || !type.isMatrix() ||
+        !llvm::all_of(map.getInputs(), isTurned) ||
+        llvm::none_of(map.getInputs(), [](Value input) {
+          return input.getDefiningOp<TransposeOp>();
+        }))
+      continue;
+    OpBuilder builder(map);
+    auto turn = [&](Value input) -> Value {
+      if (auto turned = input.getDefiningOp<TransposeOp>())
+        return turned.getSource();
+      if (cast<TileType>(input.getType()).isScalar())
+        return input;
+      return TransposeOp::create(builder, map.getLoc(), input);
+    };
+    SmallVector<Value> inputs = llvm::map_to_vector(map.getInputs(), turn);
+    IRMapping mapping;
+    for (auto [old, now] : llvm::zip_equal(map.getInputs(), inputs))
+      mapping.map(old, now);
+    auto now = cast<MapOp>(builder.clone(*map, mapping));
+    now.getResult().setType(TileType::get(
+        type.getContext(), type.getColumns(), type.getRows(),
+        type.getElementType(), type.getLayout()));
+    // Its row is the old one's column.
+    Block &body = now.getBody().front();
+    unsigned last = body.getNumArguments() - 1;
+    Value row = body.getArgument(last - 1), column = body.getArgument(last);
+    BlockArgument other = body.addArgument(row.getType(), map.getLoc());
+    row.replaceAllUsesWith(other);
+    column.replaceAllUsesWith(row);
+    other.replaceAllUsesWith(column);
+    body.eraseArgument(last + 1);
+    map.getResult().replaceAllUsesWith(
+        TransposeOp::create(builder, map.getLoc(), now.getResult())
+            .getResult());
+    map.erase();
+    changed = true;
+  }
+  return changed;
 }
 
 struct SplitGroups : public rondo::tile::impl::SplitGroupsBase<SplitGroups> {
@@ -423,12 +551,17 @@ struct SplitGroups : public rondo::tile::impl::SplitGroupsBase<SplitGroups> {
       return;
     LoopParts parts(loop, memory);
     Builder builder(&getContext());
-    if (parts.whyOne) {
+    if (parts.whyOne)
       kernel->setAttr("tile.one_group", builder.getStringAttr(parts.whyOne));
+    if (parts.whyOne && parts.whyCopies)
       return;
-    }
+    if (turnFactors(loop, parts))
+      parts = LoopParts(loop, memory);
     GroupSplitter(loop, parts).run();
-    kernel->setAttr("tile.groups", builder.getI64IntegerAttr(3));
+    kernel->setAttr("tile.groups",
+                    builder.getI64IntegerAttr(parts.numGroups()));
+    if (parts.isForTwoBlocks())
+      kernel->setAttr("tile.blocks", builder.getI64IntegerAttr(2));
     ++numSplit;
   }
 };

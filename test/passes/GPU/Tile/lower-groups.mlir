@@ -13,8 +13,7 @@ module attributes {gpu.container_module} {
       %c0 = arith.constant 0 : index
       %c1 = arith.constant 1 : index
       %buffer = tile.alloc : !tile.buffer<2x64x64xbf16>
-      // One thread makes two barriers for each place: four warps fill it, and
-      // four empty it.
+      // One thread makes two barriers for each place.
       // CHECK: scf.if
       // CHECK-COUNT-4: mbarrier.init.shared.b64 [$0], $1;
       // CHECK: nvvm.barrier
@@ -23,11 +22,13 @@ module attributes {gpu.container_module} {
       tile.groups {
         // CHECK: scf.if
         // CHECK: scf.for
-        // CHECK: nvvm.barrier id = %{{.*}} number_of_threads = %{{.*}}
+        // Rings order what warps do.
+        // CHECK-NOT: nvvm.barrier id
         // CHECK: mbarrier.try_wait.parity.shared.b64
         // CHECK-COUNT-4: stmatrix.sync.aligned.m8n8.x4.shared.b16
         // CHECK: nvvm.fence.proxy
-        // CHECK-NEXT: nvvm.bar.warp.sync
+        // Threads read what it is the ring of: each arrives.
+        // CHECK-NOT: nvvm.bar.warp.sync
         // CHECK: mbarrier.arrive.shared.b64
         // OLD: mbarrier.test_wait.parity.shared.b64
         // OLD-NOT: stmatrix
