@@ -162,8 +162,8 @@ public:
   }
 
   llvm::Error start(StringRef assembler, StringRef ptx, StringRef chip);
-  /// The cubin.
-  llvm::Expected<std::string> finish();
+  /// The cubin; none if it takes too long.
+  llvm::Expected<std::optional<std::string>> finish();
 
 private:
   int wait() {
@@ -205,8 +205,10 @@ llvm::Error Assembly::start(StringRef program, StringRef ptx, StringRef name) {
   return llvm::Error::success();
 }
 
-llvm::Expected<std::string> Assembly::finish() {
+llvm::Expected<std::optional<std::string>> Assembly::finish() {
   int code = wait();
+  if (code == -2) // ended
+    return std::nullopt;
   auto log = llvm::MemoryBuffer::getFile(paths[2]);
   StringRef text = log ? (*log)->getBuffer() : "";
   if (code != 0)
@@ -216,7 +218,7 @@ llvm::Expected<std::string> Assembly::finish() {
   auto cubin = llvm::MemoryBuffer::getFile(paths[1], /*IsText=*/false);
   if (!cubin)
     return createStringError("ptxas wrote no file");
-  return (*cubin)->getBuffer().str();
+  return std::optional((*cubin)->getBuffer().str());
 }
 
 llvm::Expected<DeviceCode>
@@ -245,8 +247,11 @@ rondo::emitDeviceCode(llvm::ArrayRef<DeviceVariant> variants,
       auto cubin = assemblies[i]->finish();
       if (!cubin)
         return cubin.takeError();
-      code.images.push_back({variant.chip, /*isPTX=*/false, variant.capability,
-                             variant.exact, std::move(*cubin)});
+      // Without it the driver assembles the PTX, on the first call.
+      if (*cubin)
+        code.images.push_back({variant.chip, /*isPTX=*/false,
+                               variant.capability, variant.exact,
+                               std::move(**cubin)});
     }
     code.images.push_back({variant.chip + " (PTX)", /*isPTX=*/true,
                            variant.capability, variant.exact,

@@ -9,6 +9,7 @@
 #include "compiler/Pipeline/Registration.h"
 #include "dialects/Rondo/IR/RondoOps.h"
 #include "dialects/Rondo/Transforms/Passes.h"
+#include "dialects/Tile/IR/TileOps.h"
 #include "frontend/Lowering/ToRondo.h"
 #include "frontend/Parser/Parser.h"
 #include "frontend/Sema/Sema.h"
@@ -249,6 +250,54 @@ static void addTiledAttention(PassManager &passes, int64_t block,
   passes.addPass(algebra::createMergeEquations());
 }
 
+/// Whether a program on tiles may need more shared memory than blocks have:
+/// others have states of 64 values and up to 128 keys.
+static bool hasLargeTiles(ModuleOp module) {
+  return module
+      .walk([](Operation *op) {
+        return llvm::any_of(op->getResultTypes(), [](Type type) {
+                 auto matrix = dyn_cast<tile::TileType>(type);
+                 return matrix &&
+                        matrix.getRows() * matrix.getColumns() > 64 * 128;
+               })
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+/// For how much memory copies may be laid out so that blocks have what they
+/// need on every chip; none: whatever is done, it is too much, `needed` bytes.
+static std::optional<int64_t> findTileMemory(ModuleOp module,
+                                             ArrayRef<std::string> chips,
+                                             int64_t &needed) {
+  const int64_t memory = getSharedBytes(chips);
+  if (!hasLargeTiles(module))
+    return memory;
+  int64_t budget = memory;
+  for (int attempt = 0; attempt < 4 && budget > 0; ++attempt) {
+    needed = 0;
+    for (const std::string &chip : chips) {
+      OwningOpRef<ModuleOp> trial = module.clone();
+      tile::LowerTileToNVVMOptions options;
+      options.warpgroups = rondo::gpu::findChip(chip)->hasWarpgroups();
+      PassManager passes(module.getContext());
+      tile::buildPipeline(passes, budget);
+      passes.addPass(tile::createLowerTileToNVVM(options));
+      if (failed(passes.run(*trial)))
+        return std::nullopt;
+      trial->walk([&](mlir::gpu::GPUFuncOp kernel) {
+        if (auto bytes = kernel->getAttrOfType<IntegerAttr>("tile.shared_bytes"))
+          needed = std::max(needed, bytes.getInt());
+      });
+    }
+    if (needed <= memory)
+      return budget;
+    budget -= needed - memory;
+  }
+  return std::nullopt;
+}
+
 /// Kernels by chunks, and attentions, as programs on tiles: `rondo.tiles` on the
 /// kernel says that there is one, or why there is none. Then, and unless chunks were asked for, the
 /// kernel goes on step by step: products of chunks pay on matrix units only.
@@ -307,12 +356,24 @@ Failure Compiler::findTileProgram(KernelOp kernel, bool isChunked,
   if (Failure failure = runPasses(passes, *trial, Failure::Internal);
       failure != Failure::None)
     return failure;
-  if (trial->getOps<KernelOp>().empty()) {
-    tilePrograms[kernel.getSymName()] = std::move(trial);
-    kernel->setAttr("rondo.tiles", builder.getUnitAttr());
-  } else {
+  if (!trial->getOps<KernelOp>().empty()) {
     kernel->setAttr("rondo.tiles", copy->getAttr("rondo.tiles"));
+    return Failure::None;
   }
+  auto chips = parseChips(options.archs);
+  if (!chips)
+    return fail(Failure::Environment, llvm::toString(chips.takeError()));
+  int64_t needed = 0;
+  if (!findTileMemory(*trial, *chips, needed)) {
+    kernel->setAttr("rondo.tiles",
+                    builder.getStringAttr(
+                        "a block would need " + Twine(needed) +
+                        " bytes of shared memory, " +
+                        Twine(getSharedBytes(*chips)) + " are there"));
+    return Failure::None;
+  }
+  tilePrograms[kernel.getSymName()] = std::move(trial);
+  kernel->setAttr("rondo.tiles", builder.getUnitAttr());
   return Failure::None;
 }
 
@@ -468,9 +529,14 @@ Failure Compiler::lowerToNVVM() {
   auto chips = parseChips(options.archs);
   if (!chips)
     return fail(Failure::Environment, llvm::toString(chips.takeError()));
-  int64_t memory = getSharedBytes(*chips);
+  int64_t needed = 0;
+  std::optional<int64_t> memory = findTileMemory(*module, *chips, needed);
+  if (!memory)
+    return fail(Failure::Internal, "programs on tiles need " +
+                                       llvm::Twine(needed) +
+                                       " bytes of shared memory");
   PassManager tiles(context.get());
-  tile::buildPipeline(tiles, memory);
+  tile::buildPipeline(tiles, *memory);
   if (Failure failure = runPasses(tiles, *module, Failure::Internal);
       failure != Failure::None)
     return failure;

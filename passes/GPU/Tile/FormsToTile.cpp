@@ -644,17 +644,38 @@ Value TileEvaluator::evaluateReduce(Expr sum, const TileAxis &rows,
   int64_t extent = upper.getSExtValue();
   depth.extent = extent == chunkSize ? extent : llvm::alignTo(extent, 64);
   depth.limit = arith::ConstantIndexOp::create(builder, loc, extent);
+  bool alongRows = rows.isNone() && !columns.isNone();
+  APInt wholeExtent;
+  bool isWhole = alongRows && !whole.isNone() &&
+                 matchPattern(whole.limit, m_ConstantInt(&wholeExtent)) &&
+                 wholeExtent.getSExtValue() == extent;
+  Expr argument = sum->args[0], filter = sum->args[1];
+  if (isWhole) {
+    llvm::DenseMap<Expr, Expr> now{{depth.leaf, whole.leaf}};
+    argument = context.substitute(argument, now);
+    filter = filter ? context.substitute(filter, now) : filter;
+    depth = whole;
+  }
   Expr neutral = context.real(
       isSum ? 0 : -std::numeric_limits<double>::infinity(), sum->type);
-  Expr term = sum->args[0];
-  if (sum->args[1])
-    term = context.select(sum->args[1], term, neutral);
+  Expr term = argument;
+  if (filter)
+    term = context.select(filter, term, neutral);
   if (depth.extent != extent)
     term = context.select(
         context.compareIndex(static_cast<int64_t>(arith::CmpIPredicate::slt),
                              depth.leaf, context.integer(extent)),
         term, neutral);
-  bool alongRows = rows.isNone() && !columns.isNone();
+  if (isWhole) {
+    Value terms = evaluate(term, whole, columns);
+    if (!terms)
+      return {};
+    return ReduceOp::create(
+        builder, loc,
+        makeType(builder.getContext(), 1, columns.extent, builder.getF32Type()),
+        isSum ? tile::Combiner::Sum : tile::Combiner::Max, tile::Axis::Rows,
+        broadcast(terms, whole.extent, columns.extent));
+  }
   Value terms = alongRows ? evaluate(term, columns, depth)
                           : evaluate(term, rows, depth);
   if (!terms)

@@ -84,6 +84,9 @@ public:
   /// Their first dim is the step's rows.
   TileAxis rowsHere;
   std::map<std::pair<mlir::Operation *, unsigned>, State> finals;
+  /// The results' last dim where a block has all of it: what is summed over it
+  /// is the tile that is stored.
+  TileAxis whole;
   /// bf16 operands of dots, where f32 would be three times the work.
   bool rounds = false;
   std::string reason;

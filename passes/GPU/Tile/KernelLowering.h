@@ -26,6 +26,9 @@ public:
   /// The reason why the kernel stays as it is, or nothing.
   std::string run();
 
+  /// The last dim of the first result, if it is bound to a number.
+  std::optional<int64_t> getWidth();
+
 private:
   using Axis = TileAxis;
   bool findChunks();

@@ -456,7 +456,11 @@ bool KernelLowering::emitBody() {
   if (!equation || equation.getSizes().size() != batch.size() + 2)
     return refuse("the first result is not over time and one dim");
   values = makeAxis(valueBlock, size(equation.getSizes().back()));
-  values.offset = valueOffset;
+  std::optional<int64_t> width = getWidth();
+  if (width && *width <= valueBlock)
+    eval.whole = values;
+  else
+    values.offset = valueOffset;
 
   Expr begins = context.apply("arith.muli",
                               {eval.chunk, context.integer(eval.chunkSize)},
@@ -562,6 +566,18 @@ bool KernelLowering::emitBody() {
   return eval.reason.empty();
 }
 
+std::optional<int64_t> KernelLowering::getWidth() {
+  Operation *returns = kernel.getBody().front().getTerminator();
+  auto equation = returns->getNumOperands()
+                      ? returns->getOperand(0).getDefiningOp<EquationOp>()
+                      : EquationOp();
+  APInt width;
+  if (!equation || equation.getSizes().empty() ||
+      !matchPattern(equation.getSizes().back(), m_ConstantInt(&width)))
+    return std::nullopt;
+  return width.getSExtValue();
+}
+
 std::string KernelLowering::run() {
   Type io;
   for (unsigned i = 0; i < kernel.getInputs().size(); ++i)
@@ -585,17 +601,32 @@ std::string KernelLowering::run() {
 
 namespace {
 
+/// The most values that a block has.
+constexpr int64_t kWidest = 256;
+
 struct LowerFormsToTile
     : public rondo::tile::impl::LowerFormsToTileBase<LowerFormsToTile> {
   using LowerFormsToTileBase::LowerFormsToTileBase;
+
+  std::string lower(KernelOp kernel) {
+    KernelLowering blocks(kernel, warps, values);
+    std::optional<int64_t> width = blocks.getWidth();
+    std::string reason = blocks.run();
+    if (reason.empty() || !width || *width <= values || *width > kWidest)
+      return reason;
+    // What sums over values, as a norm does, needs all of them in a block.
+    int64_t times = llvm::PowerOf2Ceil(llvm::divideCeil(*width, values));
+    return KernelLowering(kernel, warps * times, values * times).run().empty()
+               ? ""
+               : reason;
+  }
 
   void runOnOperation() override {
     SmallVector<KernelOp> kernels(getOperation().getOps<KernelOp>());
     for (KernelOp kernel : kernels) {
       Location where = kernel.getLoc();
       std::string name = kernel.getSymName().str();
-      std::string reason =
-          KernelLowering(kernel, warps.getValue(), values.getValue()).run();
+      std::string reason = lower(kernel);
       if (reason.empty()) {
         getOperation()->setAttr(
             gpu::GPUDialect::getContainerModuleAttrName(),
