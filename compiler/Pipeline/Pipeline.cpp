@@ -275,7 +275,7 @@ static std::optional<int64_t> findTileMemory(ModuleOp module,
   if (!hasLargeTiles(module))
     return memory;
   int64_t budget = memory;
-  for (int attempt = 0; attempt < 4 && budget > 0; ++attempt) {
+  for (int attempt = 0; attempt < 6 && budget > 0; ++attempt) {
     needed = 0;
     for (const std::string &chip : chips) {
       OwningOpRef<ModuleOp> trial = module.clone();
@@ -293,7 +293,7 @@ static std::optional<int64_t> findTileMemory(ModuleOp module,
     }
     if (needed <= memory)
       return budget;
-    budget -= needed - memory;
+    budget -= std::max(needed - memory, budget / 4);
   }
   return std::nullopt;
 }

@@ -43,6 +43,7 @@ class Device:
     """The fake driver and the memory of its device."""
 
     text = ""  # of the library, where its code is not PTX
+    most_shared = 227 * 1024  # bytes of a block: of sm_90
 
     def __init__(self, build, races=True):
         # Loaded before any kernel, which then gets it by its name.
@@ -64,6 +65,9 @@ class Device:
             for i, (_, offset, size) in enumerate(kernel.params):
                 block[offset:offset + size] = c.string_at(params[i], size)
             self.launches.append((name.decode(), (gx, gy, gz), (bx, by, bz)))
+            if shared > self.most_shared:
+                raise ptx.Fault(f"{shared} bytes of shared memory are asked for, "
+                                f"blocks have {self.most_shared}")
             self.executed += ptx.run(kernel, bytes(block), (gx, gy, gz),
                                      (bx, by, bz), shared, self.memory, self.races)
             return 0
@@ -320,6 +324,8 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         device = Device(options.build, races=not options.no_races)
+        if options.arch == "sm_80":
+            device.most_shared = 163 * 1024
         if options.arch.endswith("a"):  # runs on that capability alone
             device.driver.fake_set_devices(1, int(options.arch[3:-1]) // 10)
         run = run_program if options.program else \
