@@ -13,12 +13,16 @@ arguments, interpreted and compiled in f32 and bf16.
     models.py --build build --first 7 --count 1 --print
     models.py --build build --ptx sm_90a     code for CUDA, by the interpreter
                                              of PTX (test/gpu/)
+    models.py --build build --prepare FOLDER code for CUDA, inputs and results, for
+                                             `utils/gpu-check.py run FOLDER`
 
 The last line is `models: N passed, N failed`; exit code 1 if one failed."""
 
 import argparse
+import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -167,7 +171,7 @@ class Runner:
     def __init__(self, options):
         self.options = options
         self.dims = "--dims=K=%d,V=%d" % (options.keys, options.values)
-        self.device = None
+        self.device, self.plan = None, []
         if options.ptx:
             self.device = ptx_run.Device(options.build)
             if options.ptx.endswith("a"):  # runs on that capability alone
@@ -217,6 +221,10 @@ class Runner:
             yield "interpreter", problem
             return
         expected = safetensors.read(out)
+        if self.options.prepare:
+            yield "prepare", self.save(program, dtype, {**inputs, **expected},
+                                       "m%d_%s_%d" % (seed, dtype, length))
+            return
         if self.device:
             yield "on tiles", self.on_device(folder, program, dtype, sizes,
                                              inputs, expected, seed)
@@ -234,6 +242,17 @@ class Runner:
             yield " ".join(form), max(
                 ptx_run.error_of(results[name], expected[name])
                 for name in expected)
+
+    def save(self, program, dtype, tensors, name):
+        folder = self.options.prepare
+        problem = self.tool("rondoc", program, self.dims, "--target=cuda",
+                            "--arch=" + self.options.chip, "--dtype=" + dtype,
+                            "-o", os.path.join(folder, "lib%s.so" % name))
+        if problem:
+            return problem
+        safetensors.write(os.path.join(folder, name + ".safetensors"), tensors)
+        self.plan.append([name, dtype, "lib%s.so" % name, name + ".safetensors"])
+        return 0.0
 
     def on_device(self, folder, program, dtype, sizes, inputs, expected, seed):
         own = os.path.join(folder, "%s%d" % (dtype, sizes["T"]))
@@ -264,6 +283,8 @@ def main():
     parser.add_argument("--fresh", type=int, default=0,
                         help="models with seeds from the clock")
     parser.add_argument("--ptx", help="a chip, for code for CUDA")
+    parser.add_argument("--prepare", help="a folder to write")
+    parser.add_argument("--chip", default="sm_90a", help="for --prepare")
     parser.add_argument("--dtypes", type=lambda text: text.split(","),
                         default=["f32", "bf16"])
     parser.add_argument("--times", type=lambda text: [
@@ -277,6 +298,10 @@ def main():
     seeds = list(range(options.first, options.first + options.count))
     start = int(time.time()) % 10 ** 8 * 1000
     seeds += range(start, start + options.fresh)
+    if options.prepare:
+        os.makedirs(options.prepare, exist_ok=True)
+        for file in ("random/artifact.py", "numerics/safetensors.py"):
+            shutil.copy(os.path.join(ROOT, "test", file), options.prepare)
     runner, failed = Runner(options), 0
     for seed in seeds:
         model = Model(seed)
@@ -291,6 +316,9 @@ def main():
         for problem in problems:
             print("FAIL seed %d (%s) %s" % (seed, model.title, problem),
                   flush=True)
+    if options.prepare:
+        with open(os.path.join(options.prepare, "plan.json"), "w") as file:
+            json.dump(runner.plan, file)
     print("models: %d passed, %d failed" % (len(seeds) - failed, failed))
     return 1 if failed else 0
 
