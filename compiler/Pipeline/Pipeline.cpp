@@ -9,7 +9,6 @@
 #include "compiler/Pipeline/Registration.h"
 #include "dialects/Rondo/IR/RondoOps.h"
 #include "dialects/Rondo/Transforms/Passes.h"
-#include "dialects/Tile/IR/TileOps.h"
 #include "frontend/Lowering/ToRondo.h"
 #include "frontend/Parser/Parser.h"
 #include "frontend/Sema/Sema.h"
@@ -250,30 +249,12 @@ static void addTiledAttention(PassManager &passes, int64_t block,
   passes.addPass(algebra::createMergeEquations());
 }
 
-/// Whether a program on tiles may need more shared memory than blocks have:
-/// others have states of 64 values and up to 128 keys.
-static bool hasLargeTiles(ModuleOp module) {
-  return module
-      .walk([](Operation *op) {
-        return llvm::any_of(op->getResultTypes(), [](Type type) {
-                 auto matrix = dyn_cast<tile::TileType>(type);
-                 return matrix &&
-                        matrix.getRows() * matrix.getColumns() > 64 * 128;
-               })
-                   ? WalkResult::interrupt()
-                   : WalkResult::advance();
-      })
-      .wasInterrupted();
-}
-
 /// For how much memory copies may be laid out so that blocks have what they
 /// need on every chip; none: whatever is done, it is too much, `needed` bytes.
 static std::optional<int64_t> findTileMemory(ModuleOp module,
                                              ArrayRef<std::string> chips,
                                              int64_t &needed) {
   const int64_t memory = getSharedBytes(chips);
-  if (!hasLargeTiles(module))
-    return memory;
   int64_t budget = memory;
   for (int attempt = 0; attempt < 6 && budget > 0; ++attempt) {
     needed = 0;
@@ -364,7 +345,8 @@ Failure Compiler::findTileProgram(KernelOp kernel, bool isChunked,
   if (!chips)
     return fail(Failure::Environment, llvm::toString(chips.takeError()));
   int64_t needed = 0;
-  if (!findTileMemory(*trial, *chips, needed)) {
+  std::optional<int64_t> memory = findTileMemory(*trial, *chips, needed);
+  if (!memory) {
     kernel->setAttr("rondo.tiles",
                     builder.getStringAttr(
                         "a block would need " + Twine(needed) +
@@ -372,6 +354,7 @@ Failure Compiler::findTileProgram(KernelOp kernel, bool isChunked,
                         Twine(getSharedBytes(*chips)) + " are there"));
     return Failure::None;
   }
+  tileMemory = std::min(tileMemory, *memory);
   tilePrograms[kernel.getSymName()] = std::move(trial);
   kernel->setAttr("rondo.tiles", builder.getUnitAttr());
   return Failure::None;
@@ -529,14 +512,8 @@ Failure Compiler::lowerToNVVM() {
   auto chips = parseChips(options.archs);
   if (!chips)
     return fail(Failure::Environment, llvm::toString(chips.takeError()));
-  int64_t needed = 0;
-  std::optional<int64_t> memory = findTileMemory(*module, *chips, needed);
-  if (!memory)
-    return fail(Failure::Internal, "programs on tiles need " +
-                                       llvm::Twine(needed) +
-                                       " bytes of shared memory");
   PassManager tiles(context.get());
-  tile::buildPipeline(tiles, *memory);
+  tile::buildPipeline(tiles, std::min(tileMemory, getSharedBytes(*chips)));
   if (Failure failure = runPasses(tiles, *module, Failure::Internal);
       failure != Failure::None)
     return failure;

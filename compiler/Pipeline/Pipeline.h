@@ -173,6 +173,8 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> module;
   /// Kernels that became programs on tiles when the forms were chosen.
   llvm::StringMap<mlir::OwningOpRef<mlir::ModuleOp>> tilePrograms;
+  /// What copies of all of them are laid out for, in bytes of shared memory.
+  int64_t tileMemory = std::numeric_limits<int64_t>::max();
   llvm::SmallVector<VariantModule, 2> variants;
   llvm::SmallVector<DeviceModule, 2> devices;
 };

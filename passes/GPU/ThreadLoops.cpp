@@ -253,13 +253,15 @@ void LoopEmitter::emitSplit() {
   for (auto [i, init] : llvm::enumerate(op.getDpsInitsMutable())) {
     // The reduction before may still be read from the buffer they share.
     mlir::gpu::BarrierOp::create(b);
+    // Every thread stores the sum: each reads what is there before any does.
+    Value before = load(&init);
     Value all = mlir::gpu::AllReduceOp::create(
         b, values[i],
         mlir::gpu::AllReduceOperationAttr::get(b.getContext(),
                                                getKind(combiners[i])),
         /*uniform=*/true);
     OperationState state(b.getLoc(), combiners[i]->getName());
-    state.addOperands({load(&init), all});
+    state.addOperands({before, all});
     state.addTypes(all.getType());
     state.addAttributes(combiners[i]->getAttrs());
     values[i] = b.create(state)->getResult(0);

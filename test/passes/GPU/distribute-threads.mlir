@@ -65,8 +65,10 @@ gpu.module @kernels {
   // A long sum is split over the block.
   // CHECK-LABEL: gpu.func @sum
   // CHECK: scf.for %{{.*}} = %{{.*}} to %{{.*}} step %c256 iter_args
+  // What is there is read before any thread stores: in the reduction they meet.
   // CHECK: gpu.barrier
-  // CHECK: gpu.all_reduce add %{{.*}} uniform
+  // CHECK-NEXT: memref.load
+  // CHECK-NEXT: gpu.all_reduce add %{{.*}} uniform
   gpu.func @sum(%x: memref<?xf32>, %y: memref<f32>) kernel
       attributes {known_block_size = array<i32: 256, 1, 1>} {
     linalg.generic {indexing_maps = [#id, affine_map<(d0) -> ()>], iterator_types = ["reduction"]}
