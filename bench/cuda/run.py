@@ -40,6 +40,7 @@ DENSE, FEW_DENSE = ["B=16,T=1024,H=1,D=768"], "B=19,T=21,H=1,D=768"
 ROWS = [
     ("simple decay", "retention", "K=128,V=128", SMALL, HEADS, [0.050, 0.19]),
     ("gla", "gla", "K=128,V=128", SMALL, HEADS, [0.085, 0.32]),
+    ("normaliser", "linear_attention", "K=128,V=128", SMALL, HEADS, [0, 0]),
     ("delta", "delta_net", "K=128,V=128", SMALL, HEADS, [0.090, 0.33]),
     ("gated delta", "gated_delta", "K=128,V=128", SMALL, HEADS, [0.090, 0.33]),
     ("kda", "kda", "K=128,V=128", SMALL, HEADS, [0.12, 0.45]),
