@@ -75,7 +75,7 @@ private:
 /// Whether the equation multiplies a tensor of a narrow type by what has fewer
 /// indices: a normalised key, for instance.
 bool Finder::scalesInput(EquationOp equation) {
-  if (equation.getCombiner())
+  if (equation.getCombiner() || !isa<FloatType>(equation.getScalarType()))
     return false;
   SmallVector<Expr> indices;
   for (BlockArgument each : equation.getParallelIndices())
@@ -88,9 +88,11 @@ bool Finder::scalesInput(EquationOp equation) {
         all, [&](Expr e) { return usesAny(e, own) == (e == factor); });
   };
   return all.size() > 1 && llvm::any_of(all, [&](Expr factor) {
-    return factor->kind == Kind::Read && !factor->fallback &&
-           getElementTypeOrSelf(factor->value.getType())
-                   .getIntOrFloatBitWidth() < width &&
+    if (factor->kind != Kind::Read || factor->fallback)
+      return false;
+    auto element =
+        dyn_cast<FloatType>(getElementTypeOrSelf(factor->value.getType()));
+    return element && element.getWidth() < width &&
            llvm::any_of(indices,
                         [&](Expr own) { return isOnlyOneWith(factor, own); });
   });

@@ -47,13 +47,13 @@ FORMS = [["--form=auto"], ["--form=chunked"],
 
 NORM = "sqrt((sum[m] %s[t, m] ^ 2) + 1e-6)"
 KEYS = [  # of k, and the arguments that they need
-    ("kk[t, i] = 0.3 * k[t, i]", ""),
+    ("kk[t, i] = k[t, i] / sqrt(K)", ""),
     ("kk[t, i] = k[t, i] * r" + NORM % "k", ""),
     ("kk[t, i] = k[t, i] / " + NORM % "k", ""),
     ("ks[t, i] = silu(k[t, i])\n  kk[t, i] = ks[t, i] / " + NORM % "ks", ""),
     ("kk[t, i] = softmax[i] k[t, i]", ""),
-    ("kk[t, i] = 0.2 * (if k[t, i] > 0 then k[t, i] + 1 else exp(k[t, i]))", ""),
-    ("kk[t, i] = k[t, i] * 0.2 * tanh(s[t])", "s: [B, T, H]"),
+    ("kk[t, i] = 0.8 / sqrt(K) * (if k[t, i] > 0 then k[t, i] + 1 else exp(k[t, i]))", ""),
+    ("kk[t, i] = k[t, i] / sqrt(K) * tanh(s[t])", "s: [B, T, H]"),
 ]
 DECAYS = [  # the factor of the state, what it is, the arguments
     ("", "", ""),
