@@ -268,8 +268,8 @@ static std::optional<int64_t> findTileMemory(ModuleOp module,
       if (failed(passes.run(*trial)))
         return std::nullopt;
       trial->walk([&](mlir::gpu::GPUFuncOp kernel) {
-        if (auto bytes = kernel->getAttrOfType<IntegerAttr>("tile.shared_bytes"))
-          needed = std::max(needed, bytes.getInt());
+        if (auto own = kernel->getAttrOfType<IntegerAttr>("tile.shared_bytes"))
+          needed = std::max(needed, own.getInt());
       });
     }
     if (needed <= memory)

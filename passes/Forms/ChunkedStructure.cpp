@@ -118,7 +118,7 @@ Expr Finder::withInputs(Expr expr, EquationOp equation) {
 }
 
 /// Summands, each of factors that use indices of one side at most. Sums that
-/// are such factors stay whole: of (1 - a) k v, to subtract a k v from k v would
+/// are such factors stay whole: to subtract a k v from k v for (1 - a) k v would
 /// be another product, and would lose what 1 - a has left.
 SmallVector<Expr> Finder::outerProducts(Expr sum,
                                         ArrayRef<ArrayRef<Expr>> sides) {

@@ -205,11 +205,13 @@ Value TileEvaluator::evaluateScan(Expr read, const TileAxis &rows,
         builder.getI64IntegerAttr(place->integer));
     return turnIf(products->from == rows.leaf, row);
   }
-  if (place != rows.leaf || products->from != columns.leaf)
+  bool turned = place == columns.leaf && products->from == rows.leaf;
+  if (!turned && (place != rows.leaf || products->from != columns.leaf))
     return fail("a product between steps is read at other places");
   // Above the diagonal the scan is 1; who reads it masks that.
-  return SegmentProductOp::create(builder, loc, type(chunkSize, chunkSize),
-                                  source, products->exclusive, IntegerAttr());
+  return turnIf(turned, SegmentProductOp::create(
+                            builder, loc, type(chunkSize, chunkSize), source,
+                            products->exclusive, IntegerAttr()));
 }
 
 /// A sum over i of q[r, i] x[s, i] times the product of a[., i] between s and

@@ -35,7 +35,6 @@ private:
   bool checkInputs();
   void createFunctions();
   void describeHost();
-  bool findStates();
   bool findState(algebra::Expr expr, algebra::Expr blocked,
                  llvm::DenseSet<algebra::Expr> &seen);
   llvm::SmallVector<algebra::Expr> placeOf(const TileEvaluator::State &state);

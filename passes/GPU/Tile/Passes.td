@@ -15,10 +15,11 @@ def LowerFormsToTile : Pass<"rondo-lower-forms-to-tile", "::mlir::ModuleOp"> {
   let description = [{
     A kernel whose recurrences are all over chunks (`rondo-to-chunked`), with
     matrix states of which one dim is a dim of the results and the other is
-    bound, becomes a function that launches one `gpu.func`: a block for every
+    bound, and vectors of such a dim beside them, becomes a function that launches one `gpu.func`: a block for every
     batch point and every `values` places of the results' last dim, which are
-    independent of one another. The block runs over the chunks and carries its
-    part of the states as tiles.
+    independent of one another; or for all of up to 256, with as many more
+    warps, where something is summed over them. The block runs over the chunks
+    and carries its part of the states as tiles.
 
     A kernel whose recurrences are over blocks of rows and have no states
     (`rondo-to-tiled-attention`) becomes one, too: a block for every block of rows
