@@ -25,6 +25,7 @@
 #include "mlir/Dialect/Vector/Transforms/VectorRewritePatterns.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Iterators.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "passes/CPU/Passes.h"
@@ -61,12 +62,16 @@ public:
     if (failed(callLibm()) || failed(convert()))
       return signalPassFailure();
     forwardFields();
+    splitOffsets();
+    eraseDead();
   }
 
 private:
   LogicalResult callLibm();
   LogicalResult convert();
   void forwardFields();
+  void splitOffsets();
+  void eraseDead();
 };
 
 //===----------------------------------------------------------------------===//
@@ -206,6 +211,85 @@ void LowerToLLVM::forwardFields() {
       op.erase();
     }
   });
+}
+
+namespace {
+/// An integer is `rest` + `constant`; `rest` is null where it is 0.
+struct Offset {
+  Value rest;
+  int64_t constant = 0;
+};
+
+/// Takes the constants out of sums and products: (k + 1) * 64 + j is
+/// (k * 64 + j) + 64. Addresses of the points of a tile then differ by numbers
+/// that instructions have room for.
+class OffsetSplitter {
+public:
+  Offset split(Value value) {
+    auto [it, isNew] = known.try_emplace(value, Offset{value, 0});
+    if (!isNew)
+      return it->second;
+    Offset offset = splitOp(value);
+    return known[value] = offset;
+  }
+
+private:
+  Offset splitOp(Value value) {
+    APInt factor;
+    if (matchPattern(value, m_ConstantInt(&factor)))
+      return {{}, factor.getSExtValue()};
+    if (auto sum = value.getDefiningOp<LLVM::AddOp>()) {
+      Offset a = split(sum.getLhs()), b = split(sum.getRhs());
+      int64_t constant = a.constant + b.constant;
+      if (a.rest == sum.getLhs() && b.rest == sum.getRhs())
+        return {value, 0};
+      if (!a.rest || !b.rest)
+        return {a.rest ? a.rest : b.rest, constant};
+      OpBuilder builder(sum);
+      return {LLVM::AddOp::create(builder, sum.getLoc(), a.rest, b.rest),
+              constant};
+    }
+    auto product = value.getDefiningOp<LLVM::MulOp>();
+    if (!product || !matchPattern(product.getRhs(), m_ConstantInt(&factor)))
+      return {value, 0};
+    Offset a = split(product.getLhs());
+    if (a.constant == 0)
+      return {value, 0};
+    OpBuilder builder(product);
+    Value rest = a.rest ? LLVM::MulOp::create(builder, product.getLoc(), a.rest,
+                                              product.getRhs())
+                              .getResult()
+                        : Value();
+    return {rest, a.constant * factor.getSExtValue()};
+  }
+
+  llvm::DenseMap<Value, Offset> known;
+};
+} // namespace
+
+void LowerToLLVM::splitOffsets() {
+  OffsetSplitter splitter;
+  getOperation().walk([&](LLVM::GEPOp op) {
+    if (op.getDynamicIndices().size() != 1 || op.getIndices().size() != 1)
+      return;
+    Offset offset = splitter.split(op.getDynamicIndices()[0]);
+    if (offset.constant == 0 || !offset.rest ||
+        !llvm::isInt<31>(offset.constant))
+      return;
+    OpBuilder builder(op);
+    auto move = [&](Value base, LLVM::GEPArg by) {
+      return LLVM::GEPOp::create(builder, op.getLoc(), op.getType(),
+                                 op.getElemType(), base, by)
+          .getResult();
+    };
+    Value moved = move(move(op.getBase(), LLVM::GEPArg(offset.rest)),
+                       LLVM::GEPArg(int32_t(offset.constant)));
+    op.replaceAllUsesWith(moved);
+    op.erase();
+  });
+}
+
+void LowerToLLVM::eraseDead() {
   getOperation().walk<WalkOrder::PostOrder, ReverseIterator>([](Operation *op) {
     if (isOpTriviallyDead(op))
       op->erase();

@@ -40,3 +40,21 @@ func.func @returned(%i: index) -> f32 {
   %x = memref.load %m[%i] : memref<?xf32>
   return %x : f32
 }
+
+// What is known of a place is added last: i * 64 + j, and then 64 + 2.
+
+// CHECK-LABEL: llvm.func @known_offset
+// CHECK-SAME:    %[[I:[a-z0-9]+]]: i64, %[[J:[a-z0-9]+]]: i64)
+// CHECK:         %[[ROW:.*]] = llvm.mul %[[I]], %{{.*}} : i64
+// CHECK:         %[[AT:.*]] = llvm.add %[[ROW]], %[[J]] : i64
+// CHECK:         %[[NEAR:.*]] = llvm.getelementptr %{{.*}}[%[[AT]]]
+// CHECK:         %[[PLACE:.*]] = llvm.getelementptr %[[NEAR]][66]
+// CHECK:         llvm.load %[[PLACE]]
+func.func @known_offset(%m: memref<?x64xf32>, %i: index, %j: index) -> f32 {
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %row = arith.addi %i, %c1 : index
+  %column = arith.addi %j, %c2 : index
+  %x = memref.load %m[%row, %column] : memref<?x64xf32>
+  return %x : f32
+}
