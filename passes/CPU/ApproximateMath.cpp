@@ -61,7 +61,8 @@ static Value expandF32(ImplicitLocOpBuilder &b, Operation *op,
   if (isa<math::ExpOp>(op))
     return expansion.exp(x);
   if (isa<math::Exp2Op>(op))
-    return expansion.exp2(x);
+    return op->hasAttr("rondo.nonpositive") ? expansion.exp2OfNonPositive(x)
+                                            : expansion.exp2(x);
   if (isa<math::ExpM1Op>(op))
     return expansion.expm1(x);
   if (isa<math::LogOp>(op))

@@ -10,10 +10,10 @@
 // the usual ranges, x86-64-v4 (v3 differs in the last digit):
 //
 //   exp 0.88 (by looked up powers 1.4 for |x| < 10, and 4.7 where the result is
-//   as small or large as floats are), exp2 0.87 (by looked up powers 1.1),
-//   expm1 1.4, log 0.83, log2 1.8, log1p 0.85, tanh 2.2, erf 0.96, sin and cos
-//   1.0 (|x| < 2^46), sigmoid 1.6, and 2.5 by estimates (0 below -87.3, where
-//   the result is denormal), softplus 1.5
+//   as small or large as floats are), exp2 0.87 (by looked up powers 1.1; for
+//   x <= 0 without denormals 0.95), expm1 1.4, log 0.83, log2 1.8, log1p 0.85,
+//   tanh 2.2, erf 0.96, sin and cos 1.0 (|x| < 2^46), sigmoid 1.6, and 2.5 by
+//   estimates (0 below -87.3, where the result is denormal), softplus 1.5
 //
 // Infinities, NaN, zeros and overflow give what libm gives. Polynomials were
 // fitted for the least relative error of the function (Lawson's algorithm),
@@ -234,6 +234,21 @@ Value MathExpansion::exp2(Value x) {
   auto [n, integer] = round(x);
   Value r = mul(sub(x, n), constant(0x1.62e42fefap-1));
   return scale(polynomial(r, kExp), integer);
+}
+
+Value MathExpansion::exp2OfNonPositive(Value x) {
+  if (target.nvidia || hasPowers())
+    return exp2(x);
+  // With the exponent's bias added, the integer is in place for a shift, and
+  // -127 becomes 0.
+  Value lowest = constant(-127.0), shift = constant(0x1.8p23 + 127);
+  x = select(less(x, lowest), lowest, x);
+  Value shifted = add(x, shift);
+  Value r = sub(x, sub(shifted, shift));
+  Value p = polynomial(
+      r, ArrayRef<double>({0x1.41d334p-13, 0x1.5f456ap-10, 0x1.3b2dbcp-7,
+                           0x1.c6aed4p-5, 0x1.ebfbdap-3, 0x1.62e43p-1, 1.0}));
+  return mul(p, fromBits(arith::ShLIOp::create(b, toBits(shifted), bits(23))));
 }
 
 Value MathExpansion::expm1(Value x) {

@@ -31,6 +31,8 @@ public:
 
   mlir::Value exp(mlir::Value x);
   mlir::Value exp2(mlir::Value x);
+  /// exp2(x) for x <= 0. Results that would be denormal are 0.
+  mlir::Value exp2OfNonPositive(mlir::Value x);
   mlir::Value expm1(mlir::Value x);
   mlir::Value log(mlir::Value x);
   mlir::Value log1p(mlir::Value x);

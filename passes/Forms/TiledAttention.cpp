@@ -70,9 +70,14 @@ private:
             "predicate", builder.getI64IntegerAttr(static_cast<int64_t>(
                              arith::CmpFPredicate::OEQ)))));
   }
-  /// exp(a / scale).
+  /// exp(a / scale) for a <= 0, which is 0 where it is denormal: the sum of
+  /// weights is at least 1.
   Expr exp(Expr a) {
-    return context.apply(scale == 1 ? "math.exp" : "math.exp2", {a}, type);
+    if (scale == 1)
+      return context.apply("math.exp", {a}, type);
+    return context.apply("math.exp2", {a}, type,
+                         builder.getDictionaryAttr(builder.getNamedAttr(
+                             "rondo.nonpositive", builder.getUnitAttr())));
   }
   Expr scaled(Expr a) { return scale == 1 ? a : context.mul(real(scale), a); }
   static Exprs concat(std::initializer_list<ArrayRef<Expr>> parts) {

@@ -101,3 +101,22 @@ func.func @old(%x: vector<4xf32>) -> vector<4xf32> {
   return %1 : vector<4xf32>
 }
 }
+
+// -----
+
+// Of what is at most 0, only what is too small for the exponent's bits needs a
+// test; these are then in place for one shift.
+
+module attributes {rondo.target = {name = "x86-64-v3", vector_bits = 256 : i64, registers = 16 : i64}} {
+// CHECK-LABEL: func.func @nonpositive
+// CHECK-COUNT-1: arith.cmpf
+// CHECK-NOT:     arith.cmpf
+// CHECK:         math.fma
+// CHECK:         arith.shli
+// CHECK-NOT:     arith.shli
+// CHECK:         return
+func.func @nonpositive(%x: vector<8xf32>) -> vector<8xf32> {
+  %0 = math.exp2 %x {rondo.nonpositive} : vector<8xf32>
+  return %0 : vector<8xf32>
+}
+}
