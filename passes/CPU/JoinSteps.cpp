@@ -19,6 +19,9 @@
 //     x0 = f(.., 0), y[0, s] += g(x0, 0), x1 = f(x0, 1), y[1, s] += g(x1, 1),
 //     ..
 //
+// Where there are too few registers for the sums of all steps, some steps at a
+// time have their sums, and x goes again through the steps before these.
+//
 //===----------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -32,6 +35,7 @@
 #include "passes/CPU/Buffers.h"
 #include "passes/CPU/Passes.h"
 #include "passes/CPU/StepViews.h"
+#include "passes/CPU/Target.h"
 
 namespace rondo::cpu {
 #define GEN_PASS_DEF_JOINSTEPS
@@ -61,8 +65,9 @@ struct Instance {
 
 class Joining {
 public:
-  Joining(scf::ForOp loop, const Body &body, int64_t count)
-      : loop(loop), body(body), count(count), builder(loop), views(builder) {}
+  Joining(scf::ForOp loop, const Body &body, int64_t count, int64_t numSums)
+      : loop(loop), body(body), count(count), numSums(numSums), builder(loop),
+        views(builder) {}
   /// Fails, having changed nothing, if some x is read that is not in a
   /// register.
   LogicalResult run();
@@ -70,6 +75,7 @@ public:
 private:
   void unroll();
   bool readsKnownStates();
+  void joinUpTo(int64_t first, int64_t end);
   void emitFills();
   void collectOperands();
   AffineMap getMap(const Instance &instance, OpOperand *operand);
@@ -78,9 +84,9 @@ private:
 
   scf::ForOp loop;
   Body body;
-  int64_t count;
+  int64_t count, numSums; // steps; sums that fit into registers
   OpBuilder builder;
-  SmallVector<Instance> instances;
+  SmallVector<Instance> all, instances; // of all steps; of the nest at hand
   SmallVector<Value> inputs, outputs;
   SmallVector<AffineMap> inputMaps, outputMaps;
   /// x so far, by its place in memory.
@@ -212,7 +218,7 @@ void Joining::unroll() {
             arith::ConstantIndexOp::create(builder, loc, step).getResult());
     for (Operation &op : loop.getBody()->without_terminator()) {
       if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
-        instances.push_back({generic, map});
+        all.push_back({generic, map});
         continue;
       }
       if (isa<linalg::FillOp>(op))
@@ -290,7 +296,7 @@ void Joining::emitInstance(OpBuilder &b, const Instance &instance,
 /// before the loop.
 bool Joining::readsKnownStates() {
   DenseSet<Value> written;
-  for (Instance &instance : instances) {
+  for (Instance &instance : all) {
     for (Value input : instance.op.getInputs())
       if (isa<MemRefType>(input.getType()) && getRoot(input) == body.states &&
           !written.empty() &&
@@ -307,6 +313,24 @@ LogicalResult Joining::run() {
   unroll();
   if (!readsKnownStates())
     return failure();
+  int64_t numNests = llvm::divideCeil(count, numSums);
+  for (int64_t nest = 0; nest < numNests; ++nest)
+    joinUpTo(nest * count / numNests, (nest + 1) * count / numNests);
+  loop.erase();
+  return success();
+}
+
+/// One nest with the sums of the steps from `first` to before `end`.
+void Joining::joinUpTo(int64_t first, int64_t end) {
+  instances.clear();
+  inputs.clear();
+  outputs.clear();
+  inputMaps.clear();
+  outputMaps.clear();
+  current.clear();
+  for (int64_t i = 0; i < 2 * end; ++i)
+    if (all[i].op == body.pointwise || i >= 2 * first)
+      instances.push_back(all[i]);
   emitFills();
   collectOperands();
   SmallVector<AffineMap> maps(inputMaps);
@@ -328,13 +352,12 @@ LogicalResult Joining::run() {
         }
         linalg::YieldOp::create(b, loc, yielded);
       });
-  loop.erase();
-  return success();
 }
 
 namespace {
 struct JoinSteps : rondo::cpu::impl::JoinStepsBase<JoinSteps> {
   void runOnOperation() override {
+    int64_t numSums = getTarget(getOperation()).registers / 2;
     SmallVector<scf::ForOp> loops;
     getOperation().walk([&](scf::ForOp loop) { loops.push_back(loop); });
     for (scf::ForOp loop : loops) {
@@ -345,7 +368,7 @@ struct JoinSteps : rondo::cpu::impl::JoinStepsBase<JoinSteps> {
           *upper > kMaxSteps || loop.getNumResults() > 0)
         continue;
       std::optional<Body> body = match(loop);
-      if (body && succeeded(Joining(loop, *body, *upper).run()))
+      if (body && succeeded(Joining(loop, *body, *upper, numSums).run()))
         ++numJoined;
     }
   }
