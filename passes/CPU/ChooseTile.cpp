@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -23,6 +24,10 @@ constexpr int64_t kTypicalExtent = 64;
 /// Unrolled operations per innermost iteration, at most: in reductions, and
 /// where iterations do not wait for each other.
 constexpr unsigned kMaxUnrolled = 128, kMaxUnrolledParallel = 48;
+/// Steps of a reduction in one iteration where there are few registers.
+constexpr unsigned kChainedSteps = 4;
+/// Vectors that are written out one after the other, at most.
+constexpr int64_t kMaxWritten = 4;
 
 struct Access {
   Value memref;
@@ -60,6 +65,8 @@ private:
   bool endsOften(const Tile &tile) const;
   void chooseUnrolling(Tile &tile) const;
   void chooseOrder(Tile &tile) const;
+  void chooseSteps(Tile &tile) const;
+  bool hasKnownMasks(const Tile &tile, const Lanes &lanes) const;
   void chooseTriangle(Tile &tile, const Lanes &lanes) const;
   /// Two dims that inputs and output of a copy are contiguous in.
   bool chooseTransposed(Tile &tile, std::optional<Lanes> &lanes,
@@ -271,6 +278,8 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
   bool reduces = nest.hasReduction();
   bool reducesVector = reduces && nest.isReduction(tile.vectorDim);
   bool wide = target.registers >= 32;
+  // What is added to them needs some registers, too.
+  unsigned numAccumulators = wide ? target.registers : target.registers - 4;
   unsigned budget = std::max(1u, kMaxUnrolled / work);
 
   if (reducesVector) {
@@ -285,15 +294,15 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
   } else if (reduces) {
     tile.rows = tile.rowDim >= 0 ? 4 : 1;
     tile.vectors = tile.rowDim < 0 ? (wide ? 8 : 4) : wide ? 4 : 2;
-    if (tile.rowDim >= 0 && isRagged(tile.vectorDim)) {
+    if (tile.rowDim >= 0 && wide && isRagged(tile.vectorDim)) {
       tile.rows *= 2;
       tile.vectors /= 2;
     }
     // Narrow tiles follow the end of a triangle's rows more closely.
     std::optional<Triangle> triangle = nest.findTriangle();
-    if (triangle && int(triangle->inner) == tile.vectorDim &&
+    if (wide && triangle && int(triangle->inner) == tile.vectorDim &&
         int(triangle->row) == tile.rowDim) {
-      tile.rows = wide ? 16 : 8;
+      tile.rows = 16;
       tile.vectors = 1;
     }
     if (tile.rowDim < 0 && nest.isReorderable())
@@ -322,7 +331,7 @@ void TileChooser::chooseUnrolling(Tile &tile) const {
     unsigned accumulators = points * (tile.chained ? 1 : tile.splits);
     return (tile.chained ? points : points * tile.splits) > budget ||
            (reduces && accumulators > 1 &&
-            accumulators * nest.outputs.size() > unsigned(target.registers));
+            accumulators * nest.outputs.size() > numAccumulators);
   };
   while (isTooLarge()) {
     if (tile.splits > 1)
@@ -355,6 +364,41 @@ void TileChooser::chooseOrder(Tile &tile) const {
   }
   if (tile.splits > 1)
     tile.splitDim = tile.order.back();
+}
+
+/// A tile of few registers has little work for each step of its reduction:
+/// counting the steps and their addresses are a fifth of the instructions, and
+/// where another thread shares the core, instructions are what is short.
+void TileChooser::chooseSteps(Tile &tile) const {
+  if (target.registers >= 32 || tile.rowDim < 0 || tile.splits > 1 ||
+      !nest.hasReduction() || nest.isReduction(tile.vectorDim) ||
+      !nest.isReorderable())
+    return;
+  unsigned steps = kChainedSteps;
+  int64_t extent = nest.staticExtents[tile.order.back()];
+  unsigned work = tile.rows * tile.vectors * countWork();
+  while (steps > 1 &&
+         (steps * work > kMaxUnrolled || (extent >= 0 && extent % steps != 0)))
+    steps /= 2;
+  if (steps == 1)
+    return;
+  tile.splits = steps;
+  tile.chained = true;
+  tile.splitDim = tile.order.back();
+}
+
+/// Whether lanes are compared with numbers, and all masks would be numbers if
+/// the vectors were written out.
+bool TileChooser::hasKnownMasks(const Tile &tile, const Lanes &lanes) const {
+  int64_t extent = nest.staticExtents[tile.vectorDim];
+  if (target.hasCheapMasks() || nest.isReduction(tile.vectorDim) ||
+      extent < 0 || extent > kMaxWritten * tile.vectors * tile.lanes)
+    return false;
+  return llvm::any_of(nest.ops, [&](Operation *op) {
+    std::optional<Lanes::RangeCompare> range = lanes.matchRange(op);
+    return range && getConstantIntValue(range->bound) &&
+           range->index.getDefiningOp<linalg::IndexOp>();
+  });
 }
 
 bool TileChooser::chooseTransposed(Tile &tile, std::optional<Lanes> &lanes,
@@ -458,6 +502,10 @@ Tile TileChooser::choose(std::optional<Lanes> &lanes) {
   chooseOrder(tile);
   if (lanes)
     chooseTriangle(tile, *lanes);
+  if (lanes && !isRare) {
+    chooseSteps(tile);
+    tile.unrolled = !tile.triangle && hasKnownMasks(tile, *lanes);
+  }
   return tile;
 }
 

@@ -26,6 +26,9 @@
 // the rows of a tile with the last of them, the reduction with the first, which
 // is followed by the steps that fewer and fewer rows have left.
 //
+// Where there are few registers, an iteration takes several steps of the
+// reduction, one after the other.
+//
 // A row dim pays when some vector load does not depend on it: the load is then
 // shared by the rows. In a reduction along the vector dim it also gives the
 // additions of several rows to overlap.
@@ -72,6 +75,8 @@ struct Tile {
   bool masked = true;
   /// There is no more than what is left.
   bool narrow = false;
+  /// The vectors are written out one after the other.
+  bool unrolled = false;
 };
 
 /// Sets `lanes` to the analysis of the chosen vector dim, if there is one. What

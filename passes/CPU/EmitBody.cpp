@@ -205,17 +205,27 @@ void BodyEmitter::enterDim(unsigned dim, DimState state, Value newMask,
 }
 
 void BodyEmitter::emitOps(int position) {
-  for (Operation *op : opsAt[position + 1])
-    forEachPoint(nest.getDims(op), [&](TilePoint point) {
-      emitOp(op, point);
-      if (!tile.chained || point.split + 1 >= getCount(tile.splitDim))
-        return;
-      TilePoint next = point;
-      ++next.split;
-      for (const Output &output : nest.outputs)
-        if (output.combiner == op)
-          setAccumulator(output, next, getValue(output.yielded, point));
-    });
+  if (!tile.chained) {
+    for (Operation *op : opsAt[position + 1])
+      forEachPoint(nest.getDims(op),
+                   [&](TilePoint point) { emitOp(op, point); });
+    return;
+  }
+  // One split after the other, so that few values are live at a time.
+  unsigned numSplits = getCount(tile.splitDim);
+  for (unsigned split = 0; split < numSplits; ++split)
+    for (Operation *op : opsAt[position + 1])
+      forEachPoint(nest.getDims(op), [&](TilePoint point) {
+        if (point.split != split)
+          return;
+        emitOp(op, point);
+        TilePoint next = point;
+        if (++next.split == numSplits)
+          return;
+        for (const Output &output : nest.outputs)
+          if (output.combiner == op)
+            setAccumulator(output, next, getValue(output.yielded, point));
+      });
 }
 
 bool BodyEmitter::needsGuard() const {

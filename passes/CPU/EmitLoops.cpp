@@ -36,6 +36,9 @@ using namespace mlir;
 using namespace rondo;
 using namespace rondo::cpu;
 
+/// Lines that are fetched before a tile's reduction, at most.
+static constexpr int64_t kMaxLines = 4;
+
 namespace {
 /// One of the loops of a dim: index from lower to upper, `count` points `step`
 /// elements apart at a time.
@@ -70,14 +73,24 @@ private:
   scf::ForOp createLoop(const LoopPart &part, ValueRange carried = {});
   SmallVector<LoopPart> splitDim(unsigned dim, bool narrow);
   ArrayRef<LoopPart> getParts(unsigned dim) const {
+    if (int(dim) == tile.splitDim && tile.chained && isLeft())
+      return singleSteps;
     return isRest && int(dim) == tile.vectorDim ? restParts : parts[dim];
+  }
+  /// Whether the current loops are over what is left of rows or vectors.
+  bool isLeft() const {
+    return isRest || !body.isVector() || body.getMask() ||
+           body.getCount(tile.vectorDim) < tile.vectors;
   }
   scf::IfOp emitGuard();
   void emitParallel(unsigned position);
+  void emitParallelAt(unsigned position, const LoopPart &part, Value index);
   void emitBehindEnds(unsigned position, const LoopPart &part, Value end);
   void fetchAhead(Value first, unsigned count);
-  int64_t countSteps() const;
-  void fetchWithin(Value step);
+  int64_t countTiles() const;
+  int64_t countIterations() const;
+  bool fetchesByTile(const RowsAhead &rows) const;
+  void fetchPart(Value iteration = {});
   void storeResults();
   void reduceAndStore();
 
@@ -88,6 +101,8 @@ private:
   };
   SmallVector<Value> initAccumulators();
   SmallVector<Value> reduce(unsigned position, SmallVector<Value> values);
+  SmallVector<Value> reduceOver(unsigned position, const LoopPart &part,
+                                SmallVector<Value> values);
   SmallVector<Value> reduceTriangle(unsigned position,
                                     SmallVector<Value> values);
   Value getRowEnd(unsigned row);
@@ -121,6 +136,7 @@ private:
   Location loc;
   SmallVector<SmallVector<LoopPart>> parts; // by dim
   SmallVector<LoopPart> restParts;          // of the vector dim, for rest rows
+  SmallVector<LoopPart> singleSteps;        // of chained splits
   bool isRest = false;                      // of the rows
   bool spreads;                             // fetches, over the reductions
   SmallVector<Accumulator> accumulators;
@@ -234,15 +250,20 @@ void NestEmitter::emitParallel(unsigned position) {
     if (tile.triangle && dim == tile.triangle->inner)
       limited.upper = arith::MinSIOp::create(builder, loc, part.upper,
                                              getRowEnd(getTriangleRows() - 1));
+    if (tile.unrolled && int(dim) == tile.vectorDim && !isRest &&
+        !part.masked && !part.scalar) {
+      int64_t end = *getConstantIntValue(part.upper);
+      for (int64_t i = *getConstantIntValue(part.lower); i < end;
+           i += part.count * part.step)
+        emitParallelAt(position, part, constantIndex(i));
+      continue;
+    }
     scf::ForOp loop = createLoop(limited);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
-    enter(dim, part, loop.getInductionVar());
     if (int(dim) == tile.rowDim && !spreads)
       fetchAhead(loop.getInductionVar(), part.count);
-    body.clearAccumulators();
-    body.emitOps(position);
-    emitParallel(position + 1);
+    emitParallelAt(position, part, loop.getInductionVar());
     builder.setInsertionPointAfter(loop);
     if (nest.startsFresh && tile.triangle && dim == tile.triangle->inner)
       emitBehindEnds(position, part, limited.upper);
@@ -250,6 +271,15 @@ void NestEmitter::emitParallel(unsigned position) {
   if (int(dim) == tile.rowDim)
     isRest = false;
   body.enterDim(dim, {});
+}
+
+/// One iteration of a loop of the dim at `position`.
+void NestEmitter::emitParallelAt(unsigned position, const LoopPart &part,
+                                 Value index) {
+  enter(tile.order[position], part, index);
+  body.clearAccumulators();
+  body.emitOps(position);
+  emitParallel(position + 1);
 }
 
 /// The vectors that no row of a triangle reaches: nothing was added to them.
@@ -280,38 +310,53 @@ void NestEmitter::fetchAhead(Value first, unsigned count) {
                arith::AddIOp::create(builder, loc, first, constantIndex(row)));
 }
 
-/// The steps of all reductions of whole tiles.
-int64_t NestEmitter::countSteps() const {
-  int64_t rows = nest.staticExtents[tile.rowDim] / tile.rows;
-  int64_t width = tile.vectors * tile.lanes;
-  return rows * (nest.staticExtents[tile.vectorDim] / width) *
-         nest.staticExtents[tile.order.back()];
+/// Whole tiles.
+int64_t NestEmitter::countTiles() const {
+  return nest.staticExtents[tile.rowDim] / tile.rows *
+         (nest.staticExtents[tile.vectorDim] / (tile.vectors * tile.lanes));
 }
 
-/// With this step of the reduction, fetches as large a part of the lines as
-/// there is of the steps. A line that is fetched by several steps in a row
-/// costs less than loops over those would.
-void NestEmitter::fetchWithin(Value step) {
+/// The iterations of a tile's reduction.
+int64_t NestEmitter::countIterations() const {
+  return nest.staticExtents[tile.order.back()] / tile.splits;
+}
+
+/// Whether these are fetched before a tile's reduction and not within it: a few
+/// lines are soon on their way, and iterations of small tiles are short.
+bool NestEmitter::fetchesByTile(const RowsAhead &rows) const {
+  return tile.chained && rows.getNumLines() <= kMaxLines * countTiles();
+}
+
+/// Fetches as large a part of the lines as this tile, or this iteration of its
+/// reduction, is of all. A line that is fetched by several in a row costs less
+/// than loops over those would.
+void NestEmitter::fetchPart(Value iteration) {
   if (isRest || !body.isVector() || body.getMask() ||
       body.getCount(tile.vectorDim) != tile.vectors)
     return;
   int64_t width = tile.vectors * tile.lanes;
-  int64_t steps = nest.staticExtents[tile.order.back()];
   int64_t acrossRows = nest.staticExtents[tile.vectorDim] / width;
+  int64_t each = iteration ? countIterations() : 1;
   auto scale = [&](Value value, int64_t by, int64_t over) -> Value {
     value = arith::DivUIOp::create(builder, loc, value, constantIndex(over));
     return arith::MulIOp::create(builder, loc, value, constantIndex(by));
   };
-  Value done = arith::AddIOp::create(
-      builder, loc,
-      scale(body.getIndex(tile.rowDim), acrossRows * steps, tile.rows),
-      scale(body.getIndex(tile.vectorDim), steps, width));
-  done = arith::AddIOp::create(builder, loc, done, step);
+  Value done;
   for (const RowsAhead &rows : ahead) {
-    int64_t lines = rows.getNumLines();
-    int64_t atOnce = llvm::divideCeil(lines, countSteps());
-    Value line =
-        scale(done, atOnce, std::max<int64_t>(countSteps() / lines, 1));
+    if (fetchesByTile(rows) == bool(iteration))
+      continue;
+    if (!done) {
+      done = arith::AddIOp::create(
+          builder, loc,
+          scale(body.getIndex(tile.rowDim), acrossRows * each, tile.rows),
+          scale(body.getIndex(tile.vectorDim), each, width));
+      if (iteration)
+        done = arith::AddIOp::create(builder, loc, done,
+                                     scale(iteration, 1, tile.splits));
+    }
+    int64_t lines = rows.getNumLines(), parts = countTiles() * each;
+    int64_t atOnce = llvm::divideCeil(lines, parts);
+    Value line = scale(done, atOnce, std::max<int64_t>(parts / lines, 1));
     for (int64_t i = 0; i < atOnce; ++i)
       fetchLine(builder, rows,
                 arith::AddIOp::create(builder, loc, line, constantIndex(i)));
@@ -545,17 +590,14 @@ SmallVector<Value> NestEmitter::reduceTriangle(unsigned position,
                                                SmallVector<Value> values) {
   unsigned dim = tile.order[position];
   LoopPart whole{constantIndex(0), getRowEnd(0), 1, 1};
-  scf::ForOp loop = createLoop(whole, values);
-  {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    SmallVector<Value> carried(loop.getRegionIterArgs());
-    enter(dim, whole, loop.getInductionVar());
-    setAccumulators(carried);
-    body.emitOps(position);
-    scf::YieldOp::create(builder, loc, getNextValues(carried));
+  SmallVector<LoopPart> shared{whole}; // by all rows
+  if (int(dim) == tile.splitDim && !isLeft()) {
+    Value unrolled = roundDown(whole.upper, tile.splits);
+    shared = {{whole.lower, unrolled, tile.splits, 1},
+              {unrolled, whole.upper, 1, 1}};
   }
-  values.assign(loop.result_begin(), loop.result_end());
+  for (const LoopPart &part : shared)
+    values = reduceOver(position, part, std::move(values));
   for (unsigned row = 1; row < getTriangleRows(); ++row) {
     // With a scale of 2, every other row ends where the one before does: tiles
     // of several rows start at even ones.
@@ -580,22 +622,27 @@ SmallVector<Value> NestEmitter::reduce(unsigned position,
   unsigned dim = tile.order[position];
   if (tile.triangle && dim == tile.triangle->inner)
     return reduceTriangle(position, values);
-  for (const LoopPart &part : getParts(dim)) {
-    scf::ForOp loop = createLoop(part, values);
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    SmallVector<Value> carried(loop.getRegionIterArgs());
-    enter(dim, part, loop.getInductionVar());
-    if (spreads)
-      fetchWithin(loop.getInductionVar());
-    setAccumulators(carried);
-    body.emitOps(position);
-    SmallVector<Value> next = reduce(position + 1, std::move(carried));
-    scf::YieldOp::create(builder, loc, next);
-    values.assign(loop.result_begin(), loop.result_end());
-  }
+  for (const LoopPart &part : getParts(dim))
+    values = reduceOver(position, part, std::move(values));
   body.enterDim(dim, {});
   return values;
+}
+
+/// One loop of the dim at `position`.
+SmallVector<Value> NestEmitter::reduceOver(unsigned position,
+                                           const LoopPart &part,
+                                           SmallVector<Value> values) {
+  scf::ForOp loop = createLoop(part, values);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  SmallVector<Value> carried(loop.getRegionIterArgs());
+  enter(tile.order[position], part, loop.getInductionVar());
+  if (spreads)
+    fetchPart(loop.getInductionVar());
+  setAccumulators(carried);
+  body.emitOps(position);
+  scf::YieldOp::create(builder, loc, reduce(position + 1, std::move(carried)));
+  return SmallVector<Value>(loop.getResults());
 }
 
 void NestEmitter::storeAccumulators(ArrayRef<Value> values) {
@@ -670,6 +717,8 @@ void NestEmitter::emitEpilogue(ArrayRef<Accumulator> elements,
 }
 
 void NestEmitter::reduceAndStore() {
+  if (spreads)
+    fetchPart();
   SmallVector<Value> initial = initAccumulators();
   SmallVector<Value> values = reduce(getNumParallel(), initial);
   if (tile.triangle && !nest.isReduction(tile.triangle->inner))
@@ -706,6 +755,8 @@ scf::IfOp NestEmitter::emit() {
   parts.resize(nest.getNumDims());
   for (unsigned dim = 0; dim < nest.getNumDims(); ++dim)
     parts[dim] = splitDim(dim, tile.narrow);
+  if (tile.chained && tile.splitDim >= 0)
+    singleSteps = {{constantIndex(0), nest.extents[tile.splitDim], 1, 1}};
   if (tile.vectorDim >= 0)
     restParts = splitDim(tile.vectorDim, /*narrow=*/true);
   body.emitPrologue();
@@ -717,8 +768,9 @@ scf::IfOp NestEmitter::emit() {
 
 bool rondo::cpu::countsSteps(const LoopNest &nest, const Tile &tile) {
   return nest.getNumDims() == 3 && llvm::count(nest.reduction, true) == 1 &&
-         !tile.triangle && tile.splits == 1 && tile.rowDim >= 0 &&
-         tile.vectorDim >= 0 && !nest.isReduction(tile.vectorDim) &&
+         !tile.triangle && (tile.splits == 1 || tile.chained) &&
+         tile.rowDim >= 0 && tile.vectorDim >= 0 &&
+         !nest.isReduction(tile.vectorDim) &&
          llvm::all_of(nest.staticExtents,
                       [](int64_t extent) { return extent > 0; }) &&
          nest.staticExtents[tile.rowDim] >= int64_t(tile.rows) &&
