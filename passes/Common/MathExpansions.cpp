@@ -121,6 +121,14 @@ Value MathExpansion::powerOfTwo(Value n) {
   return fromBits(arith::ShLIOp::create(b, biased, bits(23)));
 }
 
+std::pair<Value, Value> MathExpansion::roundExponent(Value x) {
+  if (target.ldexp)
+    return round(x);
+  Value shift = constant(0x1.8p23 + 2 * 127);
+  Value shifted = add(x, shift);
+  return {sub(shifted, shift), toBits(shifted)};
+}
+
 Value MathExpansion::scale(Value x, Value n) {
   if (target.ldexp) {
     // One instruction there, a call of libm elsewhere.
@@ -132,9 +140,13 @@ Value MathExpansion::scale(Value x, Value n) {
       name += "f32.i32";
     return call(name, {x, n});
   }
-  Value half = arith::ShRSIOp::create(b, n, bits(1));
+  // Both halves have one bias, and a shift drops what is above them.
+  auto power = [&](Value biased) {
+    return fromBits(arith::ShLIOp::create(b, biased, bits(23)));
+  };
+  Value half = arith::ShRUIOp::create(b, n, bits(1));
   Value rest = arith::SubIOp::create(b, n, half);
-  return mul(mul(x, powerOfTwo(half)), powerOfTwo(rest));
+  return mul(mul(x, power(half)), power(rest));
 }
 
 Value MathExpansion::reduceExp(Value x, Value n) {
@@ -207,9 +219,9 @@ Value MathExpansion::expInRange(Value x) {
     Value r = fma(exponent, constant(-0x1.62e430p-1), x);
     return expByPowers(r, /*unit=*/1.0, shifted, exponent);
   }
-  auto [n, integer] = round(mul(x, constant(0x1.715476p0)));
+  auto [n, exponent] = roundExponent(mul(x, constant(0x1.715476p0)));
   Value r = reduceExp(x, n);
-  return scale(polynomial(r, kExp), integer);
+  return scale(polynomial(r, kExp), exponent);
 }
 
 Value MathExpansion::exp2(Value x) {
@@ -231,9 +243,9 @@ Value MathExpansion::exp2(Value x) {
     return expByPowers(r, /*unit=*/0x1.62e42fefa39efp-1, shifted, x);
   }
   x = clamp(x, -152.0, 130.0);
-  auto [n, integer] = round(x);
+  auto [n, exponent] = roundExponent(x);
   Value r = mul(sub(x, n), constant(0x1.62e42fefap-1));
-  return scale(polynomial(r, kExp), integer);
+  return scale(polynomial(r, kExp), exponent);
 }
 
 Value MathExpansion::exp2OfNonPositive(Value x) {

@@ -71,6 +71,10 @@ private:
 
   /// Nearest integer to x, as float and as bits; |x| < 2^22.
   std::pair<Value, Value> round(Value x);
+  /// Nearest integer n to x, as float and for `scale`: as an integer where there
+  /// is an instruction for that, else the bits of n + 2 * 127 + 1.5 * 2^23;
+  /// |n| <= 2 * 126.
+  std::pair<Value, Value> roundExponent(Value x);
   /// x * 2^n, correct also when the result is denormal or overflows.
   Value scale(Value x, Value n);
   /// 2^n for -126 <= n <= 127.
