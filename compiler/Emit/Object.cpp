@@ -198,8 +198,7 @@ static bool isExpectedSymbol(llvm::StringRef name) {
       "sin",   "nearbyint", "sinh",  "sqrt",  "sincos", "copysign", "tan",
       "tanh",  "tgamma",    "trunc"};
   // Support code that bodies call.
-  if (name == "rondo_cuda_launch" || name == "rondo_cuda_launch_together" ||
-      others.contains(name) ||
+  if (name.starts_with("rondo_cuda_launch") || others.contains(name) ||
       math.contains(name))
     return true;
   return name.consume_back("f") && math.contains(name);

@@ -13,6 +13,12 @@
 // steps ahead, 16 bytes a lane. Nobody else reads them there, and no barrier is
 // needed.
 //
+// The steps before a segment are read here and, some time later, as the last
+// ones of the segment before, by other threads. The second-level cache is asked
+// to keep them until then. (A policy of the copies themselves would be shorter,
+// but ptxas 13.0 encodes it wrongly where it finds that the place in shared
+// memory is the same but for the thread's part.)
+//
 // Addresses are sums of the one before and a stride. That is hidden from LLVM,
 // which would keep an address of every row of a block in registers.
 //
@@ -189,6 +195,26 @@ Value ChannelEmitter::createCopies(bool byRows) {
   return isPossible;
 }
 
+/// Asks the second-level cache to keep the rows of a block of steps, where most
+/// of what is read comes once.
+void ChannelEmitter::emitKeeps(ArrayRef<Value> sources) {
+  for (auto [row, source] : llvm::zip_equal(copies.rows, sources)) {
+    Value hop = mul(row.stride, constant(row.count)), at = source;
+    for (int64_t u = 0; u < p.steps; u += row.count) {
+      Value word = arith::IndexCastOp::create(b, b.getI64Type(), at);
+      emitIf(row.isThere, [&] {
+        LLVM::InlineAsmOp::create(
+            b, TypeRange(), ValueRange{word},
+            "prefetch.global.L2::evict_last [$0];", "l",
+            /*has_side_effects=*/true, /*is_align_stack=*/false,
+            LLVM::TailCallKind::None, /*asm_dialect=*/LLVM::AsmDialectAttr(),
+            /*operand_attrs=*/ArrayAttr());
+      });
+      at = add(at, hop);
+    }
+  }
+}
+
 /// Copies the block of steps at the sources into `slot`, if one is left; they
 /// and what is left become those behind it.
 void ChannelEmitter::emitCopies(Ahead &ahead, Value slot) {
@@ -217,6 +243,10 @@ void ChannelEmitter::emitCopies(Ahead &ahead, Value slot) {
         sources[k] = hide(add(sources[k], hop));
       }
     }
+    // After the copies, which would change how long it is kept. From the first
+    // results on there is nothing to keep.
+    if (ahead.targets.empty())
+      emitIf(less(ahead.last, ahead.left), [&] { emitKeeps(ahead.sources); });
     scf::YieldOp::create(b, sources);
     b.setInsertionPointToStart(test.elseBlock());
     scf::YieldOp::create(b, ahead.sources);
@@ -226,11 +256,14 @@ void ChannelEmitter::emitCopies(Ahead &ahead, Value slot) {
   ahead.left = sub(ahead.left, constant(1));
 }
 
-/// The first of `count` blocks of steps from `first` on.
-ChannelEmitter::Ahead ChannelEmitter::startCopies(Value first, Value count) {
+/// The first of `before` and then `count` blocks of steps from `first` on. What
+/// is in the first ones is read once more.
+ChannelEmitter::Ahead ChannelEmitter::startCopies(Value first, Value before,
+                                                  Value count) {
   Ahead ahead;
   ahead.slot = constant(0);
-  ahead.left = count;
+  ahead.left = add(before, count);
+  ahead.last = count;
   Value time = timeOf(first, /*isWhole=*/true);
   for (const Row &row : copies.rows) {
     // The source is at time 0; the stride is that of the direction.

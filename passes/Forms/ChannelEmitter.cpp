@@ -8,6 +8,7 @@
 #include "passes/Forms/ChannelEmitter.h"
 #include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "passes/Algebra/Linear.h"
 #include "passes/Forms/Storage.h"
 
@@ -129,16 +130,23 @@ void ChannelEmitter::emitLaunches(ImplicitLocOpBuilder &at, Value points,
     OpBuilder::InsertionGuard inner(at);
     at.setInsertionPoint(b.getInsertionBlock(), b.getInsertionPoint());
     Value width = operands.drop_back().back();
-    emitIf(both(equal(width, zero), less(zero, windows)), [&] {
-      guessKernel->emitLaunch(b, points, channels, windows, operands);
-    });
+    Value isGuessed = both(equal(width, zero), less(zero, windows));
+    auto test = scf::IfOp::create(at, isGuessed, /*withElseRegion=*/true);
+    at.setInsertionPointToStart(test.thenBlock());
+    guessKernel->emitLaunch(at, points, channels, windows, operands);
+    emitLaunch(at, points, channels, one, operands)
+        ->setAttr("rondo.behind", at.getUnitAttr());
+    at.setInsertionPointToStart(test.elseBlock());
+    emitLaunch(at, points, channels, one, operands);
+    return;
   }
   emitLaunch(at, points, channels, one, operands);
 }
 
-void ChannelEmitter::emitLaunch(ImplicitLocOpBuilder &at, Value points,
-                                Value channels, Value windows,
-                                ValueRange operands) {
+mlir::gpu::LaunchFuncOp
+ChannelEmitter::emitLaunch(ImplicitLocOpBuilder &at, Value points,
+                           Value channels, Value windows,
+                           ValueRange operands) {
   Value one = arith::ConstantIndexOp::create(at, 1);
   Value width = arith::ConstantIndexOp::create(at, p.channels);
   Value tiles = arith::CeilDivSIOp::create(at, channels, width);
@@ -148,7 +156,7 @@ void ChannelEmitter::emitLaunch(ImplicitLocOpBuilder &at, Value points,
   Value memory;
   if (copies.bytes)
     memory = arith::ConstantIntOp::create(at, copies.bytes, 32);
-  mlir::gpu::LaunchFuncOp::create(
+  return mlir::gpu::LaunchFuncOp::create(
       at, kernel, mlir::gpu::KernelDim3{points, tiles, windows},
       mlir::gpu::KernelDim3{threads, one, one}, memory, operands);
 }
@@ -382,6 +390,8 @@ void ChannelEmitter::emitFinals(ValueRange states, Value isThere) {
 void ChannelEmitter::run() {
   enterBlock();
   emitPlace();
+  if (guess)
+    NVVM::GriddepcontrolOp::create(b, NVVM::GridDepActionKind::wait);
   emitIf(isSome, [&] {
     switch (p.form) {
     case ChannelForm::Sequential:

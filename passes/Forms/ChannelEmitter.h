@@ -61,8 +61,10 @@ private:
            (p.form == ChannelForm::Sequential ? p.lanes : p.segments);
   }
   Value emitNumChannels(Scope &scope);
-  void emitLaunch(mlir::ImplicitLocOpBuilder &at, Value points, Value channels,
-                  Value windows, mlir::ValueRange operands);
+  mlir::gpu::LaunchFuncOp emitLaunch(mlir::ImplicitLocOpBuilder &at,
+                                     Value points, Value channels,
+                                     Value windows,
+                                     mlir::ValueRange operands);
   void emitLaunches(mlir::ImplicitLocOpBuilder &at, Value points,
                     Value channels, Value steps, mlir::ValueRange operands);
   Value emitWorkspaceBytes(const ChannelParameters &parameters);
@@ -176,11 +178,11 @@ private:
     llvm::SmallVector<Row> rows; // of `direct`
   };
   /// Where a thread is: addresses behind what is copied, and of the results of
-  /// its next step, if there are any; the slot of its next block, and how many
-  /// blocks are still to be copied.
+  /// its next step, if there are any; the slot of its next block, how many
+  /// blocks are still to be copied, and how many of them for the last time.
   struct Ahead {
     Values sources, targets, targetStrides;
-    Value slot, left;
+    Value slot, left, last;
   };
   int64_t getRowElement(Expr read);
   void planCopies();
@@ -189,8 +191,9 @@ private:
   Value pointerTo(Value address, unsigned space);
   std::pair<Value, Value> emitAddress(Value tensor, mlir::ValueRange place,
                                       llvm::ArrayRef<bool> isTime);
+  void emitKeeps(llvm::ArrayRef<Value> sources);
   void emitCopies(Ahead &ahead, Value slot);
-  Ahead startCopies(Value first, Value count);
+  Ahead startCopies(Value first, Value before, Value count);
   void startResults(Ahead &ahead, Value first);
   void emitResultsAt(Ahead &ahead, Step &step);
   Values emitCopiedSweep(Value first, Value count, Ahead &ahead,

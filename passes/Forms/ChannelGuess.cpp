@@ -21,6 +21,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "passes/Forms/ChannelEmitter.h"
 
 using namespace mlir;
@@ -98,6 +99,10 @@ Value ChannelEmitter::placeInRecord(const ChannelParameters &guess,
 }
 
 void ChannelEmitter::emitGuess() {
+  // The kernel behind this one waits for its end itself, and is launched as
+  // soon as there is room for it.
+  NVVM::GriddepcontrolOp::create(b,
+                                 NVVM::GridDepActionKind::launch_dependents);
   planReads();
   Segments at;
   for (unsigned i = 0; i < n; ++i)
@@ -124,7 +129,7 @@ void ChannelEmitter::emitGuess() {
   Value first = sub(start, mul(ahead, constant(p.steps)));
   Values initials = emitInitials();
   auto byCopies = [&]() -> Values {
-    Ahead copied = startCopies(first, add(ahead, blocks));
+    Ahead copied = startCopies(first, ahead, blocks);
     Values states = emitCopiedSweep(first, ahead, copied, initials);
     startResults(copied, start);
     llvm::append_range(states,

@@ -67,7 +67,6 @@ constexpr Requirement requirements[] = {
     {"nvvm.cp.async.bulk.tensor.shared.cluster.global", 90, false},
     {"nvvm.cp.async.bulk.tensor.global.shared.cta", 90, false},
     {"nvvm.cp.async.bulk.shared.cluster.global", 90, false},
-    {"nvvm.griddepcontrol", 90, false},
     {"nvvm.elect.sync", 90, false},
     {"nvvm.wgmma.fence.aligned", 90, true},
     {"nvvm.wgmma.commit.group.sync.aligned", 90, true},

@@ -26,6 +26,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/GPU/Capabilities.h"
 #include "passes/GPU/Passes.h"
 
 namespace rondo::gpu {
@@ -151,10 +152,17 @@ static LogicalResult convert(mlir::gpu::GPUModuleOp module) {
   return applyPartialConversion(module, target, std::move(patterns));
 }
 
+/// Older chips begin a kernel when the one before it has ended.
+static void dropDependences(ModuleOp module) {
+  if (rondo::gpu::getChip(module).number < 90)
+    module.walk([](NVVM::GriddepcontrolOp op) { op.erase(); });
+}
+
 namespace {
 class LowerKernels : public rondo::gpu::impl::LowerKernelsBase<LowerKernels> {
 public:
   void runOnOperation() override {
+    dropDependences(getOperation());
     for (auto module : getOperation().getOps<mlir::gpu::GPUModuleOp>()) {
       llvm::StringMap<SmallVector<int64_t>> uses;
       module.walk([&](mlir::gpu::GPUFuncOp func) {

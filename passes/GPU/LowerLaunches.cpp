@@ -23,6 +23,7 @@ using namespace mlir;
 
 static constexpr StringLiteral launchSymbol = "rondo_cuda_launch";
 static constexpr StringLiteral togetherSymbol = "rondo_cuda_launch_together";
+static constexpr StringLiteral behindSymbol = "rondo_cuda_launch_behind";
 
 namespace {
 class LowerLaunches : public rondo::gpu::impl::LowerLaunchesBase<LowerLaunches> {
@@ -114,9 +115,13 @@ LogicalResult LowerLaunches::lower(mlir::gpu::LaunchFuncOp launch,
   Value shared = launch.getDynamicSharedMemorySize();
   Value launcher = func.getArgument(func.getNumArguments() - 4);
   // Blocks that wait for one another must all run.
-  bool together = launch->hasAttr("rondo.together");
+  StringRef symbol = launchSymbol;
+  if (launch->hasAttr("rondo.together"))
+    symbol = togetherSymbol;
+  else if (launch->hasAttr("rondo.behind"))
+    symbol = behindSymbol;
   LLVM::CallOp::create(
-      b, getLaunchFunction(together ? togetherSymbol : launchSymbol),
+      b, getLaunchFunction(symbol),
       ValueRange{launcher, constant(name - names.begin()), toI64(grid.x),
                  toI64(grid.y), toI64(grid.z), toI64(block.x), toI64(block.y),
                  toI64(block.z), shared ? toI64(shared) : constant(0), params});

@@ -104,7 +104,8 @@ def LowerKernels : Pass<"rondo-lower-kernels", "::mlir::ModuleOp"> {
     Everything in `gpu.module` ops. Pointers of tensors that share no memory
     with others are marked `llvm.noalias`, those that are only read
     `llvm.readonly`, and loads by pointers that are both `invariant`. scf must
-    be lowered to cf and views expanded before.
+    be lowered to cf and views expanded before. `nvvm.griddepcontrol` ops are
+    erased for chips that begin a kernel when the one before it has ended.
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect"];
@@ -116,7 +117,9 @@ def LowerLaunches : Pass<"rondo-lower-launches", "::mlir::ModuleOp"> {
     `gpu.launch_func` becomes a call of `rondo_cuda_launch` with the function's
     launcher, the kernel's position among all kernels of the module, and the
     addresses of the arguments, memrefs as the fields of their descriptors; with
-    `rondo.together`, of `rondo_cuda_launch_together`. `gpu.module` ops are erased: their code has been made before.
+    `rondo.together`, of `rondo_cuda_launch_together`, with `rondo.behind`, of
+    `rondo_cuda_launch_behind`. `gpu.module` ops are erased: their code has been
+    made before.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::LLVM::LLVMDialect"];

@@ -125,6 +125,25 @@ int cuLaunchCooperativeKernel(void *kernel, unsigned gridX, unsigned gridY,
   return cuLaunchKernel(kernel, gridX, gridY, gridZ, blockX, blockY, blockZ,
                         shared, stream, params, 0);
 }
+int cuDriverGetVersion(int *version) {
+  *version = 13000;
+  return 0;
+}
+/// As in CUDA's header.
+typedef struct Config {
+  unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, shared;
+  void *stream, *attributes;
+  unsigned numAttributes;
+} Config;
+int cuLaunchKernelEx(const Config *config, void *kernel, void **params,
+                     void **extra) {
+  const int *attribute = config->attributes;
+  if (config->numAttributes != 1 || attribute[0] != 6 || attribute[2] != 1)
+    return 1;
+  return cuLaunchKernel(kernel, config->gridX, config->gridY, config->gridZ,
+                        config->blockX, config->blockY, config->blockZ,
+                        config->shared, config->stream, params, extra);
+}
 int cuMemsetD8Async(uint64_t address, unsigned char value, size_t bytes,
                     void *stream) {
   memset((void *)(uintptr_t)address, value, bytes);

@@ -469,7 +469,7 @@ def atom(m, i):
         m.write(i.operands[0], result)
 
 
-@op("membar", "fence", "prefetch", "pragma", "nanosleep")
+@op("membar", "fence", "prefetch", "pragma", "nanosleep", "griddepcontrol")
 def nothing(m, i):
     pass
 

@@ -592,6 +592,12 @@ void rondo_cuda_launch_together(void *launcher, int64_t kernel, int64_t grid_x,
                                 int64_t block_x, int64_t block_y,
                                 int64_t block_z, int64_t shared_bytes,
                                 void **params);
+/// The same for a kernel that waits itself, where its chip can, for the one that
+/// was launched before it in this call: it may begin before that one has ended.
+void rondo_cuda_launch_behind(void *launcher, int64_t kernel, int64_t grid_x,
+                              int64_t grid_y, int64_t grid_z, int64_t block_x,
+                              int64_t block_y, int64_t block_z,
+                              int64_t shared_bytes, void **params);
 /// The body of a library's rondo_library_query.
 const rondo_library_info *
 rondo_artifact_query(const rondo_library_info *library,

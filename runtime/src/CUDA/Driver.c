@@ -25,6 +25,7 @@ static const char *openDriver(void) {
   return "CUDA's driver is too old: it lacks " #name                           \
          ", expected a driver of CUDA 12.0 or newer"
   RONDO_LOAD(cuInit);
+  RONDO_LOAD(cuDriverGetVersion);
   RONDO_LOAD(cuDeviceGetCount);
   RONDO_LOAD(cuDeviceGet);
   RONDO_LOAD(cuDeviceGetAttribute);
@@ -39,6 +40,7 @@ static const char *openDriver(void) {
   RONDO_LOAD(cuKernelSetAttribute);
   RONDO_LOAD(cuLaunchKernel);
   RONDO_LOAD(cuLaunchCooperativeKernel);
+  RONDO_LOAD(cuLaunchKernelEx);
   RONDO_LOAD(cuMemsetD8Async);
   RONDO_LOAD(cuMemcpyDtoHAsync_v2);
   RONDO_LOAD(cuStreamSynchronize);

@@ -17,8 +17,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/// CUlaunchAttribute and CUlaunchConfig.
+typedef struct rondo_cuda_attribute {
+  int id;
+  union {
+    int flag;
+    uint64_t words[8];
+  } value __attribute__((aligned(8)));
+} rondo_cuda_attribute;
+
+typedef struct rondo_cuda_launch_config {
+  unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, shared;
+  void *stream;
+  rondo_cuda_attribute *attributes;
+  unsigned numAttributes;
+} rondo_cuda_launch_config;
+
 typedef struct rondo_cuda_driver {
   int (*cuInit)(unsigned flags);
+  int (*cuDriverGetVersion)(int *version);
   int (*cuDeviceGetCount)(int *count);
   int (*cuDeviceGet)(int *device, int ordinal);
   int (*cuDeviceGetAttribute)(int *value, int attribute, int device);
@@ -45,6 +62,8 @@ typedef struct rondo_cuda_driver {
                                    unsigned blockY, unsigned blockZ,
                                    unsigned shared, void *stream,
                                    void **params);
+  int (*cuLaunchKernelEx)(const rondo_cuda_launch_config *config, void *kernel,
+                          void **params, void **extra);
   int (*cuMemsetD8Async)(uint64_t address, unsigned char value, size_t bytes,
                          void *stream);
   int (*cuMemcpyDtoHAsync_v2)(void *to, uint64_t from, size_t bytes,
@@ -53,13 +72,14 @@ typedef struct rondo_cuda_driver {
   int (*cuGetErrorString)(int error, const char **text);
 } rondo_cuda_driver;
 
-/// Attributes of devices and kernels.
+/// Attributes of devices, kernels and launches.
 enum {
   RONDO_CU_CAPABILITY_MAJOR = 75,
   RONDO_CU_CAPABILITY_MINOR = 76,
   RONDO_CU_SHARED_OPT_IN = 97,
   RONDO_CU_KERNEL_STATIC_SHARED = 1,
-  RONDO_CU_KERNEL_MAX_DYNAMIC_SHARED = 8
+  RONDO_CU_KERNEL_MAX_DYNAMIC_SHARED = 8,
+  RONDO_CU_LAUNCH_PROGRAMMATIC_SERIALIZATION = 6
 };
 
 /// The driver, or NULL and a sentence why there is none. The first call decides

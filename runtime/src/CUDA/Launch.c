@@ -177,11 +177,26 @@ static int allowShared(const Launcher *launcher, void *kernel) {
                                       limit - fixed, kernel, launcher->device);
 }
 
-/// `together`: all blocks run at the same time, or none.
+/// Whether a kernel may begin before the one queued before it has ended. Its
+/// code waits for that where chips can: from 9.0 on. Drivers before 12.3 can't
+/// capture such a launch in a graph.
+static bool mayOverlap(const Launcher *launcher) {
+  const rondo_device_code *code = launcher->call->info->device_code;
+  int version = 0;
+  return code->images[launcher->image].capability >= 90 &&
+         launcher->driver->cuDriverGetVersion(&version) == 0 &&
+         version >= 12030;
+}
+
+/// How a kernel's blocks are to one another, and to those of the kernel before.
+typedef enum Order { AFTER, TOGETHER, BEHIND } Order;
+
+/// TOGETHER: all blocks run at the same time, or none. BEHIND: they may begin
+/// before those of the kernel before have ended.
 static void launchKernel(Launcher *launcher, int64_t kernel, int64_t gridX,
                          int64_t gridY, int64_t gridZ, int64_t blockX,
                          int64_t blockY, int64_t blockZ, int64_t shared,
-                         void **params, bool together) {
+                         void **params, Order order) {
   if (launcher->status != RONDO_OK || gridX <= 0 || gridY <= 0 || gridZ <= 0)
     return;
   void *handle;
@@ -197,16 +212,25 @@ static void launchKernel(Launcher *launcher, int64_t kernel, int64_t gridX,
     return;
   }
   int error = shared > 0 ? allowShared(launcher, handle) : 0;
-  if (error == 0 && together)
+  if (error == 0 && order == TOGETHER) {
     error = launcher->driver->cuLaunchCooperativeKernel(
         handle, (unsigned)gridX, (unsigned)gridY, (unsigned)gridZ,
         (unsigned)blockX, (unsigned)blockY, (unsigned)blockZ, (unsigned)shared,
         launcher->stream, params);
-  else if (error == 0)
+  } else if (error == 0 && order == BEHIND && mayOverlap(launcher)) {
+    rondo_cuda_attribute attribute = {
+        RONDO_CU_LAUNCH_PROGRAMMATIC_SERIALIZATION, {.flag = 1}};
+    rondo_cuda_launch_config config = {
+        (unsigned)gridX,  (unsigned)gridY,  (unsigned)gridZ,  (unsigned)blockX,
+        (unsigned)blockY, (unsigned)blockZ, (unsigned)shared, launcher->stream,
+        &attribute,       1};
+    error = launcher->driver->cuLaunchKernelEx(&config, handle, params, NULL);
+  } else if (error == 0) {
     error = launcher->driver->cuLaunchKernel(
         handle, (unsigned)gridX, (unsigned)gridY, (unsigned)gridZ,
         (unsigned)blockX, (unsigned)blockY, (unsigned)blockZ, (unsigned)shared,
         launcher->stream, params, NULL);
+  }
   if (error != 0)
     launcher->status = failDriver(launcher->call, launcher->driver, error,
                                   "the kernel can't be launched");
@@ -218,7 +242,7 @@ void rondo_cuda_launch(void *launcher, int64_t kernel, int64_t gridX,
                        int64_t blockY, int64_t blockZ, int64_t shared,
                        void **params) {
   launchKernel(launcher, kernel, gridX, gridY, gridZ, blockX, blockY, blockZ,
-               shared, params, false);
+               shared, params, AFTER);
 }
 
 /// The same for blocks that wait for one another.
@@ -227,7 +251,16 @@ void rondo_cuda_launch_together(void *launcher, int64_t kernel, int64_t gridX,
                                 int64_t blockY, int64_t blockZ, int64_t shared,
                                 void **params) {
   launchKernel(launcher, kernel, gridX, gridY, gridZ, blockX, blockY, blockZ,
-               shared, params, true);
+               shared, params, TOGETHER);
+}
+
+/// The same for a kernel that waits itself for the one launched before it.
+void rondo_cuda_launch_behind(void *launcher, int64_t kernel, int64_t gridX,
+                              int64_t gridY, int64_t gridZ, int64_t blockX,
+                              int64_t blockY, int64_t blockZ, int64_t shared,
+                              void **params) {
+  launchKernel(launcher, kernel, gridX, gridY, gridZ, blockX, blockY, blockZ,
+               shared, params, BEHIND);
 }
 
 /// Fills the packed copies of what is read (`pack`), or brings the packed

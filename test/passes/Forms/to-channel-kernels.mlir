@@ -77,6 +77,7 @@
 // Windows side by side come before it; the kernel goes on where they are wrong,
 // and is done at once where they are right.
 // GUESS: gpu.func @units(
+// GUESS: nvvm.griddepcontrol wait
 // GUESS: gpu.barrier
 // GUESS: scf.for
 // GUESS:   llvm.atomicrmw min
@@ -88,9 +89,12 @@
 // aligned, each lane its own elements, two blocks of steps ahead.
 // GUESS: gpu.func @units$guess
 // GUESS-SAME: nvvm.maxntid = array<i32: 512, 1, 1>
+// GUESS: nvvm.griddepcontrol launch_dependents
 // GUESS: gpu.dynamic_shared_memory
 // GUESS: scf.if
 // GUESS:   nvvm.cp.async.shared.global {{.*}}, 16, cache = cg
+// What is read once more, as the last steps of the segment before, is kept.
+// GUESS:   llvm.inline_asm has_side_effects {{.*}}prefetch.global.L2::evict_last
 // GUESS:   scf.for
 // GUESS:     nvvm.cp.async.wait.group 1
 // GUESS:     nvvm.bar.warp.sync
@@ -113,6 +117,9 @@
 // GUESS: scf.if
 // GUESS:   gpu.launch_func @kernels::@units$guess blocks in ({{.*}}) threads in (%c512, %c1, %c1) dynamic_shared_memory_size %c12288_i32
 // GUESS: gpu.launch_func @kernels::@units blocks
+// GUESS-SAME: {rondo.behind}
+// GUESS: gpu.launch_func @kernels::@units blocks
+// GUESS-NOT: rondo.behind
 // GUESS: func.func @units_worker_bytes
 // GUESS: arith.maxsi {{.*}} %c64
 // With little shared memory arguments are loaded.
