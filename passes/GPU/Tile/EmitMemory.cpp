@@ -294,6 +294,18 @@ void ThreadEmitter::copyPieces(const Place &place, const Parts &target,
 // Stores
 //===----------------------------------------------------------------------===//
 
+/// The value, of which nothing is known: what follows from it in front of a
+/// loop is not kept in registers up to what is stored behind.
+static Value computeAnew(Instructions &at, Value value) {
+  return LLVM::InlineAsmOp::create(
+             at.builder, at.loc, value.getType(), value, "mov.b32 $0, $1;",
+             "=r,r", /*has_side_effects=*/true, /*is_align_stack=*/false,
+             LLVM::tailcallkind::TailCallKind::None,
+             /*asm_dialect=*/LLVM::AsmDialectAttr(),
+             /*operand_attrs=*/ArrayAttr())
+      ->getResult(0);
+}
+
 void ThreadEmitter::emitStore(StoreOp op) {
   Place place = getPlace(op);
   Parts parts = get(op.getValue());
@@ -337,6 +349,10 @@ void ThreadEmitter::emitStore(StoreOp op) {
     return;
   }
   Value row = firstRow(grid), column = firstColumn(grid);
+  if (function->hasAttr("tile.groups")) {
+    row = computeAnew(at, row);
+    column = computeAnew(at, column);
+  }
   int64_t next = 0;
   for (int64_t b = 0; b < grid.rowBlocks; ++b)
     for (int64_t n = 0; n < grid.columnBlocks; ++n)
@@ -394,6 +410,17 @@ void ThreadEmitter::storeWords(Value present, Value offset, int64_t further,
   at.storeGlobalIf(present, words, pointer);
 }
 
+/// Neighbours of a row in one word each, as an operand has them already.
+Values ThreadEmitter::packedPairs(const Parts &parts, Type element) {
+  if (parts.type.getLayout() == Layout::Operand)
+    return parts.values;
+  Values pairs;
+  for (size_t i = 0; i < parts.values.size(); i += 2)
+    pairs.push_back(
+        at.packAs(element, parts.values[i], parts.values[i + 1]));
+  return pairs;
+}
+
 /// Each warp exchanges its elements through shared memory so that lanes write
 /// 16 bytes in a row.
 void ThreadEmitter::storeRows(const Place &place, const Parts &parts,
@@ -408,23 +435,24 @@ void ThreadEmitter::storeRows(const Place &place, const Parts &parts,
   at.warpBarrier();
   Value row = firstRow(grid);
   Value warpPiece = at.mul(warpColumn(grid), grid.columnBlocks);
+  Values pairs = packedPairs(parts, place.element);
   int64_t next = 0;
   // Whole matrices at once where the chip stores them.
-  bool matrices = warpgroups && grid.columnBlocks % 2 == 0 &&
-                  place.element.isBF16();
-  int64_t perBlock = 4 * grid.columnBlocks;
+  bool matrices = warpgroups && grid.columnBlocks % 2 == 0;
+  Value fromRow = leftRow(grid, false);
+  Value fromPiece = at.add(warpPiece, lane16);
   for (int64_t b = 0; matrices && b < grid.rowBlocks; ++b)
-    storeBlockRow(stage, b,
-                  ArrayRef<Value>(parts.values).slice(b * perBlock, perBlock),
-                  0);
+    for (int64_t n = 0; n < grid.columnBlocks; n += 2, next += 4)
+      at.storeMatrices(pieceOffset(stage, fromRow, fromPiece, n),
+                       16 * grid.rows * b * pitch(stage),
+                       ArrayRef<Value>(pairs).slice(next, 4));
   for (int64_t b = 0; !matrices && b < grid.rowBlocks; ++b)
-    for (int64_t n = 0; n < grid.columnBlocks; ++n, next += 4) {
+    for (int64_t n = 0; n < grid.columnBlocks; ++n) {
       Value offset = at.add(pieceOffset(stage, row, warpPiece, n),
                             at.shiftLeft(quad, 2));
       for (int64_t h = 0; h < 2; ++h)
-        at.storeShared(at.packAs(place.element, parts.values[next + 2 * h],
-                                 parts.values[next + 2 * h + 1]),
-                       offset, (16 * grid.rows * b + 8 * h) * pitch(stage), 4);
+        at.storeShared(pairs[next++], offset,
+                       (16 * grid.rows * b + 8 * h) * pitch(stage), 4);
     }
   at.warpBarrier();
   Value aligned = isAligned(place, place.rowStride);
@@ -470,6 +498,7 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
   Value firstPiece = at.shiftLeft(warpRow(grid), 1);
   Value firstStep =
       at.add(at.mul(warpColumn(grid), 8 * grid.columnBlocks), group);
+  Values pairs = packedPairs(parts, place.element);
   int64_t next = 0;
   bool matrices = warpgroups && grid.columnBlocks % 2 == 0;
   for (int64_t b = 0; matrices && b < grid.rowBlocks; ++b) {
@@ -477,21 +506,15 @@ void ThreadEmitter::storeColumns(const Place &place, const Parts &parts,
                             at.bitOr(lane7, at.shiftLeft(lane16, 3)));
     Value offset = pieceOffset(stage, laneStep, at.bitOr(firstPiece, lane8),
                                2 * grid.rows * b);
-    for (int64_t n = 0; n < grid.columnBlocks; n += 2, next += 8) {
-      Values pairs;
-      for (int64_t i = 0; i < 8; i += 2)
-        pairs.push_back(at.packAs(place.element, parts.values[next + i],
-                                  parts.values[next + i + 1]));
-      at.storeMatrices(offset, 8 * n * pitch(stage), pairs,
+    for (int64_t n = 0; n < grid.columnBlocks; n += 2, next += 4)
+      at.storeMatrices(offset, 8 * n * pitch(stage),
+                       ArrayRef<Value>(pairs).slice(next, 4),
                        /*transposed=*/true);
-    }
   }
   for (int64_t b = 0; !matrices && b < grid.rowBlocks; ++b)
-    for (int64_t n = 0; n < grid.columnBlocks; ++n, next += 4)
+    for (int64_t n = 0; n < grid.columnBlocks; ++n)
       for (int64_t h = 0; h < 2; ++h) {
-        Value pair = at.transposeMatrix(
-            at.packAs(place.element, parts.values[next + 2 * h],
-                      parts.values[next + 2 * h + 1]));
+        Value pair = at.transposeMatrix(pairs[next++]);
         Value offset =
             at.add(pieceOffset(stage, firstStep, firstPiece,
                                2 * grid.rows * b + h),

@@ -143,6 +143,7 @@ private:
                   llvm::function_ref<mlir::Value(mlir::Value)> pointer);
   void storeWords(mlir::Value present, mlir::Value offset, int64_t further,
                   mlir::Value pointer);
+  Values packedPairs(const Parts &parts, mlir::Type element);
   void storeRows(const Place &place, const Parts &parts, bool isWhole);
   void storeColumns(const Place &place, const Parts &parts, bool isWhole);
   void copyWords(const Place &place, const Parts &target);

@@ -186,11 +186,14 @@ void ThreadEmitter::emitMap(MapOp op) {
     set(op.getResult(), parts);
     return;
   }
-  // Vectors are read while dots are under way.
+  // What lies in memory, and vectors, are read while dots are under way.
   SmallVector<Values> inputs(op.getInputs().size());
-  for (auto [input, elements] : llvm::zip_equal(op.getInputs(), inputs))
-    if (type.isMatrix() && !get(input).type.isMatrix())
+  for (auto [input, elements] : llvm::zip_equal(op.getInputs(), inputs)) {
+    TileType from = get(input).type;
+    bool isThere = from.getLayout() == Layout::Shared && !dirty;
+    if (type.isMatrix() && (!from.isMatrix() || isThere))
       elements = elementsOf(get(input), type);
+  }
   finishOperands(*op);
   if (mapWeighs(op))
     return;

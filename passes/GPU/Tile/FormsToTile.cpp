@@ -272,10 +272,89 @@ Value TileEvaluator::choose(Value condition, Value a, Value b) {
   return map.getResult();
 }
 
+/// Times a vector, a scalar, or a tile.
+Value TileEvaluator::multiply(Value tile, Value scale) {
+  MapOp map = makeMap(builder, loc,
+                      tileOf(tile).withElementType(builder.getF32Type()),
+                      {tile, scale});
+  Block &body = map.getBody().front();
+  OpBuilder inside = OpBuilder::atBlockEnd(&body);
+  Value product = arith::MulFOp::create(inside, loc, body.getArgument(0),
+                                        body.getArgument(1));
+  tile::YieldOp::create(inside, loc, product);
+  return map.getResult();
+}
+
+/// Factors that depend on one of a matrix's places alone are multiplied as a
+/// vector, once for all of the other dim.
+Expr TileEvaluator::joinFactors(Expr expr, const TileAxis &rows,
+                                const TileAxis &columns) {
+  if (expr->kind != Kind::Apply)
+    return expr;
+  SmallVector<Expr> parts;
+  bool isProduct = expr->isOp("arith.mulf");
+  std::function<void(Expr)> split = [&](Expr each) {
+    for (Expr arg : each->args)
+      if (isProduct && arg->isOp("arith.mulf"))
+        split(arg);
+      else
+        parts.push_back(arg);
+  };
+  split(expr);
+  SmallVector<Expr> joined, along[2];
+  bool changed = false;
+  for (Expr part : parts) {
+    bool r = uses(part, rows.leaf), c = uses(part, columns.leaf);
+    if (isProduct && r != c) {
+      along[c].push_back(part);
+      continue;
+    }
+    joined.push_back(joinFactors(part, rows, columns));
+    changed |= joined.back() != part;
+  }
+  if (!isProduct) {
+    llvm::DenseMap<Expr, Expr> now;
+    for (auto [part, other] : llvm::zip_equal(parts, joined))
+      if (part != other)
+        now[part] = other;
+    return now.empty() ? expr : context.substitute(expr, now);
+  }
+  for (bool isColumn : {false, true}) {
+    SmallVector<Expr> &factors = along[isColumn];
+    if (factors.empty())
+      continue;
+    // Numbers, too.
+    for (Expr &each : joined)
+      if (each && each->kind == Kind::Real)
+        factors.push_back(std::exchange(each, nullptr));
+    llvm::erase(joined, nullptr);
+    if (factors.size() < 2 || joined.empty()) {
+      llvm::append_range(joined, factors);
+      continue;
+    }
+    Value product = isColumn
+                        ? evaluate(productOf(factors), TileAxis(), columns)
+                        : evaluate(productOf(factors), rows, TileAxis());
+    if (!product)
+      return expr;
+    Expr mark = context.variable(context.fresh(Value(), Value()));
+    Expr whole = context.read(numSteps, {mark}, {}, {}, expr->type);
+    known[{whole, nullptr, nullptr}] = product;
+    joined.insert(joined.begin(), whole);
+    changed = true;
+  }
+  return changed ? productOf(joined) : expr;
+}
+
 Value TileEvaluator::evaluatePointwise(Expr expr, const TileAxis &rows,
                                        const TileAxis &columns) {
   places = {rows.leaf, columns.leaf};
   expr = joinSteps(dropEnds(expr));
+  if (!rows.isNone() && !columns.isNone()) {
+    expr = joinFactors(expr, rows, columns);
+    if (!reason.empty())
+      return {};
+  }
   // What is not pointwise, in order.
   llvm::SetVector<Expr> atoms;
   std::function<void(Expr)> collect = [&](Expr each) {

@@ -123,6 +123,13 @@ private:
   };
   std::optional<TileAxis> depthOf(algebra::Expr sum);
   llvm::SmallVector<algebra::Expr> splitFactors(algebra::Expr term);
+  algebra::Expr productOf(llvm::ArrayRef<algebra::Expr> factors);
+  std::pair<llvm::SmallVector<algebra::Expr>, algebra::Expr>
+  factorOut(algebra::Expr expr, algebra::Expr step, algebra::Expr other);
+  bool dependsOnStates(algebra::Expr expr);
+  mlir::Value multiply(mlir::Value tile, mlir::Value scale);
+  algebra::Expr joinFactors(algebra::Expr expr, const TileAxis &rows,
+                            const TileAxis &columns);
   void endFactors(algebra::Expr &left, algebra::Expr right,
                   const TileAxis &depth);
   std::optional<Product> matchProduct(algebra::Expr sum, const TileAxis &rows,

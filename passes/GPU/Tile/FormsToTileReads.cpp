@@ -221,6 +221,93 @@ Value TileEvaluator::atRecurrence(Expr read, RecurrenceOp recurrence,
                    columns);
 }
 
+/// Whether a recurrence leads to the value.
+bool TileEvaluator::dependsOnStates(Expr expr) {
+  bool found = false;
+  algebra::walk(expr, [&](Expr each) {
+    if (found || each->kind != Kind::Read)
+      return;
+    auto argument = dyn_cast<BlockArgument>(each->value);
+    Expr meaning = inlined(each);
+    found = meaning ? dependsOnStates(meaning)
+                    : !argument ||
+                          !isa<KernelOp>(argument.getOwner()->getParentOp());
+  });
+  return found;
+}
+
+/// Factors of all terms that depend on `step` alone and on no state, and what
+/// is left of the expression.
+std::pair<SmallVector<Expr>, Expr>
+TileEvaluator::factorOut(Expr expr, Expr step, Expr other) {
+  Expr meaning = dropGuards(expr);
+  while (Expr next = inlined(meaning))
+    meaning = dropGuards(next);
+  SmallVector<Expr> common;
+  if (meaning->isOp("arith.addf") || meaning->isOp("arith.subf")) {
+    auto [first, rest] = factorOut(meaning->args[0], step, other);
+    auto [second, further] = factorOut(meaning->args[1], step, other);
+    SmallVector<Expr> all(first);
+    for (Expr factor : all) {
+      auto same = llvm::find(second, factor);
+      if (same == second.end())
+        continue;
+      second.erase(same);
+      first.erase(llvm::find(first, factor));
+      common.push_back(factor);
+    }
+    if (common.empty())
+      return {common, expr};
+    if (Expr factor = productOf(first))
+      rest = context.mul(factor, rest);
+    if (Expr factor = productOf(second))
+      further = context.mul(factor, further);
+    return {common, context.apply(meaning->op.getValue(), {rest, further},
+                                  meaning->type)};
+  }
+  auto fits = [&](Expr factor) {
+    return uses(factor, step) && !uses(factor, other) &&
+           !dependsOnStates(factor);
+  };
+  SmallVector<Expr> own;
+  for (Expr factor : splitFactors(meaning)) {
+    if (fits(factor)) {
+      common.push_back(factor);
+      continue;
+    }
+    // Those of the terms of a sum, too.
+    Expr sum = factor;
+    while (Expr next = inlined(sum))
+      sum = dropGuards(next);
+    if (sum->kind == Kind::Reduce && sum->combiner == rondo::Combiner::Sum) {
+      SmallVector<Expr> outside, inside;
+      for (Expr part : splitFactors(sum->args[0])) {
+        bool varies = llvm::any_of(sum->variables, [&](auto *variable) {
+          return uses(part, context.variable(variable));
+        });
+        (!varies && fits(part) ? outside : inside).push_back(part);
+      }
+      if (!outside.empty() && !inside.empty()) {
+        llvm::append_range(common, outside);
+        factor = context.reduce(sum->combiner, sum->variables,
+                                productOf(inside), sum->args[1]);
+      }
+    }
+    own.push_back(factor);
+  }
+  if (common.empty())
+    return {common, expr};
+  Expr rest = productOf(own);
+  return {common, rest ? rest : context.real(1, meaning->type)};
+}
+
+Expr TileEvaluator::productOf(ArrayRef<Expr> factors) {
+  Expr product = nullptr;
+  for (Expr factor : factors)
+    product = product ? context.mul(product, factor) : factor;
+  return product;
+}
+
 Value TileEvaluator::evaluateRead(Expr read, const TileAxis &rows,
                                   const TileAxis &columns) {
   if (auto argument = dyn_cast<BlockArgument>(read->value)) {
@@ -271,9 +358,12 @@ Value TileEvaluator::evaluateRead(Expr read, const TileAxis &rows,
     Value matrix =
         evaluate(context.read(solve.getMatrix(), place, {}, {}, read->type),
                  steps, depth);
-    Value right = evaluate(
-        context.read(solve.getRight(), subscripts, {}, {}, read->type), rows,
-        columns);
+    // What all terms of the right side have in common, step by step, is a
+    // factor of the inverse's columns: that is computed once for all values.
+    auto [common, rest] = factorOut(
+        context.read(solve.getRight(), subscripts, {}, {}, read->type),
+        steps.leaf, (turned ? rows : columns).leaf);
+    Value right = evaluate(rest, rows, columns);
     if (!matrix || !right)
       return {};
     auto square = makeType(builder.getContext(), steps.extent, steps.extent,
@@ -281,6 +371,12 @@ Value TileEvaluator::evaluateRead(Expr read, const TileAxis &rows,
     Value inverse =
         InvertOp::create(builder, loc, square,
                          broadcast(matrix, steps.extent, steps.extent));
+    if (Expr factor = productOf(common)) {
+      Value scale = evaluate(factor, TileAxis(), steps);
+      if (!scale)
+        return {};
+      inverse = multiply(inverse, scale);
+    }
     right = broadcast(right, rows.extent, columns.extent);
     if (rounds) {
       inverse = roundTo(inverse, builder.getBF16Type());

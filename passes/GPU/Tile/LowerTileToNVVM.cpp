@@ -82,5 +82,6 @@ void rondo::tile::buildPipeline(OpPassManager &pm, int64_t memory) {
   kernels.addPass(createSplitGroups({memory}));
   kernels.addPass(createPipelineCopies({memory}));
   kernels.addPass(createAssignLayouts());
+  kernels.addPass(createOverlapSteps());
   kernels.addPass(createOrderDots());
 }

@@ -217,6 +217,26 @@ def AssignLayouts : Pass<"tile-assign-layouts", "::mlir::gpu::GPUFuncOp"> {
   let dependentDialects = ["::rondo::tile::TileDialect"];
 }
 
+def OverlapSteps : Pass<"tile-overlap-steps", "::mlir::gpu::GPUFuncOp"> {
+  let summary = "Lets a step of a loop end while the next one begins";
+  let description = [{
+    Where groups of warps share a loop whose states go through products on the
+    way to the next ones, nothing keeps matrix units busy at the border of two
+    steps. Two things move across it:
+
+    - A state that is the left operand of dots is rounded and packed in the step
+      that computes it, behind its last dot and while others are under way, and
+      the loop carries it as an operand, too.
+    - A result of bf16 is carried, packed, and stored by the next step, while its
+      first dot is under way; the last one behind the loop.
+
+    Before: loops with layouts. After: the same loops, which carry more. A first
+    step has nothing to store: a limit of its store is 0.
+  }];
+  let dependentDialects = [
+    "::rondo::tile::TileDialect", "::mlir::arith::ArithDialect"];
+}
+
 def OrderDots : Pass<"tile-order-dots", "::mlir::gpu::GPUFuncOp"> {
   let summary = "Begins dots before what need not precede them";
   let description = [{
