@@ -274,8 +274,9 @@ void Explainer::explain(KernelOp kernel) {
     explain(op);
   });
   if (auto why = kernel->getAttrOfType<mlir::StringAttr>("rondo.tiles"))
-    os << "  its form by blocks does not run on tiles: " << why.getValue()
-       << "\n";
+    os << "  its form by blocks does not run on tiles"
+       << (kernel->hasAttr("rondo.stages") ? " as a whole: " : ": ")
+       << why.getValue() << "\n";
   if (!any)
     os << "  no recurrence: every equation is computed at all points at "
           "once\n";
@@ -287,6 +288,14 @@ void Explainer::explain(KernelOp kernel) {
 void Explainer::explainKernel(KernelOp kernel) {
   if (kernel->hasAttrOfType<mlir::UnitAttr>("rondo.tiles")) {
     os << "  on the device: a program on tiles\n";
+    return;
+  }
+  if (auto stages = kernel->getAttrOfType<mlir::ArrayAttr>("rondo.stages")) {
+    os << "  on the device: " << stages.size()
+       << " stages, one launch or more each\n";
+    for (auto [i, stage] :
+         llvm::enumerate(stages.getAsRange<mlir::StringAttr>()))
+      os << "    " << i + 1 << ". " << stage.getValue() << "\n";
     return;
   }
   algebra::Context context(kernel.getContext());

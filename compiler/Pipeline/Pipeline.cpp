@@ -142,14 +142,6 @@ Failure Compiler::parseIR() {
   return simplifyModel();
 }
 
-/// Bytes of shared memory that a block may have on each of the chips.
-static int64_t getSharedBytes(ArrayRef<std::string> chips) {
-  int64_t memory = std::numeric_limits<int64_t>::max();
-  for (const std::string &chip : chips)
-    memory = std::min<int64_t>(memory, rondo::gpu::findChip(chip)->sharedBytes);
-  return memory;
-}
-
 /// Kernels of their own for what is pointwise in its channels; Newton's method
 /// on devices is of this kind only, with up to 64 segments of 8 steps.
 static Failure addChannelKernels(Compiler &compiler, OpPassManager &passes) {
@@ -227,160 +219,6 @@ Failure Compiler::chooseForms() {
   if (failure != Failure::None || options.target != TargetKind::CUDA)
     return failure;
   return findTilePrograms();
-}
-
-static bool hasChunkedPlan(KernelOp kernel) {
-  bool any = false;
-  kernel.walk([&](RecurrenceOp op) {
-    auto plan = op->getAttrOfType<PlanAttr>("rondo.plan");
-    any |= plan && plan.getForm() == Form::Chunked;
-  });
-  return any;
-}
-
-/// Attentions as recurrences over blocks of keys.
-static void addTiledAttention(PassManager &passes, int64_t block,
-                              bool powers) {
-  ToTiledAttentionOptions options;
-  options.powers = powers;
-  options.rows = options.keys = block;
-  passes.addPass(createToTiledAttention(options));
-  addCleanup(passes);
-  passes.addPass(algebra::createMergeEquations());
-}
-
-/// For how much memory copies may be laid out so that blocks have what they
-/// need on every chip; none: whatever is done, it is too much, `needed` bytes.
-static std::optional<int64_t> findTileMemory(ModuleOp module,
-                                             ArrayRef<std::string> chips,
-                                             int64_t &needed) {
-  const int64_t memory = getSharedBytes(chips);
-  int64_t budget = memory;
-  for (int attempt = 0; attempt < 6 && budget > 0; ++attempt) {
-    needed = 0;
-    for (const std::string &chip : chips) {
-      OwningOpRef<ModuleOp> trial = module.clone();
-      tile::LowerTileToNVVMOptions options;
-      options.warpgroups = rondo::gpu::findChip(chip)->hasWarpgroups();
-      PassManager passes(module.getContext());
-      tile::buildPipeline(passes, budget);
-      passes.addPass(tile::createLowerTileToNVVM(options));
-      if (failed(passes.run(*trial)))
-        return std::nullopt;
-      trial->walk([&](mlir::gpu::GPUFuncOp kernel) {
-        if (auto own = kernel->getAttrOfType<IntegerAttr>("tile.shared_bytes"))
-          needed = std::max(needed, own.getInt());
-      });
-    }
-    if (needed <= memory)
-      return budget;
-    budget -= std::max(needed - memory, budget / 4);
-  }
-  return std::nullopt;
-}
-
-/// Kernels by chunks, and attentions, as programs on tiles: `rondo.tiles` on the
-/// kernel says that there is one, or why there is none. Then, and unless chunks were asked for, the
-/// kernel goes on step by step: products of chunks pay on matrix units only.
-Failure Compiler::findTilePrograms() {
-  for (KernelOp kernel : module->getOps<KernelOp>()) {
-    bool isChunked = hasChunkedPlan(kernel);
-    if (!isChunked && options.form == Form::Sequential)
-      continue;
-    // The larger blocks of rows and keys are, the less often keys are read.
-    for (int64_t block : {128, 64}) {
-      if (Failure failure = findTileProgram(kernel, isChunked, block);
-          failure != Failure::None)
-        return failure;
-      // Only a refusal is tried again.
-      if (isChunked || !kernel->hasAttrOfType<StringAttr>("rondo.tiles"))
-        break;
-    }
-    if (isChunked && !options.form &&
-        !tilePrograms.contains(kernel.getSymName()))
-      kernel.walk([&](RecurrenceOp op) {
-        op->setAttr("rondo.plan",
-                    PlanAttr::get(context.get(), Form::Sequential));
-      });
-  }
-  return Failure::None;
-}
-
-/// `block`: of rows and of keys, of an attention.
-Failure Compiler::findTileProgram(KernelOp kernel, bool isChunked,
-                                  int64_t block) {
-  OwningOpRef<ModuleOp> trial = ModuleOp::create(module->getLoc());
-  OpBuilder builder = OpBuilder::atBlockEnd(trial->getBody());
-  auto copy = cast<KernelOp>(builder.clone(*kernel));
-  PassManager passes(context.get());
-  if (isChunked) {
-    ToChunkedOptions chunked;
-    chunked.planned = true;
-    chunked.diagonal = "pairs";
-    chunked.block = 64;
-    passes.addPass(createToChunked(chunked));
-    addCleanup(passes);
-    passes.addPass(algebra::createMergeEquations());
-  } else {
-    PassManager raising(context.get());
-    raising.addPass(algebra::createRaiseAttention());
-    if (Failure failure = runPasses(raising, *trial, Failure::Internal);
-        failure != Failure::None)
-      return failure;
-    if (copy.getBody().getOps<AttentionOp>().empty())
-      return Failure::None;
-    addTiledAttention(passes, block, /*powers=*/false);
-  }
-  addCleanup(passes);
-  passes.addPass(tile::createLowerFormsToTile());
-  addCleanup(passes);
-  if (Failure failure = runPasses(passes, *trial, Failure::Internal);
-      failure != Failure::None)
-    return failure;
-  if (!trial->getOps<KernelOp>().empty()) {
-    kernel->setAttr("rondo.tiles", copy->getAttr("rondo.tiles"));
-    return Failure::None;
-  }
-  auto chips = parseChips(options.archs);
-  if (!chips)
-    return fail(Failure::Environment, llvm::toString(chips.takeError()));
-  int64_t needed = 0;
-  std::optional<int64_t> memory = findTileMemory(*trial, *chips, needed);
-  if (!memory) {
-    kernel->setAttr("rondo.tiles",
-                    builder.getStringAttr(
-                        "a block would need " + Twine(needed) +
-                        " bytes of shared memory, " +
-                        Twine(getSharedBytes(*chips)) + " are there"));
-    return Failure::None;
-  }
-  tileMemory = std::min(tileMemory, *memory);
-  tilePrograms[kernel.getSymName()] = std::move(trial);
-  kernel->setAttr("rondo.tiles", builder.getUnitAttr());
-  return Failure::None;
-}
-
-/// Puts programs on tiles in the place of their kernels.
-void Compiler::moveTilePrograms() {
-  for (KernelOp kernel :
-       llvm::make_early_inc_range(module->getOps<KernelOp>())) {
-    kernel->removeAttr("rondo.tiles");
-    auto found = tilePrograms.find(kernel.getSymName());
-    if (found == tilePrograms.end())
-      continue;
-    mlir::gpu::GPUModuleOp kernels = gpu::getOrCreateKernels(*module);
-    for (Operation &op : llvm::make_early_inc_range(*found->second->getBody())) {
-      auto program = dyn_cast<mlir::gpu::GPUModuleOp>(op);
-      if (!program) {
-        op.moveBefore(kernel);
-        continue;
-      }
-      kernels.getBody()->getOperations().splice(
-          kernels.getBody()->end(), program.getBody()->getOperations());
-    }
-    kernel.erase();
-  }
-  tilePrograms.clear();
 }
 
 /// The processors that were asked for. For kernels of bf16 numbers, those that
@@ -514,6 +352,8 @@ Failure Compiler::lowerToNVVM() {
     return fail(Failure::Environment, llvm::toString(chips.takeError()));
   PassManager tiles(context.get());
   tile::buildPipeline(tiles, std::min(tileMemory, getSharedBytes(*chips)));
+  // Programs on tiles have all their launches now.
+  tiles.addPass(gpu::createJoinStages());
   if (Failure failure = runPasses(tiles, *module, Failure::Internal);
       failure != Failure::None)
     return failure;

@@ -149,8 +149,17 @@ private:
   Failure parseIR();
   Failure simplifyModel();
   Failure chooseForms();
+  /// A kernel, or a stage of one, as a program on tiles.
+  struct TileTrial {
+    mlir::OwningOpRef<mlir::ModuleOp> program;
+    int64_t memory = 0; // that copies may be laid out for
+    std::string reason; // why there is no program; empty: nothing asks for one
+  };
+  friend class StageSearch;
+  Failure tryTiles(KernelOp kernel, int64_t block, TileTrial &result);
+  Failure tryTiles(KernelOp kernel, TileTrial &result);
+  Failure findStages(KernelOp kernel, TileTrial &result);
   Failure findTilePrograms();
-  Failure findTileProgram(KernelOp kernel, bool isChunked, int64_t block);
   void moveTilePrograms();
   Failure deriveForms();
   Failure lowerToLLVM();
@@ -178,6 +187,17 @@ private:
   llvm::SmallVector<VariantModule, 2> variants;
   llvm::SmallVector<DeviceModule, 2> devices;
 };
+
+/// Attentions as recurrences over blocks of keys.
+void addTiledAttention(mlir::PassManager &passes, int64_t block, bool powers);
+
+/// Bytes of shared memory that a block may have on each of the chips.
+int64_t getSharedBytes(llvm::ArrayRef<std::string> chips);
+
+/// Moves a program's functions to a place; its device functions join those of
+/// the module there.
+void moveProgram(mlir::ModuleOp from, mlir::Block *to,
+                 mlir::Block::iterator place);
 
 /// The chips of --arch for CUDA: those named, or sm_80 and sm_90a.
 llvm::Expected<llvm::SmallVector<std::string>>

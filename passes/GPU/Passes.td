@@ -48,6 +48,38 @@ def OutlineKernels : Pass<"rondo-outline-kernels", "::mlir::ModuleOp"> {
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
 }
 
+def JoinStages : Pass<"rondo-join-stages", "::mlir::ModuleOp"> {
+  let summary = "Make the host's functions of a kernel's stages one";
+  let description = [{
+    Functions whose `rondo.signature` has a `rondo.stage` are stages of a kernel
+    (`passes/Algebra/Stages.h`). They are replaced by one function with the
+    kernel's own signature, which launches the stages one after the other, and by
+    `@f_worker_bytes`: the tensors that are handed on, and what the stage that
+    needs most has for itself. Fields of `rondo.stage`:
+
+    - `of`, `number`: the kernel's name, and the stage's place in the order
+    - `tensors`: for each of its inputs and outputs the number of the kernel's
+      tensor (inputs, then outputs), or -1 - n for tensor n that is handed on
+    - `whole`, `handed`, in the first stage: the kernel's attributes, and the
+      specs of what is handed on
+
+    Pre-condition: all are functions with `rondo.launches`, and have all their
+    launches. Sequences of such a kernel are not packed. It is an error if two
+    stages report faults.
+
+    ```mlir
+    func.func @f_stage_0(..) {rondo.launches, rondo.signature = {rondo.stage = {..}}}
+    func.func @f_stage_1(..) {rondo.launches, rondo.signature = {rondo.stage = {..}}}
+    // becomes
+    func.func @f(..) {rondo.launches, rondo.workspace = "whole", ..}
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::memref::MemRefDialect"];
+}
+
 def DistributeThreads : Pass<"rondo-distribute-threads", "::mlir::ModuleOp"> {
   let summary = "Lower linalg ops in kernels to loops shared by a block's threads";
   let description = [{
