@@ -319,8 +319,12 @@ bool StageSearch::place(const Set &set) {
   algebra::Context context(kernel.getContext());
   std::string reason, how = "step by step";
   bool recurs = !stage.getBody().getOps<RecurrenceOp>().empty();
-  if (findChannelStructure(context, stage, reason)) {
-    how = "channels side by side";
+  SmallVector<ChannelParameters, 2> channels;
+  if (auto structure = findChannelStructure(context, stage, reason))
+    channels = chooseChannelKernels(context, *structure,
+                                    compiler.getOptions().form, reason);
+  if (!channels.empty()) {
+    how = "channels side by side, " + describeChannelKernels(channels);
     pays |= recurs;
   } else if (auto cell = findCellStructure(context, stage, reason);
              cell && chooseCellParameters(*cell, reason)) {
@@ -460,7 +464,14 @@ Failure StageSearch::run(OwningOpRef<ModuleOp> &result, int64_t &memory) {
         return Failure::None;
     }
   }
-  if (!pays || programs.size() < 2)
+  // Which index was out of range is told by one stage.
+  auto reportsFaults = [](OwningOpRef<ModuleOp> &program) {
+    return program
+        ->walk([](GatherOp) { return WalkResult::interrupt(); })
+        .wasInterrupted();
+  };
+  if (!pays || programs.size() < 2 ||
+      llvm::count_if(programs, reportsFaults) > 1)
     return Failure::None;
 
   // In their order; the first one tells of the whole.
@@ -552,8 +563,10 @@ Failure Compiler::findTilePrograms() {
 }
 
 Failure Compiler::findStages(KernelOp kernel, TileTrial &result) {
-  // A step of time is a launch by itself.
-  if (!kernel.getTime() || (options.form && options.form != Form::Chunked))
+  // A step of time is a launch by itself, and backward passes are one kernel.
+  auto entry = kernel->getAttrOfType<StringAttr>("entry");
+  if (!kernel.getTime() || (entry && entry.getValue() == "backward") ||
+      (options.form && options.form != Form::Chunked))
     return Failure::None;
   // What one kernel of another kind does is best left to it.
   algebra::Context algebra(context.get());

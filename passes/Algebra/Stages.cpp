@@ -200,10 +200,25 @@ bool Stages::isNode(Operation *op) const {
          !isa<InitialOp>(op);
 }
 
-/// A tensor with more dims than all that the caller sees: a history of matrix
-/// states, scores of all pairs of steps.
-bool Stages::isTooLarge(Value value) const {
-  return cast<RankedTensorType>(value.getType()).getRank() > largestRank;
+/// Dims whose extent is known at run time only, but for batch dims.
+static int64_t countOpen(KernelOp kernel, AffineMap shape) {
+  return llvm::count_if(shape.getResults(), [&](AffineExpr extent) {
+    auto symbol = dyn_cast<AffineSymbolExpr>(extent);
+    if (!symbol)
+      return !isa<AffineConstantExpr>(extent);
+    Attribute name = kernel.getSizes()[symbol.getPosition()];
+    return kernel.getBound()[symbol.getPosition()] < 0 &&
+           !llvm::is_contained(kernel.getBatch(), name);
+  });
+}
+
+/// A tensor with more dims, or more of unknown extent, than all that the caller
+/// sees: a history of matrix states, scores of all pairs of steps.
+bool Stages::isTooLarge(Value value) {
+  if (cast<RankedTensorType>(value.getType()).getRank() > largestRank)
+    return true;
+  std::optional<AffineMap> shape = getShapeOf(kernel, value);
+  return shape && countOpen(kernel, *shape) > mostOpen;
 }
 
 /// The tensors that an op reads, through initial values too.
@@ -228,9 +243,11 @@ Stages::Stages(KernelOp kernel)
     : kernel(kernel), source(&kernel.getBody().front()) {
   for (ArrayAttr specs : {kernel.getInputs(), kernel.getOutputs()})
     for (auto spec : specs.getAsRange<TensorSpecAttr>())
-      if (spec.getRole() == Role::Argument || spec.getRole() == Role::Result)
+      if (spec.getRole() == Role::Argument || spec.getRole() == Role::Result) {
         largestRank = std::max<int64_t>(
             largestRank, spec.getShape().getNumResults());
+        mostOpen = std::max(mostOpen, countOpen(kernel, spec.getShape()));
+      }
   // Batch dims that a spec leaves out are part of what is handed on.
   largestRank = std::max<int64_t>(largestRank, kernel.getBatch().size() + 2);
   findParts();

@@ -67,7 +67,7 @@ private:
     int64_t number;
   };
   bool isNode(mlir::Operation *op) const;
-  bool isTooLarge(mlir::Value value) const;
+  bool isTooLarge(mlir::Value value);
   void findParts();
   std::optional<Handed> handOn(mlir::Value value);
   void visitReads(mlir::Operation *op,
@@ -77,7 +77,7 @@ private:
 
   KernelOp kernel;
   mlir::Block *source; // the kernel's body
-  int64_t largestRank = 0;
+  int64_t largestRank = 0, mostOpen = 0; // of the caller's tensors
   llvm::SmallVector<Part> parts;
   llvm::DenseMap<mlir::Operation *, unsigned> partOf;
   llvm::MapVector<mlir::Value, Handed> handed;

@@ -172,8 +172,10 @@ bool CellAnalysis::addResult(unsigned output, Value tensor) {
   Expr value;
   if (auto op = tensor.getDefiningOp<RecurrenceOp>()) {
     // The history of a member is what its equation says at every step.
-    auto slice = op.getSlice(cast<OpResult>(tensor).getResultNumber())
-                     .getDefiningOp<EquationOp>();
+    unsigned member = cast<OpResult>(tensor).getResultNumber();
+    if (member >= op.getNumMembers())
+      return refuse("'" + name + "' is a final value and a result");
+    auto slice = op.getSlice(member).getDefiningOp<EquationOp>();
     if (!slice || slice->getParentOp() != op ||
         slice.getSizes().size() != s.extents.size() ||
         !isSameExtent(slice.getSizes().back(), s.extents.back()))

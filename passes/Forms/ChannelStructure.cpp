@@ -148,6 +148,8 @@ bool ChannelAnalysis::addResult(unsigned output, Value tensor) {
   // The history of a member is what its equation says at every step.
   if (auto op = tensor.getDefiningOp<RecurrenceOp>()) {
     unsigned member = cast<OpResult>(tensor).getResultNumber();
+    if (member >= op.getNumMembers())
+      return refuse("'" + spec.getName() + "' is a final value and a result");
     auto slice = op.getSlice(member).getDefiningOp<EquationOp>();
     if (!slice || slice.getCombiner() || slice->getParentOp() != op ||
         slice.getSizes().size() != s.extents.size())

@@ -36,6 +36,8 @@ constexpr int64_t kAlignment = 64;
 /// As the runtime does for kernels of one stage (runtime/src/Artifact/Plan.c).
 constexpr int64_t kMostSlices = 2048;
 constexpr int64_t kSharedSliceBytes = int64_t(256) << 20;
+/// For a packed batch, where these are not too large together.
+constexpr int64_t kPackedSlices = 256;
 
 struct Stage {
   func::FuncOp host, bytes;
@@ -54,7 +56,10 @@ public:
       : stages(stages), b(stages.front().host.getLoc(),
                           stages.front().host.getContext()),
         whole(stages.front().stage.getAs<DictionaryAttr>("whole")),
-        handed(stages.front().stage.getAs<ArrayAttr>("handed")) {}
+        handed(stages.front().stage.getAs<ArrayAttr>("handed")),
+        isPacked(llvm::all_of(stages, [](const Stage &stage) {
+          return stage.signature.contains("time");
+        })) {}
 
   LogicalResult run();
 
@@ -95,6 +100,7 @@ private:
   ImplicitLocOpBuilder b;
   DictionaryAttr whole;
   ArrayAttr handed;
+  bool isPacked; // sequences may be
 };
 
 } // namespace
@@ -142,20 +148,22 @@ Value Joiner::emitPoints(const Stage &stage, ValueRange sizes) {
   return points;
 }
 
-/// As many as blocks of the stage will run, as the runtime decides it for
-/// kernels of one stage.
+/// As many as blocks of the stage may run, as the runtime decides it for kernels
+/// of one stage. How many sequences a packed batch has is not known here.
 Value Joiner::emitSlices(Stage &stage, Value stride, ValueRange sizes) {
   if (stage.isWhole())
     return index(1);
   Value points = min(emitPoints(stage, sizes), index(kMostSlices));
+  Value most = min(arith::DivSIOp::create(b, index(kSharedSliceBytes),
+                                          max(stride, index(kAlignment))),
+                   index(kMostSlices));
+  if (isPacked)
+    points = max(points, min(most, index(kPackedSlices)));
   if (!stage.sharesSteps())
     return points;
   Value longest = index(1);
   for (Value size : sizes)
     longest = max(longest, size);
-  Value most = min(arith::DivSIOp::create(b, index(kSharedSliceBytes),
-                                          max(stride, index(kAlignment))),
-                   index(kMostSlices));
   Value parts =
       arith::DivSIOp::create(b, most, max(points, index(1)));
   return mul(points, max(min(parts, longest), index(1)));
@@ -237,18 +245,18 @@ void Joiner::emitStage(Stage &stage, unsigned number,
       b, cast<MemRefType>(workspace.getType()), workspace, layout.own,
       layout.bytes[number]));
   ValueRange tail = host.getArguments().take_back(7);
-  operands.append({index(0), emitPoints(stage, sizes), tail[2], tail[3],
-                   layout.slices[number], tail[5], tail[6]});
+  operands.append({tail[0], tail[1], tail[2], tail[3], layout.slices[number],
+                   tail[5], tail[6]});
   inlineBody(stage.host, operands);
 }
 
-/// The kernel's; its sequences are not packed.
+/// The kernel's. Sequences may be packed if they may in every stage.
 DictionaryAttr Joiner::getSignature() {
   SmallVector<NamedAttribute> attrs;
   for (NamedAttribute attr : whole)
     if (attr.getName() != SymbolTable::getSymbolAttrName() &&
         attr.getName() != SymbolTable::getVisibilityAttrName() &&
-        attr.getName() != "time")
+        (isPacked || attr.getName() != "time"))
       attrs.push_back(attr);
   return b.getDictionaryAttr(attrs);
 }

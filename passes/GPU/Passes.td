@@ -64,8 +64,8 @@ def JoinStages : Pass<"rondo-join-stages", "::mlir::ModuleOp"> {
       specs of what is handed on
 
     Pre-condition: all are functions with `rondo.launches`, and have all their
-    launches. Sequences of such a kernel are not packed. It is an error if two
-    stages report faults.
+    launches. Sequences of such a kernel can be packed if they can be in every
+    stage. It is an error if two stages report faults.
 
     ```mlir
     func.func @f_stage_0(..) {rondo.launches, rondo.signature = {rondo.stage = {..}}}

@@ -128,13 +128,15 @@ rondo_status rondo_call_plan(rondo_call *call) {
   call->worker_offset = bytes;
   call->worker_stride = 0;
   if (info->worker_bytes) {
-    // The longest sequence needs the most.
+    // For one worker, the longest sequence needs the most.
     int64_t time = info->time_size;
-    int64_t whole = call->packed ? call->sizes[time] : 0;
-    if (call->packed)
+    bool longest =
+        call->packed && !(info->flags & RONDO_KERNEL_WHOLE_WORKSPACE);
+    int64_t whole = longest ? call->sizes[time] : 0;
+    if (longest)
       call->sizes[time] = call->longest;
     call->worker_stride = info->worker_bytes(call->sizes);
-    if (call->packed)
+    if (longest)
       call->sizes[time] = whole;
   }
   if (rondo_on_device(call) && info->flags & RONDO_KERNEL_INDEPENDENT_STEPS)
