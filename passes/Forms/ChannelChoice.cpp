@@ -177,6 +177,21 @@ static void setLimits(const ChannelStructure &structure, ChannelParameters &p) {
   p.leastSteps = llvm::divideCeil(least, 64) * 64;
 }
 
+/// Whether a state is a maximum, or its smooth kin, of its past: it remembers
+/// the greatest value for as long as there is none greater, so that Newton's
+/// sweeps carry it from segment to segment one by one (log-add-exp over 2048
+/// steps: nine times as long as step by step).
+static bool remembersExtrema(const ChannelStructure &structure) {
+  return llvm::any_of(structure.states, [](const auto &state) {
+    RecurrenceOp op = state.recurrence;
+    auto facts = op->template getAttrOfType<FactsAttr>("rondo.facts");
+    if (!facts || state.member >= facts.getStates().size())
+      return false;
+    Transition kind = facts.getState(state.member).getKind();
+    return kind == Transition::MaxPlus || kind == Transition::Semigroup;
+  });
+}
+
 SmallVector<ChannelParameters, 2>
 rondo::chooseChannelKernels(Context &context, ChannelStructure &structure,
                             std::optional<Form> wish, std::string &reason) {
@@ -195,7 +210,8 @@ rondo::chooseChannelKernels(Context &context, ChannelStructure &structure,
     return {};
   SmallVector<ChannelParameters, 2> kernels;
   std::string unused;
-  if (!wish && findChannelDerivatives(context, structure, unused)) {
+  if (!wish && !remembersExtrema(structure) &&
+      findChannelDerivatives(context, structure, unused)) {
     kernels.push_back(shape(structure, ChannelForm::Newton));
     setLimits(structure, kernels.back());
     if (!kernels.back().mostChannels)
