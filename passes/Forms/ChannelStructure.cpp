@@ -93,6 +93,11 @@ bool ChannelAnalysis::addPrivate(Expr reduction, StringRef name) {
   });
   for (const Variable *variable : reduction->variables)
     isGood &= indices.count(context.variable(variable)) > 0;
+  // Whose sum it is may not be one of the dims that it sums over.
+  for (auto [k, isSummed] : llvm::enumerate(here))
+    isGood &= !isSummed || !contains(reduction, [&](Expr node) {
+      return node == s.indices[s.numBatch + k];
+    });
   if (!isGood || !isa<FloatType>(reduction->type) ||
       reduction->type != s.states[0].past->type ||
       (hasPrivate && here != s.isPrivate))
@@ -249,6 +254,15 @@ bool ChannelAnalysis::countPrivate() {
       channels &= each != s.isPrivate[k];
     walk(result.value, [&](Expr node) { readsStates |= isState(node); });
     result.isWide = all;
+    // Wide results are stored before sums over the channel are known.
+    bool readsSums = contains(result.value, [&](Expr node) {
+      return llvm::any_of(s.sums, [&](const ChannelStructure::Sum &sum) {
+        return sum.marker == node;
+      });
+    });
+    if (all && readsSums)
+      return refuse("'" + s.kernel.getOutput(result.output).getName() +
+                    "' is of each state of a channel and of their sum");
     if ((!all && !channels) || (!all && readsStates))
       return refuse("'" + s.kernel.getOutput(result.output).getName() +
                     "' has other indices than the states");
