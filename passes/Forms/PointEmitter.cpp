@@ -70,9 +70,12 @@ Value PointEmitter::pack(Value value, Type element) {
     return arith::ExtUIOp::create(b, element, value);
   if (value.getType().isIndex())
     return arith::IndexCastOp::create(b, element, value);
-  if (value.getType() != element)
-    return arith::TruncFOp::create(b, element, value);
-  return value;
+  if (value.getType() == element)
+    return value;
+  // Results may be declared wider than the kernel computes.
+  if (element.getIntOrFloatBitWidth() > value.getType().getIntOrFloatBitWidth())
+    return arith::ExtFOp::create(b, element, value);
+  return arith::TruncFOp::create(b, element, value);
 }
 
 void PointEmitter::store(Value value, Value memref, ValueRange subscripts) {
